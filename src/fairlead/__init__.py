@@ -1,0 +1,1 @@
+"""Fairlead takes a model from training to production and keeps it honest there."""

@@ -1,0 +1,51 @@
+"""Every error that Fairlead raises on purpose: a canonical code, a sentence, and the next step.
+
+The codes are the sixteen canonical ones that gRPC and TensorFlow Serving use. Only a transport
+knows which HTTP or gRPC number a code becomes.
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["Code", "FairleadError"]
+
+
+class Code(enum.StrEnum):
+    """What went wrong, in the canonical words."""
+
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    ABORTED = "ABORTED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
+    INTERNAL = "INTERNAL"
+    UNAVAILABLE = "UNAVAILABLE"
+    DATA_LOSS = "DATA_LOSS"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+
+
+class FairleadError(Exception):
+    """An error a person or a program can act on.
+
+    Args:
+        code: the canonical code.
+        message: one sentence that names the offending value.
+        hint: the next thing to try, a command where there is one. Empty when the message says it.
+    """
+
+    def __init__(self, code: Code, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -1,0 +1,71 @@
+"""A few real inputs with the outputs that the trained model gave: `golden.npz`. They warm a version up and prove it."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.servable import Servable
+from fairlead.servable.signature import Tensors
+
+__all__ = ["Golden"]
+
+TOLERANCE = 1e-3
+"""Largest difference a serving machine may show: another CPU rounds otherwise; a wrong model differs by far more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """Inputs and the outputs they must give, by tensor name, one row a case."""
+
+    inputs: Tensors
+    outputs: Tensors
+
+    def save(self, path: Path) -> None:
+        """Write `golden.npz` with arrays named `input:NAME` and `output:NAME`."""
+        arrays = {f"input:{name}": array for name, array in self.inputs.items()}
+        arrays |= {f"output:{name}": array for name, array in self.outputs.items()}
+        np.savez(path, allow_pickle=False, **arrays)
+
+    @staticmethod
+    def load(path: Path) -> Golden:
+        """Read `golden.npz`.
+
+        Raises:
+            FairleadError: DATA_LOSS when it is not one. Nothing in it is ever unpickled.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return Golden(
+                    inputs={name[6:]: arrays[name] for name in arrays.files if name.startswith("input:")},
+                    outputs={name[7:]: arrays[name] for name in arrays.files if name.startswith("output:")},
+                )
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise FairleadError(Code.DATA_LOSS, f"{path.name} is not a golden file: {error}") from error
+
+    def prove(self, servable: Servable, tolerance: float = TOLERANCE) -> float:
+        """Run the inputs through `servable` and return the largest absolute difference from the outputs.
+
+        Raises:
+            FairleadError: FAILED_PRECONDITION when an output is missing, misshapen, not finite or differs by more than
+                `tolerance`.
+        """
+        got = servable.predict(self.inputs)
+        worst = 0.0
+        for name, want in self.outputs.items():
+            if name not in got or got[name].shape != want.shape:
+                raise FairleadError(
+                    Code.FAILED_PRECONDITION, f"golden output {name!r} of shape {list(want.shape)} was not given"
+                )
+            difference = float(np.abs(got[name].astype(np.float64) - want).max(initial=0.0))
+            if not difference <= tolerance:  # also true for NaN
+                raise FairleadError(
+                    Code.FAILED_PRECONDITION,
+                    f"golden output {name!r} differs by {difference:.3g}; at most {tolerance:g} is allowed",
+                )
+            worst = max(worst, difference)
+        return worst

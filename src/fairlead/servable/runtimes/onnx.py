@@ -1,0 +1,111 @@
+"""ONNX models through ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+__all__ = ["MODEL_FILE", "OnnxLoader", "OnnxServable", "read_signature"]
+
+MODEL_FILE = "model.onnx"
+
+_DTYPES = {
+    "tensor(float16)": "float16",
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(bool)": "bool",
+    "tensor(string)": "string",
+    **{f"tensor({kind})": kind for kind in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
+}
+
+
+class OnnxServable:
+    """An ONNX Runtime session. Sessions are safe to run from several threads."""
+
+    def __init__(self, session: InferenceSession) -> None:
+        self._session: InferenceSession | None = session
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
+        wanted = self._outputs if outputs is None else [name for name in self._outputs if name in outputs]
+        if self._session is None:
+            raise FairleadError(Code.INTERNAL, "the model was closed while a request held it")
+        try:
+            values = self._session.run(wanted, dict(inputs))
+        except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
+            code = Code.INVALID_ARGUMENT if type(error).__name__ == "InvalidArgument" else Code.INTERNAL
+            raise FairleadError(code, f"the model refused the input: {error}") from error
+        return {name: np.asarray(value) for name, value in zip(wanted, values, strict=True)}
+
+    def close(self) -> None:
+        self._session = None
+
+
+class OnnxLoader:
+    """Loads `model.onnx`.
+
+    Args:
+        threads: how many threads one run may use.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
+
+    def load(self, directory: Path, manifest: Manifest) -> OnnxServable:
+        session = _open(directory / MODEL_FILE, self._threads)
+        found = _signature(session)
+        if found != manifest.signature:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"{MODEL_FILE} of {manifest.id} has the signature {found.to_json()}"
+                f" but its manifest says {manifest.signature.to_json()}",
+            )
+        return OnnxServable(session)
+
+
+def read_signature(path: Path) -> Signature:
+    """The signature of the ONNX file at `path`; the name of a free axis becomes -1."""
+    return _signature(_open(path, threads=1))
+
+
+def _open(path: Path, threads: int) -> InferenceSession:
+    import onnxruntime  # noqa: PLC0415 - 50 MB and 0.2 s that only a process with a model should pay
+
+    onnxruntime.set_default_logger_severity(3)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads steal the cores of their neighbours in a container.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena keeps the largest batch's memory for ever; a small machine would rather have it back.
+    options.enable_cpu_mem_arena = False
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # a damaged file raises many kinds, UnicodeDecodeError among them
+        raise FairleadError(Code.DATA_LOSS, f"{path.name} cannot be loaded: {error}") from error
+
+
+def _signature(session: InferenceSession) -> Signature:
+    return Signature(inputs=_specs(session.get_inputs()), outputs=_specs(session.get_outputs()))
+
+
+def _specs(nodes: list[object]) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(node) for node in nodes)
+
+
+def _spec(node: object) -> TensorSpec:
+    name, kind, shape = (getattr(node, field) for field in ("name", "type", "shape"))
+    if kind not in _DTYPES:
+        raise FairleadError(Code.UNIMPLEMENTED, f"tensor {name!r} of {MODEL_FILE} is a {kind}, which is not served")
+    sizes = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in shape)
+    return TensorSpec(name=name, dtype=_DTYPES[kind], shape=sizes)

@@ -1,0 +1,127 @@
+"""The tensors that go into a servable and come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["Array", "Signature", "TensorSpec", "Tensors"]
+
+_DTYPES = frozenset(
+    {"float16", "float32", "float64", "bool", "string"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+
+Array = NDArray[Any]
+Tensors = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """A named tensor.
+
+    Attributes:
+        name: what clients call it.
+        dtype: a numpy dtype's name, or "string".
+        shape: one entry an axis; -1 for an axis of any length. The batch is axis 0.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise FairleadError(Code.INVALID_ARGUMENT, "a tensor has an empty name")
+        if self.dtype not in _DTYPES:
+            raise FairleadError(
+                Code.INVALID_ARGUMENT,
+                f"tensor {self.name!r} has dtype {self.dtype!r}",
+                hint="known dtypes: " + ", ".join(sorted(_DTYPES)),
+            )
+        if any(size < -1 for size in self.shape):
+            raise FairleadError(Code.INVALID_ARGUMENT, f"tensor {self.name!r} has shape {list(self.shape)}")
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """The dtype of an array that holds this tensor (object for strings)."""
+        return np.dtype(object if self.dtype == "string" else self.dtype)
+
+    def admits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of `shape` can be this tensor."""
+        return len(shape) == len(self.shape) and all(
+            want in (-1, got) for want, got in zip(self.shape, shape, strict=True)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> TensorSpec:
+        return TensorSpec(
+            name=str(data["name"]), dtype=str(data["dtype"]), shape=tuple(int(size) for size in data["shape"])
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """The inputs and outputs of a servable, each in the order the model declares them."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def __post_init__(self) -> None:
+        for side, specs in (("input", self.inputs), ("output", self.outputs)):
+            names = [spec.name for spec in specs]
+            if not names or len(set(names)) != len(names):
+                raise FairleadError(Code.INVALID_ARGUMENT, f"a signature needs distinct {side} names, got {names}")
+
+    def check_inputs(self, tensors: Tensors) -> None:
+        """Raise INVALID_ARGUMENT unless `tensors` are exactly these inputs, well shaped, of one batch, not empty."""
+        wanted = {spec.name for spec in self.inputs}
+        if tensors.keys() != wanted:
+            raise FairleadError(
+                Code.INVALID_ARGUMENT, f"the inputs are {sorted(tensors)} but the model takes {sorted(wanted)}"
+            )
+        for spec in self.inputs:
+            _check_tensor(spec, tensors[spec.name])
+        batches = {spec.name: tensors[spec.name].shape[0] for spec in self.inputs if spec.shape[:1] == (-1,)}
+        if len(set(batches.values())) > 1:
+            raise FairleadError(Code.INVALID_ARGUMENT, f"the inputs differ in their number of rows: {batches}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "inputs": [spec.to_json() for spec in self.inputs],
+            "outputs": [spec.to_json() for spec in self.outputs],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Signature:
+        return Signature(
+            inputs=tuple(TensorSpec.from_json(spec) for spec in data["inputs"]),
+            outputs=tuple(TensorSpec.from_json(spec) for spec in data["outputs"]),
+        )
+
+
+def _check_tensor(spec: TensorSpec, array: Array) -> None:
+    if not spec.admits(array.shape):
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"input {spec.name!r} has shape {list(array.shape)} but the model takes {list(spec.shape)}",
+        )
+    if spec.shape[:1] == (-1,) and array.shape[0] == 0:
+        raise FairleadError(Code.INVALID_ARGUMENT, f"input {spec.name!r} has no rows")
+    if array.dtype != spec.numpy_dtype:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"input {spec.name!r} has dtype {array.dtype} but the model takes {spec.dtype}"
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"input {spec.name!r} holds a number that is not finite in {spec.dtype}"
+        )
