@@ -12,7 +12,9 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Tensors
 
-__all__ = ["Golden"]
+__all__ = ["GOLDEN_FILE", "Golden"]
+
+GOLDEN_FILE = "golden.npz"
 
 TOLERANCE = 1e-3
 """Largest difference a serving machine may show: another CPU rounds otherwise; a wrong model differs by far more."""

@@ -1,0 +1,196 @@
+"""Every setting, defined once: flags, environment variables and `docs/settings.md` follow from `Settings`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["Settings", "add_flags", "available_cpus", "markdown"]
+
+_CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_V1_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+_CGROUP_V1_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+
+
+def _setting(env: str, default: Any, parse: Callable[[str], Any], describe: str, shown: str = "") -> Any:
+    """A field of `Settings`: its environment variable, default, parser, and what the reference says of it."""
+    return dataclasses.field(
+        default=default, metadata={"env": env, "parse": parse, "describe": describe, "shown": shown}
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:  # noqa: PLR2004 - what a port is
+        raise ValueError("must be between 0 and 65535")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError("must be a number of seconds, 0 or more")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a process was told. Built by `Settings.read`; paths are as given, relative to the working directory."""
+
+    home: Path = _setting(
+        "FAIRLEAD_HOME", Path(".fairlead"), Path, "where everything that the embedded defaults write goes"
+    )
+    store: Path | None = _setting("FAIRLEAD_STORE", None, Path, "the model store, a directory", "HOME/store")
+    data_dir: Path | None = _setting("FAIRLEAD_DATA_DIR", None, Path, "pre-downloaded data sets (mnist/*.gz)", "unset")
+    env: str = _setting(
+        "FAIRLEAD_ENV", "dev", _one_of("dev", "staging", "prod"), "dev, staging or prod; chooses the training profile"
+    )
+    tracking_uri: str | None = _setting("MLFLOW_TRACKING_URI", None, str, "the MLflow registry", "sqlite in HOME")
+    host: str = _setting("FAIRLEAD_HOST", "127.0.0.1", str, "address to listen on; :: or 0.0.0.0 for all")
+    rest_port: int = _setting("FAIRLEAD_REST_PORT", 8501, _port, "port of the REST protocols; 0 takes a free one")
+    models: tuple[str, ...] = _setting(
+        "FAIRLEAD_MODELS", (), _names, "models to serve, by commas; each is required for readiness", "all in the store"
+    )
+    default_model: str | None = _setting(
+        "FAIRLEAD_DEFAULT_MODEL", None, str, "the model that /predict means when a request names none", "the only one"
+    )
+    poll_interval_s: float = _setting("FAIRLEAD_POLL_INTERVAL_S", 0.5, _seconds, "seconds between looks at the store")
+    threads: int | None = _setting(
+        "FAIRLEAD_THREADS", None, _positive, "threads that run models", "the CPUs this process may use"
+    )
+    max_in_flight: int = _setting(
+        "FAIRLEAD_MAX_IN_FLIGHT", 256, _positive, "requests held at once; more are refused with 503"
+    )
+    max_body_bytes: int = _setting(
+        "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body, also once decompressed"
+    )
+    drain_delay_s: float = _setting(
+        "FAIRLEAD_DRAIN_DELAY_S",
+        0.0,
+        _seconds,
+        "seconds between SIGTERM and closing the port, for load balancers to notice",
+    )
+    drain_timeout_s: float = _setting(
+        "FAIRLEAD_DRAIN_TIMEOUT_S", 30.0, _seconds, "seconds after SIGTERM until open requests are given up"
+    )
+    log_format: str = _setting(
+        "FAIRLEAD_LOG_FORMAT",
+        "auto",
+        _one_of("auto", "json", "text"),
+        "text on a terminal and json elsewhere, or one of them",
+    )
+
+    @staticmethod
+    def read(environ: Mapping[str, str] = os.environ, **flags: str | None) -> Settings:
+        """Settings from flags (texts, by field name; None when not given), else the environment, else defaults.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT naming the flag or variable and its value.
+        """
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(Settings):
+            given = flags.get(field.name)
+            if given is not None:
+                values[field.name] = _parse(field, given, _flag(field))
+            elif environ.get(field.metadata["env"]):
+                values[field.name] = _parse(field, environ[field.metadata["env"]], field.metadata["env"])
+        return Settings(**values)
+
+    @property
+    def store_path(self) -> Path:
+        return self.store or self.home / "store"
+
+    @property
+    def registry_uri(self) -> str:
+        """MLflow's tracking URI; by default SQLite in the home."""
+        return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').absolute()}"
+
+    @property
+    def thread_count(self) -> int:
+        return self.threads or available_cpus()
+
+
+def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add a flag for each named field of `Settings`; its value stays a text for `Settings.read`."""
+    fields = {field.name: field for field in dataclasses.fields(Settings)}
+    for name in names:
+        field = fields[name]
+        parser.add_argument(
+            _flag(field),
+            metavar=name.rsplit("_", 1)[-1].upper(),
+            help=f"{field.metadata['describe']} (default: {_shown(field)}; ${field.metadata['env']})",
+        )
+
+
+def markdown() -> str:
+    """The settings as a Markdown table, the body of `docs/settings.md`."""
+    rows = [
+        f"| `{field.metadata['env']}` | `{_flag(field)}` | {_shown(field)} | {field.metadata['describe']} |"
+        for field in dataclasses.fields(Settings)
+    ]
+    return "\n".join(["| variable | flag | default | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may keep busy: its affinity, cut by the cgroup's quota (version 1 or 2)."""
+    allowed = len(os.sched_getaffinity(0))
+    quota = _cgroup_quota()
+    return max(1, min(allowed, int(quota))) if quota else allowed
+
+
+def _cgroup_quota() -> float | None:
+    try:
+        quota, period = _CGROUP_CPU_MAX.read_text().split()[:2]
+    except (OSError, ValueError):
+        try:
+            quota, period = _CGROUP_V1_QUOTA.read_text(), _CGROUP_V1_PERIOD.read_text()
+        except OSError:
+            return None
+    try:
+        return float(quota) / float(period) if float(quota) > 0 else None
+    except ValueError:  # "max": no limit
+        return None
+
+
+def _parse(field: dataclasses.Field[Any], text: str, source: str) -> Any:
+    try:
+        return field.metadata["parse"](text)
+    except ValueError as error:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"{source} is {text!r}: {error}", hint=f"{source}: {field.metadata['describe']}"
+        ) from error
+
+
+def _shown(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata["shown"] or field.default)
+
+
+def _flag(field: dataclasses.Field[Any]) -> str:
+    return f"--{field.name.replace('_', '-')}"

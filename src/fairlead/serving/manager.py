@@ -1,0 +1,333 @@
+"""Brings the versions that are up to those that should be, and lends them to requests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import ServableId
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.servable import Servable
+from fairlead.serving.handle import Handle
+from fairlead.serving.loading import VersionLoader
+from fairlead.serving.policy import Action, Do, Snapshot, next_action
+from fairlead.serving.router import choose
+from fairlead.serving.source import Aspired, StoreSource
+from fairlead.serving.status import Readiness, State, VersionStatus
+from fairlead.serving.target import Target
+from fairlead.telemetry import LoadMetrics
+
+__all__ = ["Manager"]
+
+_FIRST_RETRY_S = 1.0
+_LAST_RETRY_S = 60.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Version:
+    """One version's life, guarded by the manager's lock."""
+
+    id: ServableId
+    state: State = State.START
+    error: FairleadError | None = None
+    servable: Servable | None = None
+    manifest: Manifest | None = None
+    users: int = 0
+    attempts: int = 0
+    retry_at: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class _Model:
+    """One model's versions and what should be up of them, guarded by the manager's lock."""
+
+    aspired: Aspired | None = None
+    problem: str = ""
+    last: int | None = None
+    versions: dict[int, _Version] = field(default_factory=dict)
+
+    def available(self) -> dict[int, _Version]:
+        return {number: v for number, v in self.versions.items() if v.state is State.AVAILABLE}
+
+    def serving(self) -> int | None:
+        """The version that answers by default now."""
+        return next((v for v in (self.aspired and self.aspired.stable, self.last) if v in self.available()), None)
+
+
+class Manager:
+    """Owns every loaded version. `acquire`, `describe`, `statuses` and `readiness` may be called from any thread.
+
+    Args:
+        source: what should be up.
+        loader: makes a version answer.
+        metrics: told of every load, failure and unload.
+        default_model: what a caller who names no model means.
+        poll_interval_s: seconds between looks at the source.
+        on_unloaded: called when a version's memory has been given back.
+    """
+
+    def __init__(
+        self,
+        source: StoreSource,
+        loader: VersionLoader,
+        *,
+        metrics: LoadMetrics,
+        default_model: str | None = None,
+        poll_interval_s: float = 0.5,
+        on_unloaded: Callable[[ServableId], None] = lambda _: None,
+    ) -> None:
+        self._source = source
+        self._loader = loader
+        self._metrics = metrics
+        self._default_model = default_model
+        self._poll_interval_s = poll_interval_s
+        self._on_unloaded = on_unloaded
+        self._models: dict[str, _Model] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._has_looked = False
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="load")
+        self._thread = threading.Thread(target=self._run, name="manager", daemon=True)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to load in the background; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking and loading, and close every servable. Call it when no request is left."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
+        with self._lock:
+            servables = [v.servable for m in self._models.values() for v in m.versions.values() if v.servable]
+        for servable in servables:
+            servable.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                self._look()
+                self._act()
+            except Exception:  # noqa: BLE001 - whatever it is, what serves goes on serving
+                _log.exception("the manager could not bring the models up to date; it tries again")
+            self._wake.wait(self._poll_interval_s)
+
+    def _look(self) -> None:
+        aspired, problems = self._source.read()
+        with self._lock:
+            for name in aspired.keys() | problems.keys():
+                model = self._models.setdefault(name, _Model())
+                # What cannot be read now was readable before: go on with that rather than take the model down.
+                model.problem = problems.get(name, "")
+                model.aspired = aspired.get(name, model.aspired)
+                if name in aspired:
+                    self._metrics.released(name, aspired[name].revision)
+                for version in model.aspired.versions if model.aspired else ():
+                    model.versions.setdefault(version, _Version(id=ServableId(name, version)))
+            self._has_looked = True
+
+    def _act(self) -> None:
+        for name, model in list(self._models.items()):
+            while True:
+                with self._lock:
+                    action = next_action(_snapshots(model, time.monotonic()))
+                    if action is None:
+                        break
+                    self._begin(model, action)
+                _log.debug("%s: %s", name, action)
+
+    def _begin(self, model: _Model, action: Action) -> None:
+        """Take one step; the lock is held."""
+        version = model.versions[action.version]
+        if action.do is Do.LOAD:
+            version.state = State.LOADING
+            version.attempts += 1
+            self._pool.submit(self._load, model, version)
+        else:
+            version.state = State.UNLOADING
+            if version.users == 0:
+                self._pool.submit(self._unload, version)
+
+    # -- loading and unloading, in the pool ------------------------------------------------------------------------
+
+    def _load(self, model: _Model, version: _Version) -> None:
+        began = time.monotonic()
+        try:
+            servable, manifest = self._loader.load(version.id)
+        except FairleadError as error:
+            self._fail(version, error)
+        except Exception as error:  # noqa: BLE001 - a broken model must not take another down
+            _log.exception("%s could not be loaded", version.id)
+            self._fail(version, FairleadError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
+        else:
+            seconds = time.monotonic() - began
+            with self._lock:
+                version.servable, version.manifest = servable, manifest
+                version.error, version.attempts = None, 0
+                version.state = State.AVAILABLE
+                if model.aspired and model.aspired.stable == version.id.version:
+                    model.last = version.id.version
+            self._metrics.loaded(version.id.model, version.id.version, seconds)
+            _log.info("%s is loaded and proven after %.3f s", version.id, seconds)
+        self._wake.set()
+
+    def _fail(self, version: _Version, error: FairleadError) -> None:
+        with self._lock:
+            delay = min(_FIRST_RETRY_S * 2 ** (version.attempts - 1), _LAST_RETRY_S)
+            version.error, version.retry_at = error, time.monotonic() + delay
+            version.state = State.END
+        self._metrics.failed(version.id.model)
+        _log.error("%s cannot be served: %s; next try in %g s", version.id, error, delay)
+
+    def _unload(self, version: _Version) -> None:
+        with self._lock:
+            servable, version.servable = version.servable, None
+            version.state = State.END
+        if servable is not None:
+            servable.close()
+        self._metrics.unloaded(version.id.model, version.id.version)
+        self._on_unloaded(version.id)
+        _log.info("%s is unloaded", version.id)
+        self._wake.set()
+
+    # -- lending ---------------------------------------------------------------------------------------------------
+
+    def acquire(self, target: Target) -> Handle:
+        """Pin the version that `target` means.
+
+        Raises:
+            FairleadError: NOT_FOUND or INVALID_ARGUMENT, see `router.choose`.
+        """
+        with self._lock:
+            version = self._choose(target)
+            if version.servable is None or version.manifest is None:
+                raise FairleadError(Code.INTERNAL, f"{version.id} is available but not loaded")
+            version.users += 1
+            return Handle(version.servable, version.manifest, lambda: self._let_go(version))
+
+    def describe(self, target: Target) -> Manifest:
+        """The manifest of the version that `target` means; raises as `acquire` does."""
+        handle = self.acquire(target)
+        handle.release()
+        return handle.manifest
+
+    def _choose(self, target: Target) -> _Version:
+        model = self._models.get(target.model, _Model())
+        return model.versions[choose(target, model.aspired, model.available(), model.last)]
+
+    def _let_go(self, version: _Version) -> None:
+        with self._lock:
+            version.users -= 1
+            is_last = version.users == 0 and version.state is State.UNLOADING
+        if is_last:
+            self._pool.submit(self._unload, version)
+
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    def statuses(self, model: str, version: int | None = None) -> tuple[VersionStatus, ...]:
+        """The versions of `model` that were ever wanted in this process, newest first.
+
+        Raises:
+            FairleadError: NOT_FOUND, in TensorFlow Serving's words.
+        """
+        with self._lock:
+            known = self._models.get(model, _Model()).versions
+            statuses = tuple(_status(known[number]) for number in sorted(known, reverse=True))
+        if not statuses:
+            raise FairleadError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
+        if version is None:
+            return statuses
+        wanted = tuple(status for status in statuses if status.id.version == version)
+        if not wanted:
+            raise FairleadError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
+        return wanted
+
+    def readiness(self) -> Readiness:
+        """Whether every required model can answer, and what stands in the way."""
+        with self._lock:
+            serving = {name: model.serving() for name, model in sorted(self._models.items())}
+            troubles = {name: _trouble(name, model) for name, model in self._models.items()}
+            has_ended = all(_has_ended(model) for model in self._models.values())
+        missing = tuple(troubles[name] for name, version in serving.items() if version is None)
+        degraded = tuple(troubles[name] for name, version in serving.items() if version is not None and troubles[name])
+        if not serving:
+            missing = ("there is no model in the store yet",)
+        return Readiness(
+            is_started=self._has_looked and bool(serving) and has_ended,
+            is_ready=self._has_looked and not missing,
+            models=serving,
+            missing=missing,
+            degraded=degraded,
+        )
+
+    def default_model(self) -> str:
+        """The model that a caller means who names none.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT when there are several and none is set; NOT_FOUND when there is none.
+        """
+        if self._default_model:
+            return self._default_model
+        with self._lock:
+            names = sorted(self._models)
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            raise FairleadError(Code.NOT_FOUND, "no model is served yet", hint="GET /health/ready says why")
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"{len(names)} models are served and the request names none",
+            hint=f"add ?model=NAME, one of {', '.join(names)}",
+        )
+
+
+def _snapshots(model: _Model, now: float) -> list[Snapshot]:
+    aspired = model.aspired
+    return [
+        Snapshot(
+            version=number,
+            state=version.state,
+            is_aspired=aspired is not None and number in aspired.versions,
+            is_stable=aspired is not None and number == aspired.stable,
+            is_due=now >= version.retry_at,
+        )
+        for number, version in model.versions.items()
+    ]
+
+
+def _status(version: _Version) -> VersionStatus:
+    error = version.error
+    return VersionStatus(
+        id=version.id,
+        state=version.state,
+        code=error.code if error else None,
+        message=error.message if error else "",
+    )
+
+
+def _has_ended(model: _Model) -> bool:
+    """Whether the first attempt at the stable version is over, well or badly."""
+    stable = model.versions.get(model.aspired.stable) if model.aspired else None
+    return stable is not None and (stable.state is State.AVAILABLE or stable.error is not None)
+
+
+def _trouble(name: str, model: _Model) -> str:
+    """One sentence on what is wrong with the model; empty when all is well."""
+    if model.problem:
+        return f"{name}: {model.problem}"
+    stable = model.versions.get(model.aspired.stable) if model.aspired else None
+    if stable is None or stable.state is State.AVAILABLE:
+        return ""
+    reason = f": {stable.error.message}" if stable.error else ""
+    return f"{name}: version {stable.id.version} is {stable.state}{reason}"

@@ -1,0 +1,99 @@
+"""Logs and metrics of the process: how they are written, and the instruments that are not a protocol's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["LoadMetrics", "configure_logging", "process_registry"]
+
+_LOAD_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line; control characters in values are escaped by JSON itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=True)
+
+
+def configure_logging(stream: TextIO, log_format: str) -> None:
+    """Send the whole process's log to `stream`, as text on a terminal and as JSON lines elsewhere.
+
+    Args:
+        stream: standard error, as a rule.
+        log_format: "auto", "json" or "text".
+    """
+    as_text = log_format == "text" or (log_format == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S") if as_text else _JsonFormatter()
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def process_registry() -> CollectorRegistry:
+    """A fresh registry with the build's own line in it."""
+    registry = CollectorRegistry()
+    build = Gauge("fairlead_build_info", "What is running; always 1.", ["version", "python"], registry=registry)
+    build.labels(metadata.version("fairlead"), f"{sys.version_info.major}.{sys.version_info.minor}").set(1)
+    if platform.system() == "Linux":
+        from prometheus_client import ProcessCollector  # noqa: PLC0415 - reads /proc, which only Linux has
+
+        ProcessCollector(registry=registry)
+    return registry
+
+
+class LoadMetrics:
+    """How loading goes, by model and version."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        names = ["model", "version"]
+        self._available = Gauge("fairlead_model_available", "1 while the version can answer.", names, registry=registry)
+        self._seconds = Histogram(
+            "fairlead_model_load_duration_seconds",
+            "Time to verify, load, warm and prove a version.",
+            ["model"],
+            buckets=_LOAD_BUCKETS_S,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "fairlead_model_load_failures_total", "Attempts to load that failed.", ["model"], registry=registry
+        )
+        self._revision = Gauge(
+            "fairlead_release_revision",
+            "The release in force, as this process has read it.",
+            ["model"],
+            registry=registry,
+        )
+
+    def loaded(self, model: str, version: int, seconds: float) -> None:
+        self._available.labels(model, str(version)).set(1)
+        self._seconds.labels(model).observe(seconds)
+
+    def failed(self, model: str) -> None:
+        self._failures.labels(model).inc()
+
+    def unloaded(self, model: str, version: int) -> None:
+        self._available.remove(model, str(version))
+
+    def released(self, model: str, revision: int) -> None:
+        self._revision.labels(model).set(revision)
