@@ -15,7 +15,7 @@ from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["MODEL_FILE", "OnnxLoader", "OnnxServable", "read_signature"]
+__all__ = ["MODEL_FILE", "OnnxLoader", "OnnxServable", "open_model"]
 
 MODEL_FILE = "model.onnx"
 
@@ -62,20 +62,24 @@ class OnnxLoader:
         self._threads = threads
 
     def load(self, directory: Path, manifest: Manifest) -> OnnxServable:
-        session = _open(directory / MODEL_FILE, self._threads)
-        found = _signature(session)
+        servable, found = open_model(directory / MODEL_FILE, self._threads)
         if found != manifest.signature:
             raise FairleadError(
                 Code.FAILED_PRECONDITION,
                 f"{MODEL_FILE} of {manifest.id} has the signature {found.to_json()}"
                 f" but its manifest says {manifest.signature.to_json()}",
             )
-        return OnnxServable(session)
+        return servable
 
 
-def read_signature(path: Path) -> Signature:
-    """The signature of the ONNX file at `path`; the name of a free axis becomes -1."""
-    return _signature(_open(path, threads=1))
+def open_model(path: Path, threads: int = 1) -> tuple[OnnxServable, Signature]:
+    """The ONNX file at `path`, ready to run, and its signature; the name of a free axis becomes -1.
+
+    Raises:
+        FairleadError: DATA_LOSS when it cannot be loaded, UNIMPLEMENTED for a type of tensor that is not served.
+    """
+    session = _open(path, threads)
+    return OnnxServable(session), _signature(session)
 
 
 def _open(path: Path, threads: int) -> InferenceSession:

@@ -1,0 +1,29 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fairlead.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty model store with a clock that stands still."""
+    return Store(tmp_path / "store", now=lambda: datetime(2026, 1, 1, tzinfo=UTC), who="tester")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The directory of real data sets; absent, the test is skipped, and in CI it fails."""
+    path = Path(os.environ.get("FAIRLEAD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not path.is_dir():
+        reason = f"the real data sets are not at {path}: name them in FAIRLEAD_TEST_DATA"
+        fail_or_skip: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
+        fail_or_skip(reason)
+    return path
