@@ -1,0 +1,81 @@
+"""The model store and the registry, put together for commands that look at releases and change them."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.util
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import ServableId
+from fairlead.store.release import Release
+from fairlead.store.store import Rollback, Store
+
+if TYPE_CHECKING:
+    from fairlead.training.registry import Registry
+
+__all__ = ["now", "open_registry", "open_store", "promote", "rollback"]
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def open_store(settings: Settings) -> Store:
+    """The model store; nothing is read or written yet."""
+    return Store(settings.store_path, now=now, who=_user())
+
+
+def promote(settings: Settings, id_: ServableId, why: str, label: str | None, warn: Callable[[str], None]) -> Release:
+    """Release the version, then let the registry follow."""
+    store = open_store(settings)
+    release = store.promote(id_, why=why, label=label)
+    _follow(settings, store, id_.model, warn)
+    return release
+
+
+def rollback(settings: Settings, model: str, why: str, to: int | None, warn: Callable[[str], None]) -> Rollback:
+    """Go back, then let the registry follow. The store alone is enough: whatever the registry says comes after."""
+    store = open_store(settings)
+    done = store.rollback(model, why=why, to=to)
+    _follow(settings, store, model, warn)
+    return done
+
+
+def open_registry(settings: Settings) -> Registry:
+    """MLflow, at its tracking URI or in the home.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION without the train extra, UNAVAILABLE when it does not answer.
+    """
+    from fairlead.training.registry import Registry  # noqa: PLC0415 - a second to import
+
+    root = None if settings.tracking_uri else Path(settings.home) / "artifacts"
+    return Registry(settings.registry_uri, root)
+
+
+def _follow(settings: Settings, store: Store, model: str, warn: Callable[[str], None]) -> None:
+    """Mirror the release where there is a registry to mirror it in: the base install has none."""
+    embedded = settings.home / "mlflow.db"
+    if importlib.util.find_spec("mlflow") is None or not (settings.tracking_uri or embedded.exists()):
+        return
+    from fairlead.controller.mirror import mirror  # noqa: PLC0415 - with MLflow behind it
+
+    try:
+        mirror(open_registry(settings), store, model)
+    except FairleadError as error:
+        if error.code is not Code.UNAVAILABLE:
+            raise
+        warn(f"the release is in force, but the registry could not follow: {error.message}")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return "unknown"

@@ -1,0 +1,104 @@
+"""What `fairlead serve` runs: the data plane, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import uvloop
+
+from fairlead.app.releases import open_store
+from fairlead.config import Settings
+from fairlead.servable.identity import ServableId
+from fairlead.servable.runtimes.onnx import OnnxLoader
+from fairlead.serving.loading import VersionLoader
+from fairlead.serving.manager import Manager
+from fairlead.serving.predictor import Predictor
+from fairlead.serving.source import StoreSource
+from fairlead.serving.status import Readiness
+from fairlead.telemetry import LoadMetrics, process_registry
+from fairlead.transport.http import HttpApp
+from fairlead.transport.listener import open_socket
+from fairlead.transport.metrics import TransportMetrics
+from fairlead.transport.server import HttpServer
+
+__all__ = ["serve"]
+
+_READY_POLL_S = 0.02
+
+
+def serve(
+    settings: Settings,
+    *,
+    on_listening: Callable[[str], None],
+    on_ready: Callable[[str, Readiness], None],
+) -> None:
+    """Serve the store until a signal ends it. The port is open before any model is loaded.
+
+    Args:
+        settings: what was asked for.
+        on_listening: told the server's address once it accepts connections.
+        on_ready: told the address once every required model answers, with what is served.
+
+    Raises:
+        FairleadError: when the store is none, or the port cannot be had.
+    """
+    open_store(settings).check()
+    sock = open_socket(settings.host, settings.rest_port)
+    address = _address(settings.host, sock)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, sock, address, on_listening, on_ready))
+
+
+async def _serve(
+    settings: Settings,
+    sock: socket.socket,
+    address: str,
+    on_listening: Callable[[str], None],
+    on_ready: Callable[[str, Readiness], None],
+) -> None:
+    async with AsyncExitStack() as lifetimes:
+        registry = process_registry()
+        metrics = TransportMetrics(registry)
+        manager = _manager(settings, LoadMetrics(registry), metrics)
+        manager.start()
+        lifetimes.callback(manager.stop)
+        predictor = Predictor(manager, threads=settings.thread_count, max_in_flight=settings.max_in_flight)
+        lifetimes.callback(predictor.close)
+        app = HttpApp(predictor, manager, metrics, max_body_bytes=settings.max_body_bytes)
+        server = HttpServer(app, sock, drain_delay_s=settings.drain_delay_s, drain_timeout_s=settings.drain_timeout_s)
+        announcing = asyncio.create_task(_announce(manager, address, on_ready))
+        lifetimes.callback(announcing.cancel)
+        on_listening(address)
+        await server.serve()
+
+
+def _manager(settings: Settings, load_metrics: LoadMetrics, transport_metrics: TransportMetrics) -> Manager:
+    store = open_store(settings)
+
+    def retire(id_: ServableId) -> None:
+        transport_metrics.retire(id_.model, id_.version)
+
+    return Manager(
+        StoreSource(store, settings.models),
+        # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
+        VersionLoader(store, {"onnx": OnnxLoader(threads=1)}),
+        metrics=load_metrics,
+        default_model=settings.default_model,
+        poll_interval_s=settings.poll_interval_s,
+        on_unloaded=retire,
+    )
+
+
+async def _announce(manager: Manager, address: str, on_ready: Callable[[str, Readiness], None]) -> None:
+    while not (readiness := manager.readiness()).is_ready:  # noqa: ASYNC110 - the manager is no part of the event loop
+        await asyncio.sleep(_READY_POLL_S)
+    on_ready(address, readiness)
+
+
+def _address(host: str, sock: socket.socket) -> str:
+    """A URL that reaches the socket from this machine."""
+    shown = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - what it is shown as, not bound to
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{sock.getsockname()[1]}"

@@ -1,0 +1,66 @@
+"""The `fairlead` command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["main"]
+
+_VERBS = {
+    "up": "train the example if there is no champion, then serve it",
+    "train": "train a model, put it through the gate, publish it",
+    "serve": "serve the models of a store",
+    "versions": "list a model's versions and what serves",
+    "promote": "make a version the one that serves",
+    "rollback": "return to the version that served before",
+    "doctor": "check what breaks deployments before it breaks",
+}
+_MISUSED = (Code.INVALID_ARGUMENT, Code.NOT_FOUND)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status: 0 done, 1 failed, 2 misused, 3 the gate said no."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="fairlead", description="From a trained model to an honest production service."
+    )
+    parser.add_argument("--version", action="version", version=f"fairlead {metadata.version('fairlead')}")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    wanted = next((argument for argument in arguments if argument in _VERBS), "")
+    for verb, summary in _VERBS.items():
+        module = importlib.import_module(f"fairlead.cli.{verb}") if verb == wanted else None
+        verb_parser = verbs.add_parser(
+            verb,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=module.EXAMPLE if module else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if module:
+            module.configure(verb_parser)
+            verb_parser.set_defaults(run=module.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except FairleadError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 1
+
+
+def _report(error: FairleadError) -> int:
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  try: {error.hint}", file=sys.stderr)
+    return 2 if error.code in _MISUSED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""`fairlead serve`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from fairlead.app.server import serve
+from fairlead.cli.output import say, settings_from
+from fairlead.config import add_flags
+from fairlead.telemetry import configure_logging
+
+__all__ = ["EXAMPLE", "FLAGS", "configure", "run"]
+
+FLAGS = (
+    "home",
+    "store",
+    "host",
+    "rest_port",
+    "models",
+    "default_model",
+    "threads",
+    "max_in_flight",
+    "max_body_bytes",
+    "poll_interval_s",
+    "drain_delay_s",
+    "drain_timeout_s",
+    "log_format",
+)
+
+EXAMPLE = """example:
+  fairlead serve --store .fairlead/store
+  fairlead serve --host 0.0.0.0 --rest-port 8501 --models digits
+
+SIGTERM drains: open requests are answered, then the process ends with status 0."""
+
+
+def configure(parser: ArgumentParser) -> None:
+    add_flags(parser, *FLAGS)
+
+
+def run(arguments: Namespace) -> int:
+    settings = settings_from(arguments)
+    configure_logging(sys.stderr, settings.log_format)
+    serve(
+        settings,
+        on_listening=lambda address: say(f"listening on {address} with {settings.thread_count} threads"),
+        on_ready=lambda address, readiness: say(
+            f"ready: {', '.join(f'{model}@{version}' for model, version in readiness.models.items())} at {address}"
+        ),
+    )
+    say("drained")
+    return 0
