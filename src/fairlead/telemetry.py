@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import TextIO
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 __all__ = ["LoadMetrics", "configure_logging", "process_registry"]
 
@@ -52,6 +52,7 @@ def configure_logging(stream: TextIO, log_format: str) -> None:
 
 def process_registry() -> CollectorRegistry:
     """A fresh registry with the build's own line in it."""
+    disable_created_metrics()  # a second series for each counter, which nobody here reads
     registry = CollectorRegistry()
     build = Gauge("fairlead_build_info", "What is running; always 1.", ["version", "python"], registry=registry)
     build.labels(metadata.version("fairlead"), f"{sys.version_info.major}.{sys.version_info.minor}").set(1)

@@ -7,7 +7,6 @@ nobody with it.
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -49,13 +48,18 @@ def measure(directory: Path) -> Cost:
 def _measure_here(directory: Path) -> Cost:
     import onnxruntime  # noqa: F401, PLC0415 - loaded first, so that its own memory is not counted as the model's
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_bytes()
     golden = Golden.load(directory / GOLDEN_FILE)
     servable, _ = open_model(directory / MODEL_FILE)
     golden.prove(servable)
     milliseconds = _time_row(servable, {name: array[:1] for name, array in golden.inputs.items()})
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Cost(peak_memory_bytes=(peak - before) * 1024, ms_per_row=milliseconds)
+    return Cost(peak_memory_bytes=_peak_bytes() - before, ms_per_row=milliseconds)
+
+
+def _peak_bytes() -> int:
+    """The peak resident memory of this process. Not `getrusage`: there a child starts with its parent's peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def _time_row(servable: Servable, row: Tensors) -> float:

@@ -1,0 +1,38 @@
+"""`fairlead doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import ArgumentParser, Namespace
+
+from fairlead.app.doctor import Health, examine
+from fairlead.cli.output import json_line, settings_from
+from fairlead.config import add_flags
+
+__all__ = ["EXAMPLE", "configure", "run"]
+
+EXAMPLE = """example:
+  fairlead doctor
+  fairlead doctor --store /srv/models --rest-port 8501
+
+Exit status 1 when something would break; warnings alone leave it at 0."""
+
+_MARKS = {Health.OK: "ok  ", Health.WARNING: "warn", Health.FAILED: "FAIL"}
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_flags(parser, "home", "store", "host", "rest_port")
+
+
+def run(arguments: Namespace) -> int:
+    findings = []
+    for finding in examine(settings_from(arguments)):
+        findings.append(finding)
+        if not arguments.json:
+            print(f"{_MARKS[finding.health]}  {finding.name}: {finding.message}")
+            if finding.hint:
+                print(f"      try: {finding.hint}")
+    if arguments.json:
+        json_line([dataclasses.asdict(finding) for finding in findings])
+    return 1 if any(finding.health is Health.FAILED for finding in findings) else 0
