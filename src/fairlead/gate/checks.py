@@ -1,0 +1,53 @@
+"""The two gates: one before training looks at the data, one after it looks at the model."""
+
+from __future__ import annotations
+
+from fairlead.gate import contract, data, quality
+from fairlead.gate.evidence import DataEvidence, ModelEvidence
+from fairlead.gate.thresholds import Thresholds
+from fairlead.gate.verdict import Report
+
+__all__ = ["check_data", "check_model"]
+
+
+def check_data(evidence: DataEvidence, thresholds: Thresholds) -> Report:
+    """Whether a data set can be trained on and judged by.
+
+    >>> spam = DataEvidence(
+    ...     labels=("ham", "spam"), train_counts=(900, 0), held_out_counts=(250, 60), overlap=0, non_finite=0
+    ... )
+    >>> [check.detail for check in check_data(spam, Thresholds()).failures]
+    ["training rows cover 1 of 2 classes; missing: 'spam'", "there are no training rows of class 'spam'"]
+    """
+    return Report(
+        checks=(
+            data.training_rows(evidence, thresholds),
+            data.training_classes(evidence),
+            data.training_rows_per_class(evidence, thresholds),
+            data.held_out_rows(evidence, thresholds),
+            data.held_out_rows_per_class(evidence, thresholds),
+            data.overlap(evidence),
+            data.finite_values(evidence),
+        )
+    )
+
+
+def check_model(evidence: ModelEvidence, thresholds: Thresholds) -> Report:
+    """Whether a candidate may be published: it says what it should, well enough, and no worse than the champion.
+
+    Without held-out rows only the signature can be compared, and the report fails.
+    """
+    if evidence.rows == 0:
+        return Report(checks=(contract.no_rows(thresholds), contract.signature(evidence)))
+    return Report(
+        checks=(
+            contract.signature(evidence),
+            contract.probabilities(evidence, thresholds),
+            contract.export(evidence, thresholds),
+            quality.accuracy(evidence, thresholds),
+            quality.class_recall(evidence, thresholds),
+            quality.collapse(evidence, thresholds),
+            quality.silent_classes(evidence, thresholds),
+            quality.champion(evidence, thresholds),
+        )
+    )

@@ -1,0 +1,121 @@
+"""Checks of what a candidate promises its callers: its signature, probabilities, and an export that lost nothing."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import numpy as np
+
+from fairlead.gate.evidence import ModelEvidence
+from fairlead.gate.thresholds import Thresholds
+from fairlead.gate.verdict import Bound, Check, Unit, Verdict
+from fairlead.servable.signature import Signature, TensorSpec
+
+__all__ = ["export", "no_rows", "probabilities", "signature"]
+
+# A softmax in float32 may round to a hair outside 0..1, and a converted model's calibration to a hair more.
+_ROUNDING = 1e-6
+
+
+def no_rows(thresholds: Thresholds) -> Check:
+    """What a model gate says when nothing was held out."""
+    return Check(
+        name="held-out rows",
+        verdict=Verdict.FAILED,
+        figure=0,
+        threshold=thresholds.min_held_out_rows,
+        bound=Bound.AT_LEAST,
+        unit=Unit.COUNT,
+        detail="there are no held-out rows, so nothing says how good the model is",
+    )
+
+
+def signature(evidence: ModelEvidence) -> Check:
+    """Callers of the champion can call the candidate: same tensors, same order."""
+    champion = evidence.champion_signature
+    changes = None if champion is None else _changes(evidence.signature, champion)
+    return Check(
+        name="signature",
+        verdict=Verdict.FAILED if changes else Verdict.PASSED,
+        figure=None if changes is None else len(changes),
+        threshold=0,
+        bound=Bound.AT_MOST,
+        unit=Unit.COUNT,
+        detail=_signature_detail(evidence.champion_name, changes),
+    )
+
+
+def probabilities(evidence: ModelEvidence, thresholds: Thresholds) -> Check:
+    """Every row of outputs is finite, within 0..1, and sums to 1."""
+    finite = np.isfinite(evidence.candidate).all(axis=1)
+    rows = evidence.candidate[finite].astype(np.float64)
+    inside = ((rows >= -_ROUNDING) & (rows <= 1.0 + _ROUNDING)).all(axis=1)
+    whole = np.abs(rows[inside].sum(axis=1) - 1.0) <= thresholds.sum_tolerance
+    faults = {
+        "with NaN or infinity": int(np.count_nonzero(~finite)),
+        "outside 0..1": int(np.count_nonzero(~inside)),
+        f"with a sum more than {thresholds.sum_tolerance:g} from 1": int(np.count_nonzero(~whole)),
+    }
+    wrong = sum(faults.values())
+    return Check(
+        name="probabilities",
+        verdict=Bound.AT_MOST.judge(wrong, 0),
+        figure=wrong,
+        threshold=0,
+        bound=Bound.AT_MOST,
+        unit=Unit.COUNT,
+        detail=_faults_detail(evidence.rows, faults),
+    )
+
+
+def export(evidence: ModelEvidence, thresholds: Thresholds) -> Check:
+    """The exported model answers what the training framework answered."""
+    with np.errstate(invalid="ignore", over="ignore"):  # an infinite difference fails below, by name
+        difference = np.abs(evidence.candidate.astype(np.float64) - evidence.native.astype(np.float64))
+    known = bool(np.isfinite(difference).all())
+    worst = float(difference.max()) if known else None
+    return Check(
+        name="export",
+        verdict=Verdict.FAILED if worst is None else Bound.AT_MOST.judge(worst, thresholds.export_tolerance),
+        figure=worst,
+        threshold=thresholds.export_tolerance,
+        bound=Bound.AT_MOST,
+        unit=Unit.NUMBER,
+        detail=_export_detail(evidence.rows, worst, thresholds.export_tolerance),
+    )
+
+
+def _changes(now: Signature, was: Signature) -> list[str]:
+    sides = (("input", now.inputs, was.inputs), ("output", now.outputs, was.outputs))
+    return [
+        f"{side} {_described(new)} was {_described(old)}"
+        for side, new_specs, old_specs in sides
+        for new, old in zip_longest(new_specs, old_specs)
+        if new != old
+    ]
+
+
+def _described(spec: TensorSpec | None) -> str:
+    return "none" if spec is None else f"{spec.name!r} {spec.dtype}{list(spec.shape)}"
+
+
+def _signature_detail(champion_name: str, changes: list[str] | None) -> str:
+    if changes is None:
+        return "no champion yet, so no callers to break"
+    if not changes:
+        return f"the inputs and outputs are those of champion {champion_name!r}"
+    return f"differs from champion {champion_name!r}: {'; '.join(changes)}"
+
+
+def _faults_detail(rows: int, faults: dict[str, int]) -> str:
+    told = ", ".join(f"{count:,} {fault}" for fault, count in faults.items() if count)
+    if told:
+        return f"{rows:,} rows of outputs include {told}"
+    return f"all {rows:,} rows of outputs are probabilities"
+
+
+def _export_detail(rows: int, worst: float | None, tolerance: float) -> str:
+    if worst is None:
+        return "outputs before or after export hold NaN or infinity, so their difference is unknown"
+    told = f"over {rows:,} rows the largest difference from the training framework is {worst:.3g}"
+    return told if worst <= tolerance else f"{told}, {worst - tolerance:.3g} more than the {tolerance:g} allowed"
