@@ -55,6 +55,14 @@ class _Model:
     def available(self) -> dict[int, _Version]:
         return {number: v for number, v in self.versions.items() if v.state is State.AVAILABLE}
 
+    def settle(self) -> None:
+        """Remember the stable version while it can answer: it stands in when the next one cannot yet.
+
+        Not only when it is loaded: a version may become stable that is up already.
+        """
+        if self.aspired and self.aspired.stable in self.available():
+            self.last = self.aspired.stable
+
     def serving(self) -> int | None:
         """The version that answers by default now."""
         return next((v for v in (self.aspired and self.aspired.stable, self.last) if v in self.available()), None)
@@ -106,7 +114,8 @@ class Manager:
         """Stop looking and loading, and close every servable. Call it when no request is left."""
         self._stopping = True
         self._wake.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._pool.shutdown(cancel_futures=True)
         with self._lock:
             servables = [v.servable for m in self._models.values() for v in m.versions.values() if v.servable]
@@ -141,6 +150,7 @@ class Manager:
         for name, model in list(self._models.items()):
             while True:
                 with self._lock:
+                    model.settle()
                     action = next_action(_snapshots(model, time.monotonic()))
                     if action is None:
                         break
@@ -172,33 +182,34 @@ class Manager:
             self._fail(version, FairleadError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
         else:
             seconds = time.monotonic() - began
+            # Told before it is so: whoever sees the new state finds the figures that belong to it.
+            self._metrics.loaded(version.id.model, version.id.version, seconds)
+            _log.info("%s is loaded and proven after %.3f s", version.id, seconds)
             with self._lock:
                 version.servable, version.manifest = servable, manifest
                 version.error, version.attempts = None, 0
                 version.state = State.AVAILABLE
-                if model.aspired and model.aspired.stable == version.id.version:
-                    model.last = version.id.version
-            self._metrics.loaded(version.id.model, version.id.version, seconds)
-            _log.info("%s is loaded and proven after %.3f s", version.id, seconds)
+                model.settle()
         self._wake.set()
 
     def _fail(self, version: _Version, error: FairleadError) -> None:
-        with self._lock:
-            delay = min(_FIRST_RETRY_S * 2 ** (version.attempts - 1), _LAST_RETRY_S)
-            version.error, version.retry_at = error, time.monotonic() + delay
-            version.state = State.END
+        delay = min(_FIRST_RETRY_S * 2 ** (version.attempts - 1), _LAST_RETRY_S)
         self._metrics.failed(version.id.model)
         _log.error("%s cannot be served: %s; next try in %g s", version.id, error, delay)
+        with self._lock:
+            version.error, version.retry_at = error, time.monotonic() + delay
+            version.state = State.END
 
     def _unload(self, version: _Version) -> None:
         with self._lock:
             servable, version.servable = version.servable, None
-            version.state = State.END
         if servable is not None:
             servable.close()
         self._metrics.unloaded(version.id.model, version.id.version)
         self._on_unloaded(version.id)
         _log.info("%s is unloaded", version.id)
+        with self._lock:
+            version.state = State.END
         self._wake.set()
 
     # -- lending ---------------------------------------------------------------------------------------------------

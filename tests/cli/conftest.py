@@ -1,0 +1,96 @@
+"""Real servers, started as a user starts them, and ended by their process id."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Answer = tuple[int, Any]
+
+
+@dataclass
+class Server:
+    """A running `fairlead` process and its port."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def call(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Status and decoded JSON of one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+        finally:
+            connection.close()
+
+    def wait_ready(self, timeout_s: float = 30.0) -> Any:
+        """The body of `/health/ready` once it says 200."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            try:
+                status, body = self.call("GET", "/health/ready")
+            except (OSError, http.client.HTTPException):
+                status = 0
+            if status == 200:
+                return body
+            time.sleep(0.02)
+
+    def stop(self) -> int:
+        """Ask the process to leave and return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Starts `fairlead serve` on a free port over a store; whatever still runs at the end is ended."""
+    started: list[Server] = []
+
+    def start(store: Path, *flags: str, program: tuple[str, ...] = ("-m", "fairlead.cli.main")) -> Server:
+        log = tmp_path / f"server-{len(started)}.log"
+        command = [sys.executable, *program, "serve", "--store", str(store), "--rest-port", "0", *flags]
+        with log.open("wb") as writer:
+            process = subprocess.Popen(command, stderr=writer, stdout=writer, env={**os.environ, "FAIRLEAD_ENV": ""})
+        server = Server(process=process, port=_port_of(process, log), log=log)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait(10)
+
+
+def _port_of(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port that the process says it listens on."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for line in log.read_text().splitlines():
+            if line.startswith("listening on "):
+                return int(line.split()[2].rsplit(":", 1)[1])
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.01)
+    raise AssertionError(log.read_text())
