@@ -73,6 +73,16 @@ def test_a_dropped_tensor_fails(evidence: ModelEvidence) -> None:
     assert "input none was 'mask' bool[-1]" in check.detail
 
 
+def test_classes_in_another_order_fail(evidence: ModelEvidence) -> None:
+    """The tensors are the same, but every answer would carry the wrong name."""
+    kept = contract.signature(replace(evidence, champion_labels=("ham", "spam")))
+    moved = contract.signature(replace(evidence, champion_labels=("spam", "ham")))
+
+    assert kept.verdict is Verdict.PASSED
+    assert (moved.verdict, moved.figure) == (Verdict.FAILED, 1)
+    assert "the classes were 'spam', 'ham' and are 'ham', 'spam'" in moved.detail
+
+
 def test_the_first_model_has_no_signature_to_keep(model_evidence: Build) -> None:
     """Without a champion any signature passes, and the check says why."""
     check = contract.signature(model_evidence([0, 1], [0, 1]))

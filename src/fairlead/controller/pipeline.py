@@ -24,7 +24,6 @@ from fairlead.servable.cost import measure
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
-from fairlead.servable.signature import Signature
 from fairlead.store.release import Release
 from fairlead.store.store import Store, Version
 from fairlead.training.dataset import Dataset, Rows, Split, class_counts, overlap
@@ -135,9 +134,14 @@ class Pipeline:
         release = self.store.release(self.recipe.name)
         if release is None:
             return evidence
-        champion = ServableId(self.recipe.name, release.stable)
-        signature, answers = _ask(self.store.open(champion), held_out.inputs, len(candidate.labels))
-        return replace(evidence, champion=answers, champion_name=str(champion), champion_signature=signature)
+        champion = self.store.open(ServableId(self.recipe.name, release.stable))
+        return replace(
+            evidence,
+            champion=_ask(champion, held_out.inputs, candidate.labels),
+            champion_name=str(champion.manifest.id),
+            champion_signature=champion.manifest.signature,
+            champion_labels=champion.manifest.labels,
+        )
 
     def _publish(self, candidate: Candidate, report: Report, run_id: str) -> Version:
         cost = measure(candidate.directory)
@@ -220,19 +224,15 @@ def _count(recipe: Recipe, split: Split) -> DataEvidence:
     )
 
 
-def _ask(champion: Version, inputs: NDArray[np.float32], classes: int) -> tuple[Signature, NDArray[np.float32] | None]:
-    """The champion's signature, and its answers where it takes these inputs and has these classes."""
+def _ask(champion: Version, inputs: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.float32] | None:
+    """The champion's answers; None where it takes other inputs or has other classes."""
     signature = champion.manifest.signature
-    fits = (
-        len(signature.inputs) == 1
-        and signature.inputs[0].admits(inputs.shape)
-        and signature.outputs[0].shape[-1:] == (classes,)
-    )
-    if not fits:
-        return signature, None
+    takes_these = len(signature.inputs) == 1 and signature.inputs[0].admits(inputs.shape)
+    if not takes_these or champion.manifest.labels != labels:
+        return None
     servable, _ = open_model(champion.directory / MODEL_FILE)
     name, output = signature.inputs[0].name, signature.outputs[0].name
     starts = range(0, len(inputs), _BATCH_ROWS)
     answers = [servable.predict({name: inputs[start : start + _BATCH_ROWS]})[output] for start in starts]
     servable.close()
-    return signature, np.concatenate(answers)
+    return np.concatenate(answers)

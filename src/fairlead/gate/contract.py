@@ -9,6 +9,7 @@ import numpy as np
 from fairlead.gate.evidence import ModelEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Bound, Check, Unit, Verdict
+from fairlead.gate.wording import listed
 from fairlead.servable.signature import Signature, TensorSpec
 
 __all__ = ["export", "no_rows", "probabilities", "signature"]
@@ -31,9 +32,9 @@ def no_rows(thresholds: Thresholds) -> Check:
 
 
 def signature(evidence: ModelEvidence) -> Check:
-    """Callers of the champion can call the candidate: same tensors, same order."""
+    """Callers of the champion can call the candidate: same tensors, same classes, each in the same order."""
     champion = evidence.champion_signature
-    changes = None if champion is None else _changes(evidence.signature, champion)
+    changes = None if champion is None else _changes(evidence.signature, champion) + _class_changes(evidence)
     return Check(
         name="signature",
         verdict=Verdict.FAILED if changes else Verdict.PASSED,
@@ -97,6 +98,13 @@ def _changes(now: Signature, was: Signature) -> list[str]:
 
 def _described(spec: TensorSpec | None) -> str:
     return "none" if spec is None else f"{spec.name!r} {spec.dtype}{list(spec.shape)}"
+
+
+def _class_changes(evidence: ModelEvidence) -> list[str]:
+    """The same numbers under other names would be wrong answers that look right."""
+    if evidence.champion_labels in (None, evidence.labels):
+        return []
+    return [f"the classes were {listed(evidence.champion_labels or ())} and are {listed(evidence.labels)}"]
 
 
 def _signature_detail(champion_name: str, changes: list[str] | None) -> str:

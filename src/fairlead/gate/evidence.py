@@ -72,6 +72,7 @@ class ModelEvidence:
         champion_name: what reports call the champion; empty when there is none.
         signature: the candidate's.
         champion_signature: the champion's; None when there is no champion, and then `champion` is None too.
+        champion_labels: the champion's classes, in the order of its outputs; None when it has none to compare.
     """
 
     labels: tuple[str, ...]
@@ -82,6 +83,7 @@ class ModelEvidence:
     champion_name: str
     signature: Signature
     champion_signature: Signature | None
+    champion_labels: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_labels(self.labels)
