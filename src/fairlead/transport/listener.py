@@ -1,0 +1,79 @@
+"""The socket that a server accepts from."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import socket
+import struct
+
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["BACKLOG", "open_socket", "turn_away"]
+
+BACKLOG = 2048
+
+_SO_ATTACH_FILTER = 26  # Linux's number; the socket module does not have it
+_DROP_SYN = (  # classic BPF over the TCP header: code, jump if true, jump if false, operand
+    (0x30, 0, 0, 13),  # load the byte with the flags
+    (0x54, 0, 0, 0x12),  # leave SYN and ACK of them
+    (0x15, 0, 1, 0x02),  # SYN alone begins a connection:
+    (0x06, 0, 0, 0),  # drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # let all else pass
+)
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Listen on `host` and `port` (0 to 65535); 0 takes a free port, and "::" takes IPv4 as well.
+
+    Raises:
+        FairleadError: UNAVAILABLE when the port is taken, PERMISSION_DENIED or INVALID_ARGUMENT when the address
+            cannot be used at all.
+    """
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return _listen(family, address)
+    except OSError as error:
+        raise _explain(error, place, port) from error
+
+
+def turn_away(sock: socket.socket) -> None:
+    """Let no new connection begin on `sock`, while those that are being made are completed.
+
+    A connection that begins between the last accept and the close would be reset. Its client's kernel tries again
+    instead and finds the port closed, or another process there. Where the system has no such filter, nothing happens.
+    """
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _DROP_SYN))
+    with contextlib.suppress(OSError):
+        sock.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN), ctypes.addressof(program))
+        )
+
+
+def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.setblocking(False)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _explain(error: OSError, place: str, port: int) -> FairleadError:
+    if error.errno == errno.EADDRINUSE:
+        return FairleadError(
+            Code.UNAVAILABLE, f"{place} is in use by another process", hint=f"fairlead doctor --rest-port {port}"
+        )
+    if error.errno == errno.EACCES:
+        return FairleadError(
+            Code.PERMISSION_DENIED, f"{place} needs a privilege this process lacks", hint="take a port from 1024 on"
+        )
+    return FairleadError(Code.INVALID_ARGUMENT, f"{place} cannot be listened on: {error}", hint="0.0.0.0 takes all")

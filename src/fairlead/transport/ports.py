@@ -1,0 +1,48 @@
+"""What a transport asks of the rest of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from fairlead.servable.manifest import Manifest
+from fairlead.serving.predictor import Decode, Prediction
+from fairlead.serving.status import Readiness, VersionStatus
+from fairlead.serving.target import Target
+
+__all__ = ["Catalogue", "Predicting"]
+
+
+class Predicting(Protocol):
+    """Answers a request; `serving.predictor.Predictor` is the one."""
+
+    async def predict(self, target: Target, decode: Decode, *, outputs: Collection[str] | None = None) -> Prediction:
+        """See `Predictor.predict`."""
+
+
+class Catalogue(Protocol):
+    """Which models and versions there are. No method waits for anything."""
+
+    def describe(self, target: Target) -> Manifest:
+        """The manifest of the version that `target` means now.
+
+        Raises:
+            FairleadError: NOT_FOUND, or INVALID_ARGUMENT for an unknown label.
+        """
+
+    def statuses(self, model: str, version: int | None) -> tuple[VersionStatus, ...]:
+        """One version, or all of a model's, newest first.
+
+        Raises:
+            FairleadError: NOT_FOUND when there is none.
+        """
+
+    def readiness(self) -> Readiness:
+        """Whether this process may take traffic."""
+
+    def default_model(self) -> str:
+        """The model that is meant when a caller names none.
+
+        Raises:
+            FairleadError: when there is no such model.
+        """

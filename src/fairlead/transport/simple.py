@@ -1,0 +1,117 @@
+"""The API for people: `POST /predict` with rows, a picture in JSON, or just the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import parse_version
+from fairlead.servable.signature import Array
+from fairlead.serving.predictor import Prediction
+from fairlead.serving.target import Target
+from fairlead.transport.codes import Headers, HttpError
+from fairlead.transport.message import Call, Request, Response
+from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.refusal import refusal
+from fairlead.transport.simple_question import Picture, Question, read_question
+
+__all__ = ["Simple"]
+
+_PARAMETERS = ("model", "version", "label")
+
+
+class Simple:
+    """Answers `/predict`: names for classes, one id for each prediction, and errors that say what to do next."""
+
+    def __init__(self, predictor: Predicting, catalogue: Catalogue, new_id: Callable[[], str]) -> None:
+        self._predictor = predictor
+        self._catalogue = catalogue
+        self._new_id = new_id
+
+    async def answer(self, request: Request, call: Call) -> Response:
+        if request.method != "POST":
+            raise HttpError(
+                405,
+                Code.INVALID_ARGUMENT,
+                f"/predict does not answer {request.method[:20]}",
+                hint="POST a picture or rows: curl --data-binary @digit.png URL/predict",
+                headers=((b"allow", b"POST"),),
+            )
+        call.api = "predict"
+        target = self._target(request.query)
+        call.model, call.version = target.model, target.version
+        question = read_question(request.header(b"content-type"), await request.body())
+        prediction = await self._predictor.predict(target, question.tensors)
+        call.version = prediction.manifest.version
+        return self._response(question, prediction)
+
+    def refuse(self, error: FairleadError) -> Response:
+        return refusal(error)
+
+    def _target(self, query: str) -> Target:
+        asked = dict(parse_qsl(query, keep_blank_values=True))
+        if unknown := [name for name in asked if name not in _PARAMETERS]:
+            raise FairleadError(
+                Code.INVALID_ARGUMENT,
+                f"/predict has no parameter {unknown[0][:80]!r}",
+                hint=f"it has {', '.join(_PARAMETERS)}",
+            )
+        version = _version(asked["version"]) if "version" in asked else None
+        if version is not None and "label" in asked:
+            raise FairleadError(Code.INVALID_ARGUMENT, "version and label are both given", hint="leave one of them out")
+        return Target(
+            model=asked.get("model") or self._catalogue.default_model(), version=version, label=asked.get("label")
+        )
+
+    def _response(self, question: Question, prediction: Prediction) -> Response:
+        manifest = prediction.manifest
+        served: dict[str, Any] = {"model": manifest.model, "version": manifest.version}
+        headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
+        scores = _scores(prediction)
+        if isinstance(question, Picture):
+            prediction_id = self._new_id()
+            answer = {"outputs": _plain(prediction)} if scores is None else _verdict(manifest.labels, scores[0])
+            headers = ((b"x-prediction-id", prediction_id.encode()), *headers)
+            return Response.of(answer | served | {"prediction_id": prediction_id}, headers=headers)
+        if scores is None:
+            return Response.of({"outputs": _plain(prediction)} | served, headers=headers)
+        rows = [_verdict(manifest.labels, row) | {"prediction_id": self._new_id()} for row in scores]
+        return Response.of({"predictions": rows} | served, headers=headers)
+
+
+def _version(text: str) -> int:
+    version = parse_version(text)
+    if version is None:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"{text[:80]!r} is not a version", hint="a version is a whole number from 1 on"
+        )
+    return version
+
+
+def _scores(prediction: Prediction) -> Array | None:
+    """One probability a class for each row; None when the version is no classifier."""
+    labels = prediction.manifest.labels
+    first, *others = prediction.outputs.values()
+    if not labels or others or first.dtype.kind != "f" or first.shape != (prediction.rows, len(labels)):
+        return None
+    return _finite(first)
+
+
+def _verdict(labels: tuple[str, ...], row: Array) -> dict[str, Any]:
+    best = int(row.argmax())
+    return {"label": labels[best], "proba": row[best], "probabilities": dict(zip(labels, row, strict=True))}
+
+
+def _plain(prediction: Prediction) -> dict[str, Any]:
+    return {name: _finite(array).tolist() for name, array in prediction.outputs.items()}
+
+
+def _finite(array: Array) -> Array:
+    """`array`, unless it holds what strict JSON cannot say."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise FairleadError(Code.INTERNAL, "the model answered with a number that is not finite")
+    return array

@@ -1,0 +1,105 @@
+"""What a body of `POST /predict` asks: a picture or rows."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Tensors
+from fairlead.servable.transform import transform_from_json
+from fairlead.transport.codes import HttpError
+from fairlead.transport.json_document import parse_json
+from fairlead.transport.tfserving_json import decode_instances
+
+__all__ = ["Picture", "Question", "Rows", "read_question"]
+
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_EXAMPLES = """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]} or {"image": "<base64>"}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The bytes of a picture file."""
+
+    data: bytes
+
+    def tensors(self, manifest: Manifest) -> Tensors:
+        """One row, made by the version's own transform."""
+        transform = transform_from_json(manifest.transform)
+        if transform is None:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"model {manifest.model!r} version {manifest.version} does not say how a picture becomes its input",
+                hint='send {"instances": [row, ...]}, or publish the model with a transform',
+            )
+        return {manifest.signature.inputs[0].name: transform.apply(self.data)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The value of "instances", as it was parsed."""
+
+    instances: Any
+
+    def tensors(self, manifest: Manifest) -> Tensors:
+        """The rows as the version's inputs."""
+        return decode_instances(self.instances, manifest.signature)
+
+
+Question = Picture | Rows
+
+
+def read_question(content_type: bytes, body: bytes) -> Question:
+    """What `body` asks. Its first bytes count for more than its type, because curl names a type of its own.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when it is none of the forms.
+    """
+    kind = content_type.strip().lower()
+    if kind.startswith(b"multipart/"):
+        raise HttpError(
+            415,
+            Code.INVALID_ARGUMENT,
+            "/predict does not take multipart forms",
+            hint="send the file alone: curl --data-binary @digit.png URL/predict",
+        )
+    if kind.startswith(b"image/") or body.startswith(_MAGIC):
+        return Picture(body)
+    return _from_document(_document(body))
+
+
+def _document(body: bytes) -> Any:
+    if not body:
+        raise FairleadError(Code.INVALID_ARGUMENT, "The body is empty", hint=_EXAMPLES)
+    try:
+        return parse_json(body)
+    except FairleadError as error:
+        message = f"The body is neither a PNG or JPEG picture nor JSON. {error.message}"
+        raise FairleadError(error.code, message, hint=_EXAMPLES) from error
+
+
+def _from_document(document: Any) -> Question:
+    forms = document.keys() & {"instances", "image"} if isinstance(document, dict) else set()
+    if forms == {"instances"}:
+        return Rows(document["instances"])
+    if forms == {"image"}:
+        return Picture(_from_base64(document["image"]))
+    raise FairleadError(
+        Code.INVALID_ARGUMENT, 'The body must be an object with one of "instances" and "image"', hint=_EXAMPLES
+    )
+
+
+def _from_base64(text: Any) -> bytes:
+    try:
+        encoded = "".join(_DATA_URL.sub("", text, count=1).split())
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (TypeError, binascii.Error, ValueError) as error:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, '"image" is not the base64 text of a picture', hint="base64 -w0 digit.png"
+        ) from error

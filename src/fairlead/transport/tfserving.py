@@ -1,0 +1,141 @@
+"""TensorFlow Serving's REST dialect: the routes under `/v1/`, the order of its checks and the words of its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import MAX_VERSION
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Tensors
+from fairlead.serving.target import Target
+from fairlead.transport.codes import HttpError, http_status
+from fairlead.transport.json_document import parse_json
+from fairlead.transport.message import Call, Request, Response
+from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.tfserving_answer import encode_outputs, encode_predictions
+from fairlead.transport.tfserving_json import decode_tensors
+from fairlead.transport.tfserving_pages import metadata_page, status_page
+from fairlead.transport.tfserving_walk import echo
+
+__all__ = ["TfServing"]
+
+_MODEL = r"([^/:]+)"
+_QUALIFIER = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
+_POST = re.compile(rf"/v1/models/{_MODEL}{_QUALIFIER}:(classify|regress|predict)", re.IGNORECASE)
+_GET = re.compile(rf"/v1/models(?:/{_MODEL})?{_QUALIFIER}(/metadata)?", re.IGNORECASE)
+_SHOWN_CHARS = 1024
+_VERSION_DIGITS = 19
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What a path asks for: "predict", "classify" or "regress" of a POST, "metadata" or "status" of a GET."""
+
+    verb: str
+    target: Target
+
+
+class TfServing:
+    """Answers everything under `/v1/`. It never answers 405, and says 404 for what is not loaded, as its model does."""
+
+    def __init__(self, predictor: Predicting, catalogue: Catalogue) -> None:
+        self._predictor = predictor
+        self._catalogue = catalogue
+
+    async def answer(self, request: Request, call: Call) -> Response:
+        if request.method == "OPTIONS":
+            return _options(request)
+        route = _route(request)
+        call.model, call.version = route.target.model, route.target.version
+        if request.method == "GET":
+            return self._page(route, call)
+        call.api = route.verb
+        document = _document(await _body(request))
+        if route.verb != "predict":
+            raise self._not_offered(route)
+        return await self._predict(route.target, document, call)
+
+    def refuse(self, error: FairleadError) -> Response:
+        """Every error is `{"error": message}`; its hint has no place there."""
+        headers = error.headers if isinstance(error, HttpError) else ()
+        return Response.of({"error": error.message}, status=http_status(error), headers=headers, code=error.code)
+
+    async def _predict(self, target: Target, document: dict[str, Any], call: Call) -> Response:
+        def decode(manifest: Manifest) -> Tensors:
+            call.version = manifest.version
+            return decode_tensors(document, manifest.signature)
+
+        prediction = await self._predictor.predict(target, decode)
+        encode = encode_predictions if "instances" in document else encode_outputs
+        return Response(body=encode(prediction.outputs))
+
+    def _page(self, route: Route, call: Call) -> Response:
+        if route.verb == "status":
+            return Response.of(status_page(self._catalogue.statuses(route.target.model, route.target.version)))
+        manifest = self._catalogue.describe(route.target)
+        call.version = manifest.version
+        return Response.of(metadata_page(manifest))
+
+    def _not_offered(self, route: Route) -> FairleadError:
+        self._catalogue.describe(route.target)  # an unknown model is 404 first
+        return FairleadError(
+            Code.UNIMPLEMENTED,
+            f"Method {route.verb} is not offered; POST the rows to /v1/models/{route.target.model}:predict instead",
+        )
+
+
+def _options(request: Request) -> Response:
+    """TensorFlow Serving answers a browser's preflight with 200 and nothing, whatever its CORS flag says."""
+    if re.match(rb"https?://", request.header(b"origin")):
+        return Response()
+    return Response(status=400, code=Code.INVALID_ARGUMENT)
+
+
+def _route(request: Request) -> Route:
+    """Match the undecoded path; a query is a part of it, and so of the name."""
+    path = f"{request.path}?{request.query}" if request.query else request.path
+    pattern = {"POST": _POST, "GET": _GET}.get(request.method)
+    match = pattern.fullmatch(path) if pattern else None
+    if not match or (request.method == "POST" and match[4] != match[4].lower()):
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"Malformed request: {request.method[:_SHOWN_CHARS]} {path[:_SHOWN_CHARS]}"
+        )
+    if not match[1]:
+        raise FairleadError(Code.INVALID_ARGUMENT, "Missing model name in request.")
+    target = Target(model=unquote(match[1]), version=_version(match[2]), label=unquote(match[3]) if match[3] else None)
+    if request.method == "POST":
+        return Route(verb=match[4], target=target)
+    return Route(verb="metadata" if match[4] == "/metadata" else "status", target=target)
+
+
+def _version(digits: str | None) -> int | None:
+    if digits is None:
+        return None
+    significant = digits.lstrip("0")
+    if len(significant) > _VERSION_DIGITS or int(significant or 0) > MAX_VERSION:
+        raise FairleadError(Code.INVALID_ARGUMENT, f"Version {digits[:_SHOWN_CHARS]} is beyond 64 bits")
+    return int(significant or 0)
+
+
+async def _body(request: Request) -> bytes:
+    body = await request.body()
+    if b"gzip" not in request.header(b"content-encoding"):
+        return body
+    return await asyncio.to_thread(request.inflate, body)
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    document = parse_json(body)
+    if not isinstance(document, dict):
+        raise FairleadError(Code.INVALID_ARGUMENT, f"JSON Value: {echo(document)} Is not object")
+    if not isinstance(document.get("signature_name", ""), str):
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value.",
+        )
+    return document

@@ -1,0 +1,83 @@
+"""A prediction as TensorFlow Serving's JSON: `predictions`, one element a row, or `outputs`, whole tensors."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.signature import Array
+
+__all__ = ["encode_outputs", "encode_predictions"]
+
+_NULL = re.compile(rb"null")
+
+
+def encode_predictions(outputs: Mapping[str, Array]) -> bytes:
+    """The answer to `instances`. A single output loses its name.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when the outputs do not have one row for each instance.
+    """
+    rows = _rows(outputs)
+    if len(outputs) == 1:
+        ((name, array),) = outputs.items()
+        return b'{"predictions":%b}' % _tensor(name, array)
+    elements = (_object({name: array[index] for name, array in outputs.items()}) for index in range(rows))
+    return b'{"predictions":[%b]}' % b",".join(elements)
+
+
+def encode_outputs(outputs: Mapping[str, Array]) -> bytes:
+    """The answer to `inputs`. A single output loses its name."""
+    if len(outputs) == 1:
+        ((name, array),) = outputs.items()
+        return b'{"outputs":%b}' % _tensor(name, array)
+    return b'{"outputs":%b}' % _object(outputs)
+
+
+def _rows(outputs: Mapping[str, Array]) -> int:
+    """How many rows every output has."""
+    rows = -1
+    for name, array in outputs.items():
+        if array.ndim == 0:
+            raise FairleadError(Code.INVALID_ARGUMENT, f"Tensor name: {name} has no shape information ")
+        if rows not in (-1, len(array)):
+            raise FairleadError(Code.INVALID_ARGUMENT, f"Tensor name: {name} has inconsistent batch size: {len(array)}")
+        rows = len(array)
+    return rows
+
+
+def _object(values: Mapping[str, Array]) -> bytes:
+    return b"{%b}" % b",".join(orjson.dumps(name) + b":" + _tensor(name, array) for name, array in values.items())
+
+
+def _tensor(name: str, array: Array) -> bytes:
+    if array.dtype.kind not in "fiub":
+        return orjson.dumps(np.asarray(array).tolist(), default=_bytes_as_base64 if name.endswith("_bytes") else _text)
+    plain: Any = np.ascontiguousarray(array) if array.ndim else array[()]
+    text = orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    return text if array.dtype.kind != "f" or np.isfinite(array).all() else _with_tokens(text, array)
+
+
+def _with_tokens(text: bytes, array: Array) -> bytes:
+    """Put bare tokens where orjson, which writes strict JSON, wrote a null for each value that is not finite."""
+    flat = np.ravel(array)
+    tokens: Iterator[float] = iter(flat[~np.isfinite(flat)].tolist())
+    return _NULL.sub(lambda _: _token(next(tokens)), text)
+
+
+def _token(value: float) -> bytes:
+    return b"NaN" if np.isnan(value) else b"Infinity" if value > 0 else b"-Infinity"
+
+
+def _bytes_as_base64(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")

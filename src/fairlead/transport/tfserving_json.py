@@ -1,0 +1,121 @@
+"""Tensors as TensorFlow Serving's JSON writes them: rows (`instances`) or columns (`inputs`), and the answers.
+
+Good bodies take a short way through C code. When anything is odd, `tfserving_walk` goes through the values one by one
+and says what is wrong in TensorFlow Serving's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.transport.tfserving_walk import (
+    LEAF_TYPES,
+    echo,
+    is_base64,
+    make_array,
+    walk_named_rows,
+    walk_rows,
+    walk_tensor,
+)
+
+__all__ = ["decode_inputs", "decode_instances", "decode_tensors", "quick_array"]
+
+_SIGNATURES = ("", "serving_default")
+
+
+def decode_tensors(document: Mapping[str, Any], signature: Signature) -> Tensors:
+    """The inputs that a parsed `:predict` body holds.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT, in TensorFlow Serving's words. Shapes are left to `Signature.check_inputs`.
+    """
+    name = document.get("signature_name", "")
+    if name not in _SIGNATURES:
+        raise FairleadError(Code.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found in signature def')
+    if "instances" in document and "inputs" in document:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"JSON Value: {echo(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' "
+            "keys to exist ",
+        )
+    if "instances" in document:
+        return decode_instances(document["instances"], signature)
+    if "inputs" in document:
+        return decode_inputs(document["inputs"], signature)
+    raise FairleadError(Code.INVALID_ARGUMENT, "Missing 'inputs' or 'instances' key")
+
+
+def decode_instances(rows: Any, signature: Signature) -> Tensors:
+    """The inputs in row form: a list with one element a row."""
+    if not isinstance(rows, list):
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"JSON Value: {echo(rows)} Expecting 'instances' to be an list/array"
+        )
+    if not rows:
+        raise FairleadError(Code.INVALID_ARGUMENT, "JSON Value: [] No values in 'instances' array")
+    if isinstance(rows[0], dict) and not is_base64(rows[0]):
+        return _named_rows(rows, signature)
+    if len(signature.inputs) > 1:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+            "tensorinfo_map",
+        )
+    spec = signature.inputs[0]
+    array = quick_array(spec, rows)
+    return {spec.name: walk_rows(spec, rows) if array is None else array}
+
+
+def decode_inputs(value: Any, signature: Signature) -> Tensors:
+    """The inputs in column form: whole tensors, named when there are several. Names the model lacks are ignored."""
+    if isinstance(value, dict) and not is_base64(value):
+        for spec in signature.inputs:
+            if spec.name not in value:
+                raise FairleadError(Code.INVALID_ARGUMENT, f"Missing named input: {spec.name} in 'inputs' object.")
+        return {spec.name: _column(spec, value[spec.name]) for spec in signature.inputs}
+    if len(signature.inputs) > 1:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+            "tensorinfo_map",
+        )
+    return {signature.inputs[0].name: _column(signature.inputs[0], value)}
+
+
+def quick_array(spec: TensorSpec, values: Any) -> Array | None:
+    """`values` as the tensor of `spec`; None unless they are lists of one shape, as deep as it, of its type alone."""
+    shape: list[int] = []
+    for depth in range(len(spec.shape)):
+        if depth == 0:
+            sizes = {len(values)} if isinstance(values, list) else set()
+        else:
+            sizes = {*map(len, values)} if {*map(type, values)} == {list} else set()
+            values = list(chain.from_iterable(values)) if sizes else values
+        if len(sizes) != 1:
+            return None
+        shape.append(*sizes)
+    if not shape or not {*map(type, values)} <= LEAF_TYPES[spec.numpy_dtype.kind]:
+        return None
+    try:
+        return make_array(spec, values, tuple(shape))
+    except OverflowError:
+        return None
+
+
+def _column(spec: TensorSpec, value: Any) -> Array:
+    array = quick_array(spec, value)
+    return walk_tensor(spec, value) if array is None else array
+
+
+def _named_rows(rows: list[Any], signature: Signature) -> Tensors:
+    names = {spec.name for spec in signature.inputs}
+    if all(type(row) is dict and row.keys() == names for row in rows):
+        arrays = {spec.name: quick_array(spec, [row[spec.name] for row in rows]) for spec in signature.inputs}
+        quick = {name: array for name, array in arrays.items() if array is not None}
+        if len(quick) == len(arrays):
+            return quick
+    return walk_named_rows(signature, rows)

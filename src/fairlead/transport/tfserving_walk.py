@@ -1,0 +1,194 @@
+"""The slow way through JSON values: one by one, to say what is wrong with them in TensorFlow Serving's words."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.signature import Array, Signature, TensorSpec
+
+__all__ = ["LEAF_TYPES", "echo", "is_base64", "make_array", "walk_named_rows", "walk_rows", "walk_tensor"]
+
+LEAF_TYPES: Mapping[str, frozenset[type]] = {
+    "f": frozenset({float, int}),
+    "i": frozenset({int}),
+    "u": frozenset({int}),
+    "b": frozenset({bool}),
+    "O": frozenset({str}),
+}
+"""By the kind of a numpy dtype, what JSON may hold for it; nothing is coerced."""
+
+_MAX_RANK = 64  # numpy's own
+_ECHO_CHARS = 256
+_JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
+_TYPE_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
+
+Shape = tuple[int, ...]
+
+
+def is_base64(value: Any) -> bool:
+    """Whether `value` is `{"b64": "..."}`, which stands for bytes and not for an object."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def echo(value: Any) -> str:
+    """The beginning of `value` as JSON, written no further than it is shown."""
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += piece
+        if len(text) > _ECHO_CHARS:
+            return text[:_ECHO_CHARS] + "..."
+    return text
+
+
+def make_array(spec: TensorSpec, leaves: list[Any], shape: Shape) -> Array:
+    """An array of the values in `leaves`, which have the type that `spec` wants.
+
+    Raises:
+        OverflowError: when an integer is outside the dtype.
+    """
+    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is refused as that
+        return np.array(leaves, spec.numpy_dtype).reshape(shape)
+
+
+def walk_rows(spec: TensorSpec, rows: list[Any]) -> Array:
+    """The tensor of a one-input model from plain rows."""
+    for index, row in enumerate(rows):
+        if isinstance(row, dict) and not is_base64(row):
+            raise _invalid(f"Expecting value/list but got object at item {index} of input list")
+    return _stack(spec, rows, place="element: {}")
+
+
+def walk_named_rows(signature: Signature, rows: list[Any]) -> dict[str, Array]:
+    """The tensors from rows that are objects, each with exactly the signature's names."""
+    specs = {spec.name: spec for spec in signature.inputs}
+    for index, row in enumerate(rows):
+        _check_names(row, index, specs)
+    return {
+        name: _stack(spec, [row[name] for row in rows], place=f"element: {{}} key: {name}")
+        for name, spec in specs.items()
+    }
+
+
+def walk_tensor(spec: TensorSpec, value: Any) -> Array:
+    """The whole tensor in `value`."""
+    shape = _shape(value)
+    leaves: list[Any] = []
+    _collect(spec, value, 0, shape, leaves)
+    return make_array(spec, leaves, shape)
+
+
+def _check_names(row: Any, index: int, specs: Mapping[str, TensorSpec]) -> None:
+    if not isinstance(row, dict):
+        raise _invalid(f"Expecting object but got list at item {index} of input list")
+    for name in row:
+        if name not in specs:
+            raise _invalid(
+                f"Failed to process element: {index} key: {name} of 'instances' list. "
+                f"Error: INVALID_ARGUMENT: JSON object: does not have named input: {name}"
+            )
+    if row.keys() != specs.keys():
+        raise _invalid(
+            f"Failed to process element: {index} of 'instances' list. "
+            f"JSON object: {echo(row)} keys must be equal to: {','.join(specs)}"
+        )
+
+
+def _stack(spec: TensorSpec, rows: list[Any], place: str) -> Array:
+    """Walk each row and lay them on each other; `place` says where a fault is, given the row's number."""
+    arrays: list[Array] = []
+    for index, row in enumerate(rows):
+        try:
+            arrays.append(walk_tensor(spec, row))
+            _check_alike(arrays[0], arrays[-1])
+        except FairleadError as error:
+            raise _invalid(
+                f"Failed to process {place.format(index)} of 'instances' list. Error: {error.code}: {error.message}"
+            ) from error
+    return np.stack(arrays)
+
+
+def _check_alike(first: Array, array: Array) -> None:
+    if first.size != array.size:
+        raise _invalid(f"Expecting tensor size: {first.size} but got: {array.size}")
+    if first.shape != array.shape:
+        raise _invalid(f"Expecting shape {_brackets(first.shape)} but got: {_brackets(array.shape)}")
+
+
+def _shape(value: Any) -> Shape:
+    """The shape that the first elements suggest."""
+    shape: list[int] = []
+    while isinstance(value, list):
+        if len(shape) == _MAX_RANK - 1:  # the batch needs one more
+            raise _invalid(f"JSON Value: {echo(value)} is nested more than {_MAX_RANK} lists deep")
+        shape.append(len(value))
+        value = value[0] if value else None
+    return tuple(shape)
+
+
+def _collect(spec: TensorSpec, value: Any, level: int, shape: Shape, leaves: list[Any]) -> None:
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise _invalid(
+                f"JSON Value: {echo(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}"
+            )
+        leaves.append(_leaf(spec, value))
+        return
+    if level >= len(shape):
+        raise _invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise _invalid(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    for item in value:
+        _collect(spec, item, level + 1, shape, leaves)
+
+
+def _leaf(spec: TensorSpec, value: Any) -> Any:
+    if spec.dtype == "string" and is_base64(value):
+        return _text(value["b64"])
+    if type(value) not in LEAF_TYPES[spec.numpy_dtype.kind]:
+        raise _invalid(
+            f"JSON Value: {echo(value)} Type: {_json_type(value)} is not of expected type: "
+            f"{_TYPE_NAMES.get(spec.dtype, spec.dtype)}"
+        )
+    if spec.numpy_dtype.kind in "iu":
+        _check_range(spec, value)
+    return value
+
+
+def _check_range(spec: TensorSpec, value: int) -> None:
+    bounds = np.iinfo(spec.numpy_dtype)
+    if not bounds.min <= value <= bounds.max:
+        raise _invalid(f"JSON Value: {value} Type: Number is not of expected type: {spec.dtype}")
+
+
+def _text(encoded: str) -> str:
+    """A string tensor holds text, so the bytes must be UTF-8. The padding may be missing, as in TensorFlow Serving."""
+    try:
+        data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _invalid("Unable to base64 decode") from error
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _invalid("the base64 value is not text in UTF-8, which is what the model's string input holds") from error
+
+
+def _json_type(value: Any) -> str:
+    return str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
+
+
+def _brackets(shape: Shape) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _invalid(message: str) -> FairleadError:
+    return FairleadError(Code.INVALID_ARGUMENT, message)

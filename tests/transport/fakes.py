@@ -1,0 +1,154 @@
+"""Models that are a line of numpy, and a catalogue and a predictor over them."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import ServableId
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.servable.transform import Handwriting
+from fairlead.serving.predictor import Decode, Prediction
+from fairlead.serving.status import Readiness, State, VersionStatus
+from fairlead.serving.target import Target
+from fairlead.transport.http import HttpApp
+from fairlead.transport.metrics import TransportMetrics
+
+LIMIT = 200_000
+"""The body limit of the application under test."""
+
+Compute = Callable[[Tensors], dict[str, Array]]
+
+
+def manifest_of(model: str, inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec]) -> Manifest:
+    """A manifest of version 1 with these tensors."""
+    return Manifest(
+        model=model,
+        version=1,
+        runtime="numpy",
+        signature=Signature(inputs=tuple(inputs.values()), outputs=tuple(outputs.values())),
+        labels=(),
+        files={},
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def specs(**tensors: tuple[str, tuple[int, ...]]) -> dict[str, TensorSpec]:
+    """Tensors by name."""
+    return {name: TensorSpec(name=name, dtype=dtype, shape=shape) for name, (dtype, shape) in tensors.items()}
+
+
+def _digits(inputs: Tensors) -> dict[str, Array]:
+    """The share of ink in each tenth of the picture, as probabilities."""
+    tenths = inputs["image"].reshape(-1, 784)[:, :780].reshape(-1, 10, 78).mean(axis=2) + np.float32(0.1)
+    return {"probs": tenths / tenths.sum(axis=1, keepdims=True)}
+
+
+def _pair(inputs: Tensors) -> dict[str, Array]:
+    return {"sum": inputs["a"].sum(axis=1), "double": inputs["n"] * 2}
+
+
+def _words(inputs: Tensors) -> dict[str, Array]:
+    upper = np.array([word.upper() for word in inputs["text"]], dtype=object)
+    raw = np.array([word.encode() for word in inputs["text"]], dtype=object)
+    return {"upper": upper, "raw_bytes": raw}
+
+
+def _logs(inputs: Tensors) -> dict[str, Array]:
+    with np.errstate(all="ignore"):
+        return {"y": np.log(inputs["x"])}
+
+
+def _broken(_: Tensors) -> dict[str, Array]:
+    raise RuntimeError("/secret/path is not for clients")
+
+
+MODELS: dict[str, tuple[Manifest, Compute]] = {
+    "digits": (
+        replace(
+            manifest_of("digits", specs(image=("float32", (-1, 28, 28, 1))), specs(probs=("float32", (-1, 10)))),
+            labels=tuple("0123456789"),
+            transform=Handwriting().to_json(),
+        ),
+        _digits,
+    ),
+    "echo": (
+        manifest_of("echo", specs(x=("float32", (-1, -1))), specs(y=("float32", (-1, -1)))),
+        lambda inputs: {"y": inputs["x"]},
+    ),
+    "pair": (
+        manifest_of(
+            "pair",
+            specs(a=("float32", (-1, 2)), n=("int32", (-1,))),
+            specs(sum=("float32", (-1,)), double=("int32", (-1,))),
+        ),
+        _pair,
+    ),
+    "words": (
+        manifest_of(
+            "words", specs(text=("string", (-1,))), specs(upper=("string", (-1,)), raw_bytes=("string", (-1,)))
+        ),
+        _words,
+    ),
+    "flags": (
+        manifest_of("flags", specs(x=("bool", (-1,))), specs(y=("bool", (-1,)))),
+        lambda inputs: {"y": ~inputs["x"]},
+    ),
+    "logs": (manifest_of("logs", specs(x=("float32", (-1, -1))), specs(y=("float32", (-1, -1)))), _logs),
+    "broken": (manifest_of("broken", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _broken),
+}
+
+
+@dataclass
+class FakeCatalogue:
+    """All of MODELS, version 1, labelled "stable"."""
+
+    ready: Readiness = field(default_factory=lambda: Readiness(is_started=True, is_ready=True, models={"digits": 1}))
+    default: str = "digits"
+
+    def describe(self, target: Target) -> Manifest:
+        if target.label is not None and (target.model not in MODELS or target.label != "stable"):
+            raise FairleadError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {target.label}")
+        if target.model not in MODELS or target.version not in (None, 1):
+            raise FairleadError(Code.NOT_FOUND, f"Servable not found for request: {target}")
+        return MODELS[target.model][0]
+
+    def statuses(self, model: str, version: int | None) -> tuple[VersionStatus, ...]:
+        if model not in MODELS:
+            raise FairleadError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
+        if version not in (None, 1):
+            raise FairleadError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
+        return (VersionStatus(id=ServableId(model, 1), state=State.AVAILABLE),)
+
+    def readiness(self) -> Readiness:
+        return self.ready
+
+    def default_model(self) -> str:
+        return self.default
+
+
+class FakePredictor:
+    """Does what the real one does, on the event loop; `pause`, when set, is awaited before each answer."""
+
+    def __init__(self, catalogue: FakeCatalogue) -> None:
+        self.catalogue = catalogue
+        self.pause: asyncio.Event | None = None
+
+    async def predict(self, target: Target, decode: Decode, *, outputs: Collection[str] | None = None) -> Prediction:
+        manifest = self.catalogue.describe(target)
+        inputs = decode(manifest)
+        manifest.signature.check_inputs(inputs)
+        if self.pause is not None:
+            await self.pause.wait()
+        answer = MODELS[manifest.model][1](inputs)
+        return Prediction(manifest=manifest, outputs=answer, rows=len(next(iter(inputs.values()))))
+
+
+def build_app(catalogue: FakeCatalogue, predictor: FakePredictor, *, max_body_bytes: int = LIMIT) -> HttpApp:
+    """The application over the fakes."""
+    return HttpApp(predictor, catalogue, TransportMetrics(CollectorRegistry()), max_body_bytes=max_body_bytes)

@@ -1,0 +1,69 @@
+"""A server on a real socket, and one way to ask it."""
+
+import asyncio
+import socket
+import threading
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
+
+import uvloop
+from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
+
+from fairlead.transport.listener import open_socket
+from fairlead.transport.server import HttpServer
+
+PATH = "/v1/models/echo:predict"
+BODY = b'{"instances": [[1.0, 2.0]]}'
+TIMEOUT_S = 20.0
+
+
+class Running:
+    """A server in a thread of its own."""
+
+    def __init__(self, **waits: float) -> None:
+        catalogue = FakeCatalogue()
+        self.predictor = FakePredictor(catalogue)
+        self.app = build_app(catalogue, self.predictor)
+        self.sock = open_socket("127.0.0.1", 0)
+        self.port: int = self.sock.getsockname()[1]
+        self.server = HttpServer(self.app, self.sock, **waits)
+        self.thread = threading.Thread(target=lambda: uvloop.run(self._serve()))
+        self.thread.start()
+        with closing(self.connect()) as connection:  # answered once the loop is known
+            ask(connection)
+
+    async def _serve(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        await self.server.serve()
+
+    def connect(self) -> HTTPConnection:
+        """An open connection."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection.connect()
+        return connection
+
+    def drain(self) -> None:
+        """Start the drain as a signal would."""
+        self.loop.call_soon_threadsafe(self.server.drain)
+
+    def holds_answers(self) -> asyncio.Event:
+        """From now on answers wait for this event, which is to be set in the loop."""
+        self.predictor.pause = asyncio.Event()
+        return self.predictor.pause
+
+
+def ask(connection: HTTPConnection, body: bytes = BODY) -> HTTPResponse:
+    """One prediction over `connection`; the answer has been read."""
+    connection.request("POST", PATH, body)
+    answer = connection.getresponse()
+    answer.read()
+    return answer
+
+
+def is_open(port: int) -> bool:
+    """Whether the port takes connections."""
+    try:
+        socket.create_connection(("127.0.0.1", port), TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        return False
+    return True

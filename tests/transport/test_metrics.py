@@ -1,0 +1,109 @@
+"""Requests are counted under few names, and shown in two formats."""
+
+from tests.transport.conftest import Client
+
+from fairlead.transport.tfserving_metrics import MAX_STRANGERS
+
+TFS = "/monitoring/prometheus/metrics"
+GOOD = {"instances": [[1.0]]}
+
+
+def lines(client: Client, path: str) -> list[str]:
+    """The page's lines."""
+    return client.get(path).body.decode().splitlines()
+
+
+def test_a_prediction_is_counted_with_its_version(client: Client) -> None:
+    """A request is counted by protocol, model, the version that answered, and code."""
+    client.predict("echo", GOOD)
+    client.post("/predict?model=echo", GOOD)
+    page = lines(client, "/metrics")
+    assert 'fairlead_requests_total{code="OK",model="echo",protocol="tfserving",version="1"} 1.0' in page
+    assert 'fairlead_requests_total{code="OK",model="echo",protocol="simple",version="1"} 1.0' in page
+    assert 'fairlead_request_duration_seconds_count{model="echo",protocol="tfserving",version="1"} 1.0' in page
+
+
+def test_a_fault_is_counted_under_its_code(client: Client) -> None:
+    """A refused request is counted under the refusal's code."""
+    client.predict("echo", {"instances": ["x"]})
+    expected = 'fairlead_requests_total{code="INVALID_ARGUMENT",model="echo",protocol="tfserving",version="1"} 1.0'
+    assert expected in lines(client, "/metrics")
+
+
+def test_a_client_that_leaves_is_counted(client: Client) -> None:
+    """A request whose client leaves before it is complete ends as CANCELLED."""
+    client.exchange("POST", "/v1/models/echo:predict", {}, [])
+    assert any('code="CANCELLED",model="echo"' in line for line in lines(client, "/metrics"))
+
+
+def test_names_that_clients_invent_share_one_series(client: Client) -> None:
+    """A model that the catalogue does not know is counted under no name and no version."""
+    for name in ("nope", "nope2"):
+        client.predict(f"{name}/versions/7", GOOD)
+    counted = [line for line in lines(client, "/metrics") if line.startswith("fairlead_requests_total")]
+    assert counted == ['fairlead_requests_total{code="NOT_FOUND",model="",protocol="tfserving",version=""} 2.0']
+
+
+def test_health_and_metrics_are_not_traffic(client: Client) -> None:
+    """Probes and scrapes are not counted as requests."""
+    client.get("/health/ready")
+    client.get("/metrics")
+    assert not any(line.startswith("fairlead_requests_total{") for line in lines(client, "/metrics"))
+
+
+def test_a_retired_version_loses_its_series(client: Client) -> None:
+    """Retiring a version removes its series and leaves those of others; it may be counted again later."""
+    client.predict("echo", GOOD)
+    client.predict("digits", b"{}")
+    client.app._metrics.retire("echo", 1)
+    page = lines(client, "/metrics")
+    assert not any('model="echo"' in line for line in page)
+    assert any('model="digits"' in line for line in page)
+    client.predict("echo", GOOD)
+    assert any('model="echo"' in line for line in lines(client, "/metrics"))
+
+
+def test_the_tensorflow_serving_page_has_its_format(client: Client) -> None:
+    """TensorFlow Serving's page has names with colons, no help lines, and 34 buckets that add up."""
+    client.predict("echo", GOOD)
+    page = lines(client, TFS)
+    assert page[:2] == [
+        "# TYPE :tensorflow:serving:request_count counter",
+        ':tensorflow:serving:request_count{model_name="echo",status="OK"} 1',
+    ]
+    assert "# HELP" not in "\n".join(page)
+    labels = 'model_name="echo",API="predict",entrypoint="REST"'
+    buckets = [line for line in page if line.startswith(":tensorflow:serving:request_latency_bucket")]
+    assert len(buckets) == 34
+    assert buckets[0].startswith(f':tensorflow:serving:request_latency_bucket{{{labels},le="10"}} ')
+    assert buckets[5].startswith(f':tensorflow:serving:request_latency_bucket{{{labels},le="188.957"}} ')
+    assert buckets[-1] == f':tensorflow:serving:request_latency_bucket{{{labels},le="+Inf"}} 1'
+    assert f":tensorflow:serving:request_latency_count{{{labels}}} 1" in page
+
+
+def test_an_idle_server_still_prints_its_types(client: Client) -> None:
+    """Metrics without samples print their TYPE lines."""
+    assert lines(client, TFS) == [
+        "# TYPE :tensorflow:serving:request_count counter",
+        "# TYPE :tensorflow:serving:request_latency histogram",
+    ]
+
+
+def test_the_tensorflow_serving_page_keeps_few_strangers(client: Client) -> None:
+    """Refused requests for invented names are told apart only up to a bound, then counted under no name."""
+    for index in range(MAX_STRANGERS + 5):
+        client.get(f"/v1/models/name{index}")
+    counts = [line for line in lines(client, TFS) if line.startswith(":tensorflow:serving:request_count{")]
+    assert len(counts) == MAX_STRANGERS + 1
+    assert ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 5' in counts
+
+
+def test_a_name_cannot_forge_a_sample(client: Client) -> None:
+    """Quotes, backslashes and line ends in a name are escaped."""
+    client.get("/v1/models/a%22b%5Cc%0Ad")
+    assert r':tensorflow:serving:request_count{model_name="a\"b\\c\nd",status="NOT_FOUND"} 1' in lines(client, TFS)
+
+
+def test_a_query_on_the_tensorflow_serving_page_is_refused(client: Client) -> None:
+    """TensorFlow Serving's page takes no query."""
+    assert client.get(f"{TFS}?x=1").status == 400
