@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.transform import Handwriting
-from fairlead.training.dataset import Dataset, Rows, row_digests
+from fairlead.training.dataset import Dataset, Rows
 from fairlead.training.download import fetch, file_sha256
 from fairlead.training.extras import needs_extras
 from fairlead.training.recipe import Sources
@@ -119,16 +118,10 @@ def _from_sklearn() -> Dataset:
 
 
 def _apart(rows: Rows) -> tuple[Rows, Rows]:
-    """Training and held-out rows, the same share of each class held out, no picture in both."""
+    """Training and held-out rows, the same share of each class held out."""
     generator = np.random.default_rng(_BUNDLED_SEED)
     is_held_out = np.zeros(len(rows), np.bool_)
     for label in np.unique(rows.labels):
         where = generator.permutation(np.flatnonzero(rows.labels == label))
         is_held_out[where[: round(len(where) * _HELD_OUT_SHARE)]] = True
-    held_out = rows.take(is_held_out)
-    return rows.take(~is_held_out & ~_seen(rows, held_out)), held_out
-
-
-def _seen(rows: Rows, others: Rows) -> NDArray[np.bool_]:
-    known = frozenset(row_digests(others))
-    return np.array([digest in known for digest in row_digests(rows)], np.bool_)
+    return rows.take(~is_held_out), rows.take(is_held_out)

@@ -52,7 +52,7 @@ def configure_logging(stream: TextIO, log_format: str) -> None:
 
 def process_registry() -> CollectorRegistry:
     """A fresh registry with the build's own line in it."""
-    disable_created_metrics()  # a second series for each counter, which nobody here reads
+    disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each counter, which nobody reads
     registry = CollectorRegistry()
     build = Gauge("fairlead_build_info", "What is running; always 1.", ["version", "python"], registry=registry)
     build.labels(metadata.version("fairlead"), f"{sys.version_info.major}.{sys.version_info.minor}").set(1)

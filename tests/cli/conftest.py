@@ -68,9 +68,14 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts `fairlead serve` on a free port over a store; whatever still runs at the end is ended."""
     started: list[Server] = []
 
-    def start(store: Path, *flags: str, program: tuple[str, ...] = ("-m", "fairlead.cli.main")) -> Server:
+    def start(
+        store: Path,
+        *flags: str,
+        program: tuple[str, ...] = ("-m", "fairlead.cli.main"),
+        executable: str = sys.executable,
+    ) -> Server:
         log = tmp_path / f"server-{len(started)}.log"
-        command = [sys.executable, *program, "serve", "--store", str(store), "--rest-port", "0", *flags]
+        command = [executable, *program, "serve", "--store", str(store), "--rest-port", "0", *flags]
         with log.open("wb") as writer:
             process = subprocess.Popen(command, stderr=writer, stdout=writer, env={**os.environ, "FAIRLEAD_ENV": ""})
         server = Server(process=process, port=_port_of(process, log), log=log)

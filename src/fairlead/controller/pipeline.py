@@ -23,7 +23,7 @@ from fairlead.gate.verdict import Report, Verdict
 from fairlead.servable.cost import measure
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
+from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.store.release import Release
 from fairlead.store.store import Store, Version
 from fairlead.training.dataset import Dataset, Rows, Split, class_counts, overlap
@@ -31,11 +31,9 @@ from fairlead.training.plots import confusion_matrix_png
 from fairlead.training.recipe import Recipe, Sources
 from fairlead.training.registry import Registry
 from fairlead.training.run import Profile, Run
-from fairlead.training.trainer import Candidate, train
+from fairlead.training.trainer import Candidate, answers, train
 
 __all__ = ["Outcome", "Pipeline"]
-
-_BATCH_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,12 +225,7 @@ def _count(recipe: Recipe, split: Split) -> DataEvidence:
 def _ask(champion: Version, inputs: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.float32] | None:
     """The champion's answers; None where it takes other inputs or has other classes."""
     signature = champion.manifest.signature
-    takes_these = len(signature.inputs) == 1 and signature.inputs[0].admits(inputs.shape)
+    takes_these = len(signature.inputs) == len(signature.outputs) == 1 and signature.inputs[0].admits(inputs.shape)
     if not takes_these or champion.manifest.labels != labels:
         return None
-    servable, _ = open_model(champion.directory / MODEL_FILE)
-    name, output = signature.inputs[0].name, signature.outputs[0].name
-    starts = range(0, len(inputs), _BATCH_ROWS)
-    answers = [servable.predict({name: inputs[start : start + _BATCH_ROWS]})[output] for start in starts]
-    servable.close()
-    return np.concatenate(answers)
+    return answers(champion.directory / MODEL_FILE, inputs)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
-from fairlead.servable.golden import Golden
-from fairlead.servable.runtimes.onnx import MODEL_FILE, OnnxServable, open_model
+from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.signature import Signature
 from fairlead.servable.transform import PictureTransform
 from fairlead.training.dataset import Dataset, Rows, Split, class_counts, data_digest
@@ -21,9 +21,8 @@ from fairlead.training.recipe import Recipe
 from fairlead.training.reference import REFERENCE_FILE, describe
 from fairlead.training.run import Run
 
-__all__ = ["GOLDEN_FILE", "Candidate", "train"]
+__all__ = ["Candidate", "answers", "train"]
 
-GOLDEN_FILE = "golden.npz"
 _GOLDEN_ROWS = 8
 _BATCH_ROWS = 256
 _THREADS = 2
@@ -78,11 +77,10 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, run: Run, work: Path) 
     finally:
         run.close()
     recipe.export(model, work / MODEL_FILE)
-    servable, signature = open_model(work / MODEL_FILE, threads=_THREADS)
-    _check_signature(signature, len(recipe.labels))
+    signature = _signature(work / MODEL_FILE, len(recipe.labels))
     held_out = split.held_out
     native = _checked(recipe.predict(model, held_out.inputs), split, recipe, "the trained model")
-    exported = _checked(_run_exported(servable, signature, held_out.inputs), split, recipe, "the exported model")
+    exported = _checked(answers(work / MODEL_FILE, held_out.inputs), split, recipe, "the exported model")
     _golden(signature, held_out, native).save(work / GOLDEN_FILE)
     (work / REFERENCE_FILE).write_bytes(describe(held_out, exported, recipe.labels).encode())
     return Candidate(
@@ -98,6 +96,21 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, run: Run, work: Path) 
     )
 
 
+def answers(path: Path, inputs: NDArray[np.float32]) -> NDArray[Any]:
+    """What the ONNX model at `path`, which has one input and one output, says of the rows; by the serving runtime.
+
+    Args:
+        path: the ONNX file.
+        inputs: float32 [n, ...], n at least 1; run in batches, so that memory stays small.
+    """
+    servable, signature = open_model(path, threads=_THREADS)
+    name, output = signature.inputs[0].name, signature.outputs[0].name
+    starts = range(0, len(inputs), _BATCH_ROWS)
+    found = [servable.predict({name: inputs[start : start + _BATCH_ROWS]})[output] for start in starts]
+    servable.close()
+    return np.concatenate(found)
+
+
 def _check_rows(recipe: Recipe, split: Split) -> None:
     for name, rows in (("train", split.train), ("judge", split.held_out)):
         if not len(rows):
@@ -107,22 +120,16 @@ def _check_rows(recipe: Recipe, split: Split) -> None:
         class_counts(rows, len(recipe.labels))
 
 
-def _check_signature(signature: Signature, classes: int) -> None:
+def _signature(path: Path, classes: int) -> Signature:
+    servable, signature = open_model(path)
+    servable.close()
     if len(signature.inputs) != 1 or len(signature.outputs) != 1 or signature.outputs[0].shape != (-1, classes):
         raise FairleadError(
             Code.FAILED_PRECONDITION,
             f"the exported model has the signature {signature.to_json()};"
             f" one input and one output of [-1, {classes}] are wanted",
         )
-
-
-def _run_exported(servable: OnnxServable, signature: Signature, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The exported model's probabilities, through the runtime that will serve it."""
-    name, output = signature.inputs[0].name, signature.outputs[0].name
-    starts = range(0, len(inputs), _BATCH_ROWS)
-    answers = [servable.predict({name: inputs[start : start + _BATCH_ROWS]})[output] for start in starts]
-    servable.close()
-    return np.concatenate(answers)
+    return signature
 
 
 def _checked(outputs: NDArray[Any], split: Split, recipe: Recipe, what: str) -> NDArray[np.float32]:
