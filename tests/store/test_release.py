@@ -71,7 +71,24 @@ def test_the_label_stable_cannot_be_set() -> None:
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"schema_version": 1}', b"\xff", b"null", b"[" * 100_000])
+GOOD = release(1, 1).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"schema_version": 1}',
+        b"\xff",
+        b"null",
+        b"[" * 100_000,
+        GOOD.replace(b'"stable": 1', b'"stable": 1e999'),
+        GOOD.replace(b"+00:00", b""),
+    ],
+)
 def test_a_damaged_release_is_data_loss(data: bytes) -> None:
     """Whatever the bytes, the error is ours and names the file."""
     with pytest.raises(FairleadError, match=r"here/release\.json") as caught:

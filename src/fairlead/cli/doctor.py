@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from argparse import ArgumentParser, Namespace
 
-from fairlead.app.doctor import Health, examine
+from fairlead.app.doctor.examination import examine
+from fairlead.app.doctor.finding import Health
 from fairlead.cli.output import json_line, settings_from
 from fairlead.config import add_flags
 

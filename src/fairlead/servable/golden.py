@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +40,16 @@ class Golden:
             FairleadError: DATA_LOSS when it is not one. Nothing in it is ever unpickled.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return Golden(
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                golden = Golden(
                     inputs={name[6:]: arrays[name] for name in arrays.files if name.startswith("input:")},
                     outputs={name[7:]: arrays[name] for name in arrays.files if name.startswith("output:")},
                 )
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # zipfile, zlib and numpy's header reader raise a dozen kinds for damaged files
             raise FairleadError(Code.DATA_LOSS, f"{path.name} is not a golden file: {error}") from error
+        if not golden.inputs or not golden.outputs:
+            raise FairleadError(Code.DATA_LOSS, f"{path.name} is not a golden file: it proves nothing")
+        return golden
 
     def prove(self, servable: Servable, tolerance: float = TOLERANCE) -> float:
         """Run the inputs through `servable` and return the largest absolute difference from the outputs.
@@ -63,7 +65,8 @@ class Golden:
                 raise FairleadError(
                     Code.FAILED_PRECONDITION, f"golden output {name!r} of shape {list(want.shape)} was not given"
                 )
-            difference = float(np.abs(got[name].astype(np.float64) - want).max(initial=0.0))
+            with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused below
+                difference = float(np.abs(got[name].astype(np.float64) - want).max(initial=0.0))
             if not difference <= tolerance:  # also true for NaN
                 raise FairleadError(
                     Code.FAILED_PRECONDITION,

@@ -77,6 +77,8 @@ class Manifest:
         check_model_name(self.model)
         if self.version < 1:
             raise FairleadError(Code.INVALID_ARGUMENT, f"version {self.version} is not a positive number")
+        if self.created_at.tzinfo is None:
+            raise FairleadError(Code.INVALID_ARGUMENT, f"created_at {self.created_at} has no time zone")
         for name, digest in self.files.items():
             if not _FILE.fullmatch(name) or not _SHA256.fullmatch(digest):
                 raise FairleadError(Code.INVALID_ARGUMENT, f"{name!r}: {digest!r} is not a file name and its SHA-256")
@@ -118,7 +120,7 @@ class Manifest:
             manifest = _from_json(body) if schema == SCHEMA_VERSION else None
         except FairleadError as error:
             raise FairleadError(Code.DATA_LOSS, f"{where} is not a manifest: {error.message}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise FairleadError(
                 Code.DATA_LOSS, f"{where} is not a manifest: {type(error).__name__}: {error}"
             ) from error

@@ -9,17 +9,30 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from fairlead.errors import Code, FairleadError
 
 __all__ = ["MAX_PIXELS", "Handwriting", "PictureTransform", "transform_from_json"]
 
-MAX_PIXELS = 25_000_000
-"""The largest picture that is decoded: larger ones are refused by their header alone."""
+MAX_PIXELS = 12_500_000
+"""The largest picture that is decoded, a 12-megapixel photograph: larger ones are refused by their header alone.
+
+Decoding one takes about 100 MB for a moment, which a machine of 256 MB can spare."""
 
 # Pillow's own guard warns and then raises by size as well; ours is stricter and comes before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What sets a picture upright, by its EXIF orientation. `ImageOps.exif_transpose` fails on EXIF with odd other tags."""
 
 _INK_FLOOR = 0.2  # below this share of the darkest ink a pixel is paper: JPEG noise and antialiasing stay below it
 _MIDDLE = 127
@@ -56,6 +69,12 @@ class Handwriting:
     name: ClassVar[str] = "handwriting-1"
     size: int = 28
     box: int = 20
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.box <= self.size:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION, f"a box of {self.box} pixels does not fit a picture of {self.size}"
+            )
 
     def apply(self, data: bytes) -> NDArray[np.float32]:
         """A float32 tensor [1, size, size, 1] in 0..1: 1 is ink."""
@@ -111,7 +130,12 @@ def transform_from_json(data: Mapping[str, Any]) -> PictureTransform | None:
     if not data:
         return None
     if data.get("name") == Handwriting.name:
-        return Handwriting(size=int(data["size"]), box=int(data["box"]))
+        try:
+            return Handwriting(size=int(data["size"]), box=int(data["box"]))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION, f"the manifest's transform cannot be made from {dict(data)}: {error!r}"
+            ) from error
     raise FairleadError(
         Code.FAILED_PRECONDITION,
         f"the manifest names the transform {data.get('name')!r}, which this Fairlead does not know",
@@ -120,7 +144,10 @@ def transform_from_json(data: Mapping[str, Any]) -> PictureTransform | None:
 
 
 def _decode(data: bytes, draft: int) -> Image.Image:
-    """The picture in `data`, checked for its size before a pixel is decoded, upright, in RGB or RGBA."""
+    """The picture in `data`, checked for its size before a pixel is decoded, upright, in RGB or RGBA.
+
+    Of a large one no more is kept than 8 * `draft` pixels a side: the arrays made of it would fill a small machine.
+    """
     if not data:
         raise FairleadError(Code.INVALID_ARGUMENT, "the picture is empty: 0 bytes")
     try:
@@ -128,16 +155,25 @@ def _decode(data: bytes, draft: int) -> Image.Image:
         _check_size(picture.size)
         picture.draft("RGB", (draft, draft))  # a JPEG is decoded at the smallest scale that still has these pixels
         picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I"):
-            upright = Image.fromarray((np.asarray(upright) // 256).astype(np.uint8))
-        return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        small = _eight_bits(picture).reduce(max(1, max(picture.size) // (4 * draft)))
+        return small if turn is None else small.transpose(turn)
+    except (FairleadError, MemoryError):
+        raise
     except UnidentifiedImageError as error:
         raise FairleadError(
             Code.INVALID_ARGUMENT, f"the picture is neither PNG nor JPEG: it begins with {data[:8]!r}"
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
+    except Exception as error:  # Pillow raises many kinds for damaged files, `struct.error` and TypeError among them
         raise FairleadError(Code.INVALID_ARGUMENT, f"the picture is damaged: {error}") from error
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """The picture in RGB or RGBA, the same object when it is already."""
+    if picture.mode.startswith("I"):
+        picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _check_size(size: tuple[int, int]) -> None:

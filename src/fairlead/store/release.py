@@ -87,8 +87,10 @@ class Release:
                 why=str(body["why"]),
                 at=datetime.fromisoformat(body["at"]),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise FairleadError(Code.DATA_LOSS, f"{where} is not a release: {type(error).__name__}: {error}") from error
+        if release.at.tzinfo is None:
+            raise FairleadError(Code.DATA_LOSS, f"{where} is not a release: its time has no time zone")
         if schema != SCHEMA_VERSION:
             raise FairleadError(
                 Code.FAILED_PRECONDITION,

@@ -40,6 +40,8 @@ class OnnxServable:
         wanted = self._outputs if outputs is None else [name for name in self._outputs if name in outputs]
         if self._session is None:
             raise FairleadError(Code.INTERNAL, "the model was closed while a request held it")
+        if not wanted:  # ONNX Runtime takes an empty list for all outputs
+            return {}
         try:
             values = self._session.run(wanted, dict(inputs))
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
@@ -79,7 +81,10 @@ def open_model(path: Path, threads: int = 1) -> tuple[OnnxServable, Signature]:
         FairleadError: DATA_LOSS when it cannot be loaded, UNIMPLEMENTED for a type of tensor that is not served.
     """
     session = _open(path, threads)
-    return OnnxServable(session), _signature(session)
+    try:
+        return OnnxServable(session), _signature(session)
+    except UnicodeDecodeError as error:  # a damaged name is met only when it is read
+        raise FairleadError(Code.DATA_LOSS, f"{path.name} cannot be loaded: {error}") from error
 
 
 def _open(path: Path, threads: int) -> InferenceSession:
@@ -94,7 +99,10 @@ def _open(path: Path, threads: int) -> InferenceSession:
     # The arena keeps the largest batch's memory for ever; a small machine would rather have it back.
     options.enable_cpu_mem_arena = False
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Without the fallback, which prints to standard output and tries the same file again.
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as error:  # a damaged file raises many kinds, UnicodeDecodeError among them
         raise FairleadError(Code.DATA_LOSS, f"{path.name} cannot be loaded: {error}") from error
 

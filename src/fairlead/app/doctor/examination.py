@@ -1,0 +1,33 @@
+"""Everything that the doctor looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+
+from fairlead.app.doctor.finding import Finding
+from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages
+from fairlead.app.doctor.machine import clock, disk, memory, memory_bytes
+from fairlead.app.doctor.models import digests, manifests, writable
+from fairlead.app.doctor.port import port, port_variable
+from fairlead.app.releases import now, open_store
+from fairlead.config import Settings
+
+__all__ = ["examine"]
+
+
+def examine(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Look at everything, in the order of a start: machine, install, port, store, models, memory, clock, disk."""
+    store = open_store(settings)
+    known = manifests(store)
+    yield architecture(platform.machine(), onnxruntime_binary())
+    yield from packages(metadata.requires("fairlead") or [], installed_version)
+    yield port(settings.host, settings.rest_port)
+    yield port_variable(settings.rest_port, environ)
+    yield writable(store)
+    yield from digests(store)
+    yield memory(known, memory_bytes())
+    yield clock(store, known, now())
+    yield disk(store)

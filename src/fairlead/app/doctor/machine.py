@@ -1,0 +1,79 @@
+"""Memory, clock and disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from fairlead.app.doctor.finding import Finding, Health, ok
+from fairlead.errors import FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.store.store import Store
+
+__all__ = ["clock", "disk", "memory", "memory_bytes"]
+
+_MIB = 2**20
+_PROCESS_BYTES = 110 * _MIB  # a serving process with no model in it, measured, and some air
+_DISK_WARN_BYTES = 1024 * _MIB
+_DISK_FAIL_BYTES = 200 * _MIB
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def memory_bytes() -> int:
+    """What this process may use: the machine's memory, cut by the cgroup's limit."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CGROUP_LIMITS:
+        try:
+            return min(total, int(path.read_text()))
+        except (OSError, ValueError):  # not this cgroup version, or "max"
+            continue
+    return total
+
+
+def memory(manifests: Sequence[Manifest], available: int) -> Finding:
+    """The newest version of each model, and the largest twice: a swap loads the new one beside the old."""
+    newest = {manifest.model: manifest for manifest in sorted(manifests, key=lambda manifest: manifest.version)}
+    costs = [manifest.cost.peak_memory_bytes for manifest in newest.values() if manifest.cost]
+    needed = _PROCESS_BYTES + sum(costs) + max(costs, default=0)
+    figures = f"{needed // _MIB} MiB needed for {len(costs)} models and a swap, {available // _MIB} MiB there"
+    if needed <= available:
+        return ok("memory", figures)
+    return Finding(
+        name="memory",
+        health=Health.FAILED,
+        message=figures,
+        hint="give the process more memory, or serve fewer models: --models NAME",
+    )
+
+
+def clock(store: Store, manifests: Sequence[Manifest], now: datetime) -> Finding:
+    """A clock behind what it stamped itself would put releases and logs in the wrong order."""
+    stamps = [manifest.created_at for manifest in manifests]
+    for model in store.models():
+        try:
+            stamps += [release.at for release in store.history(model)]
+        except FairleadError:
+            continue  # `_digests` reports a release that cannot be read
+    ahead = max(((stamp - now).total_seconds() for stamp in stamps), default=0.0)
+    if ahead <= 1:
+        return ok("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC, behind no version and no release")
+    return Finding(
+        name="clock",
+        health=Health.FAILED,
+        message=f"the clock is {ahead:.0f} s behind the newest version or release in the store",
+        hint="timedatectl set-ntp true",
+    )
+
+
+def disk(store: Store) -> Finding:
+    """Room for the next versions."""
+    place = next(path for path in (store.root, *store.root.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    message = f"{free // _MIB:,} MiB free at {place}"
+    if free >= _DISK_WARN_BYTES:
+        return ok("disk", message)
+    health = Health.WARNING if free >= _DISK_FAIL_BYTES else Health.FAILED
+    return Finding(name="disk", health=health, message=message, hint=f"du -sh {store.root}/*/* | sort -h")

@@ -1,0 +1,88 @@
+"""A version's first golden input becomes a picture that gives the same input again."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fairlead.app.sample import write_sample
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.transform import Handwriting
+from fairlead.store.store import Store
+from fairlead.testing import DIGIT_SIGNATURE, publish_digit
+
+
+def publish(store: Store, inputs: NDArray[np.float32]) -> None:
+    """Publish the model m with these golden inputs."""
+
+    def describe(version: int, files: Mapping[str, str]) -> Manifest:
+        return Manifest(
+            model="m",
+            version=version,
+            runtime="onnx",
+            signature=DIGIT_SIGNATURE,
+            labels=(),
+            files=files,
+            created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+
+    path = store.root.parent / GOLDEN_FILE
+    Golden(inputs={"image": inputs}, outputs={"probs": np.zeros((len(inputs), 10), np.float32)}).save(path)
+    store.publish("m", {GOLDEN_FILE: path}, describe)
+
+
+def test_the_picture_gives_the_golden_input_back(store: Store, tmp_path: Path) -> None:
+    """All 256 shades of ink go through the PNG and the transform without loss."""
+    first = np.zeros((28, 28), np.uint8)
+    first[6:22, 6:22] = np.arange(256).reshape(16, 16)
+    inputs = np.stack([first, first.T])[:, :, :, np.newaxis].astype(np.float32) / np.float32(255)
+    publish(store, inputs)
+
+    path = write_sample(store, "m", 1, tmp_path / "deep" / "samples")
+
+    assert path == tmp_path / "deep" / "samples" / "m-1.png"
+    np.testing.assert_array_equal(Handwriting().apply(path.read_bytes()), inputs[:1])
+
+
+def test_the_picture_is_dark_on_light(store: Store, tmp_path: Path) -> None:
+    """As on paper: the corner is white, in a grey PNG of the model's size."""
+    publish_digit(store, "digits", 3)
+
+    with Image.open(write_sample(store, "digits", 1, tmp_path)) as picture:
+        assert (picture.format, picture.mode, picture.size) == ("PNG", "L", (28, 28))
+        assert picture.getpixel((0, 0)) == 255
+
+
+def test_a_model_that_serves_nothing_has_no_sample(store: Store, tmp_path: Path) -> None:
+    """It is said plainly."""
+    with pytest.raises(FairleadError, match="m serves no version") as caught:
+        write_sample(store, "m", None, tmp_path)
+
+    assert caught.value.code is Code.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize("shape", [(2, 8), (2, 8, 8), (2, 8, 8, 3)])
+def test_a_model_that_takes_no_grey_pictures_has_none(store: Store, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """A row of figures, a bare matrix and a colour picture are not guessed at."""
+    publish(store, np.zeros(shape, np.float32))
+
+    with pytest.raises(FairleadError, match="m@1 takes no grey pictures") as caught:
+        write_sample(store, "m", 1, tmp_path / "samples")
+
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert not (tmp_path / "samples").exists()
+
+
+def test_a_damaged_version_gives_no_sample(store: Store, tmp_path: Path) -> None:
+    """Its bytes are checked first."""
+    publish(store, np.zeros((1, 28, 28, 1), np.float32))
+    (store.root / "m" / "1" / GOLDEN_FILE).write_bytes(b"other")
+
+    with pytest.raises(FairleadError, match="SHA-256"):
+        write_sample(store, "m", 1, tmp_path)

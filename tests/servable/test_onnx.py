@@ -1,0 +1,245 @@
+"""The ONNX adapter keeps the Servable's contract, and no file brings the process down."""
+
+import gc
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, save_model
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.runtimes.onnx import MODEL_FILE, OnnxLoader, open_model
+from fairlead.servable.signature import Signature, TensorSpec
+from fairlead.testing import DIGIT_SIGNATURE, check_servable, write_digit_model
+
+PICTURES = np.linspace(0, 1, 4 * 784, dtype=np.float32).reshape(4, 28, 28, 1)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A directory with the model that answers 3."""
+    write_digit_model(tmp_path, 3)
+    return tmp_path
+
+
+def manifest(signature: Signature = DIGIT_SIGNATURE) -> Manifest:
+    """The manifest of that model."""
+    return Manifest(
+        model="digits",
+        version=1,
+        runtime="onnx",
+        signature=signature,
+        labels=(),
+        files={},
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def write_identity(path: Path, kind: int, shape: list[Any]) -> None:
+    """A model that gives back what it takes."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "identity",
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", kind, shape)],
+    )
+    save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+
+
+def running() -> int:
+    """How many threads this process has."""
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def fault(act: Callable[[], object]) -> FairleadError:
+    """The error that `act` raises."""
+    with pytest.raises(FairleadError) as caught:
+        act()
+    return caught.value
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_contract(directory: Path, threads: int) -> None:
+    """All that every servable keeps."""
+    check_servable(OnnxLoader(threads).load(directory, manifest()), manifest(), {"image": PICTURES})
+
+
+def test_the_model_answers_its_digit(directory: Path) -> None:
+    """The test model says who it is, and its golden rows prove it."""
+    servable = OnnxLoader().load(directory, manifest())
+
+    assert servable.predict({"image": PICTURES})["probs"].argmax(axis=1).tolist() == [3, 3, 3, 3]
+    assert Golden.load(directory / GOLDEN_FILE).prove(servable) < 1e-6
+
+
+def test_no_outputs_asked_for_are_none_given(directory: Path) -> None:
+    """An empty list is not a wish for everything."""
+    servable = OnnxLoader().load(directory, manifest())
+
+    assert servable.predict({"image": PICTURES}, []) == {}
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        Signature(inputs=DIGIT_SIGNATURE.outputs, outputs=DIGIT_SIGNATURE.inputs),
+        Signature(
+            inputs=(TensorSpec(name="image", dtype="float32", shape=(-1, 784)),), outputs=DIGIT_SIGNATURE.outputs
+        ),
+        Signature(
+            inputs=(TensorSpec(name="image", dtype="float64", shape=(-1, 28, 28, 1)),), outputs=DIGIT_SIGNATURE.outputs
+        ),
+        Signature(inputs=DIGIT_SIGNATURE.inputs, outputs=(TensorSpec(name="scores", dtype="float32", shape=(-1, 10)),)),
+    ],
+)
+def test_another_signature_than_the_manifests_is_refused(directory: Path, signature: Signature) -> None:
+    """Both signatures are in the message."""
+    error = fault(lambda: OnnxLoader().load(directory, manifest(signature)))
+
+    assert error.code is Code.FAILED_PRECONDITION
+    assert error.message.startswith("model.onnx of digits@1 has the signature {'inputs': [{'name': 'image', 'dtype'")
+    assert str(signature.to_json()) in error.message
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"image": PICTURES.astype(np.float64)},
+        {"image": PICTURES[:, :27]},
+        {"image": PICTURES[0]},
+        {"image": PICTURES, "more": PICTURES},
+    ],
+)
+def test_inputs_that_do_not_fit_are_an_error_not_a_crash(directory: Path, inputs: Mapping[str, Any]) -> None:
+    """The signature is checked before; should that fail, ONNX Runtime's own words come back and it goes on."""
+    servable = OnnxLoader().load(directory, manifest())
+    error = fault(lambda: servable.predict(inputs))
+
+    assert error.code is Code.INVALID_ARGUMENT
+    assert error.message.startswith("the model refused the input: ")
+    assert servable.predict({"image": PICTURES})["probs"].shape == (4, 10)
+
+
+def test_a_closed_servable_says_so(directory: Path) -> None:
+    """It neither answers nor crashes, and closing twice is harmless."""
+    servable = OnnxLoader().load(directory, manifest())
+    servable.close()
+    servable.close()
+    error = fault(lambda: servable.predict({"image": PICTURES}))
+
+    assert (error.code, error.message) == (Code.INTERNAL, "the model was closed while a request held it")
+
+
+@pytest.mark.parametrize(("threads", "started"), [(1, 0), (2, 1), (4, 3)])
+def test_a_run_uses_as_many_threads_as_it_may(directory: Path, threads: int, started: int) -> None:
+    """The caller's thread is one of them; the session starts the others."""
+    open_model(directory / MODEL_FILE)[0].close()
+    gc.collect()  # sessions of other tests end now, not in between
+    before = running()
+    servable = OnnxLoader(threads).load(directory, manifest())
+
+    assert running() - before == started
+    servable.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        (TensorProto.FLOAT16, "float16"),
+        (TensorProto.FLOAT, "float32"),
+        (TensorProto.DOUBLE, "float64"),
+        (TensorProto.BOOL, "bool"),
+        (TensorProto.STRING, "string"),
+        (TensorProto.INT8, "int8"),
+        (TensorProto.INT16, "int16"),
+        (TensorProto.INT32, "int32"),
+        (TensorProto.INT64, "int64"),
+        (TensorProto.UINT8, "uint8"),
+        (TensorProto.UINT16, "uint16"),
+        (TensorProto.UINT32, "uint32"),
+        (TensorProto.UINT64, "uint64"),
+    ],
+)
+def test_the_signature_is_read_from_the_file(tmp_path: Path, kind: int, dtype: str) -> None:
+    """Each dtype has numpy's name and keeps the contract; named axes become -1."""
+    write_identity(tmp_path / MODEL_FILE, kind, ["rows", 2])
+    servable, found = open_model(tmp_path / MODEL_FILE)
+    expected = Signature(
+        inputs=(TensorSpec(name="x", dtype=dtype, shape=(-1, 2)),),
+        outputs=(TensorSpec(name="y", dtype=dtype, shape=(-1, 2)),),
+    )
+
+    assert found == expected
+    if dtype != "string":
+        check_servable(servable, manifest(found), {"x": np.ones((3, 2), dtype)})
+    else:
+        texts = np.array([["a", "é"], ["", "x\0y"]], object)
+        assert servable.predict({"x": texts})["y"].tolist()[0] == ["a", "é"]
+
+
+def test_shapes_of_every_kind(tmp_path: Path) -> None:
+    """A scalar has no axes; an unnamed free axis is -1 as well."""
+    write_identity(tmp_path / MODEL_FILE, TensorProto.FLOAT, [])
+    assert open_model(tmp_path / MODEL_FILE)[1].inputs[0].shape == ()
+
+    write_identity(tmp_path / MODEL_FILE, TensorProto.FLOAT, [None, 3, "n"])
+    assert open_model(tmp_path / MODEL_FILE)[1].inputs[0].shape == (-1, 3, -1)
+
+
+def test_a_tensor_that_is_not_served_is_named(tmp_path: Path) -> None:
+    """A type without a numpy dtype is refused at load, not at the first request."""
+    write_identity(tmp_path / MODEL_FILE, TensorProto.BFLOAT16, ["n"])
+    error = fault(lambda: open_model(tmp_path / MODEL_FILE))
+
+    assert error.code is Code.UNIMPLEMENTED
+    assert error.message == "tensor 'x' of model.onnx is a tensor(bfloat16), which is not served"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"not a model", b"\xff" * 1000])
+def test_what_is_no_model_is_data_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str], content: bytes) -> None:
+    """It is named, and nothing is printed where a program reads."""
+    (tmp_path / MODEL_FILE).write_bytes(content)
+    error = fault(lambda: open_model(tmp_path / MODEL_FILE))
+
+    assert error.code is Code.DATA_LOSS
+    assert error.message.startswith("model.onnx cannot be loaded: ")
+    assert capfd.readouterr().out == ""
+
+
+def test_a_missing_model_is_data_loss(tmp_path: Path) -> None:
+    """It is named too."""
+    assert fault(lambda: OnnxLoader().load(tmp_path, manifest())).code is Code.DATA_LOSS
+
+
+def test_no_damage_brings_the_process_down(directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A thousand models with flipped or missing bytes load or are refused in words, and print nothing to stdout."""
+    path = directory / MODEL_FILE
+    whole = path.read_bytes()
+    dice = random.Random(20260101)
+    refused = 0
+    for _ in range(1000):
+        damaged = bytearray(whole)
+        for _ in range(dice.choice([1, 1, 2, 5])):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        path.write_bytes(damaged[: dice.choice([len(damaged), dice.randrange(len(damaged))])])
+        try:
+            OnnxLoader().load(directory, manifest())
+        except FairleadError:
+            refused += 1
+
+    assert refused > 500
+    assert capfd.readouterr().out == ""
+
+
+def test_a_damaged_name_is_data_loss(directory: Path) -> None:
+    """A tensor's name that is not UTF-8 is met only when it is read."""
+    path = directory / MODEL_FILE
+    path.write_bytes(path.read_bytes().replace(b"probs", b"pr\xffbs"))
+
+    assert fault(lambda: open_model(path)).code is Code.DATA_LOSS

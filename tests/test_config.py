@@ -1,0 +1,174 @@
+"""Settings: one definition, three sources, errors that name theirs."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead import config
+from fairlead.config import Settings, add_flags, available_cpus, markdown
+from fairlead.errors import Code, FairleadError
+
+GOOD: list[tuple[str, str, str, Any]] = [
+    ("home", "FAIRLEAD_HOME", "/srv/home", Path("/srv/home")),
+    ("store", "FAIRLEAD_STORE", "models", Path("models")),
+    ("data_dir", "FAIRLEAD_DATA_DIR", "/data", Path("/data")),
+    ("env", "FAIRLEAD_ENV", "prod", "prod"),
+    ("tracking_uri", "MLFLOW_TRACKING_URI", "http://mlflow:5000", "http://mlflow:5000"),
+    ("host", "FAIRLEAD_HOST", "::", "::"),
+    ("rest_port", "FAIRLEAD_REST_PORT", "0", 0),
+    ("models", "FAIRLEAD_MODELS", "digits, messages,", ("digits", "messages")),
+    ("default_model", "FAIRLEAD_DEFAULT_MODEL", "digits", "digits"),
+    ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "0.25", 0.25),
+    ("threads", "FAIRLEAD_THREADS", "1", 1),
+    ("max_in_flight", "FAIRLEAD_MAX_IN_FLIGHT", "1", 1),
+    ("max_body_bytes", "FAIRLEAD_MAX_BODY_BYTES", "1024", 1024),
+    ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),
+    ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
+    ("log_format", "FAIRLEAD_LOG_FORMAT", "text", "text"),
+]
+
+BAD = [
+    ("env", "FAIRLEAD_ENV", "production", "must be one of dev, staging, prod"),
+    ("env", "FAIRLEAD_ENV", "DEV", "must be one of dev, staging, prod"),
+    ("log_format", "FAIRLEAD_LOG_FORMAT", "xml", "must be one of auto, json, text"),
+    ("rest_port", "FAIRLEAD_REST_PORT", "65536", "must be between 0 and 65535"),
+    ("rest_port", "FAIRLEAD_REST_PORT", "-1", "must be between 0 and 65535"),
+    ("rest_port", "FAIRLEAD_REST_PORT", "http", "invalid literal for int() with base 10: 'http'"),
+    ("rest_port", "FAIRLEAD_REST_PORT", "8501.0", "invalid literal for int() with base 10: '8501.0'"),
+    ("threads", "FAIRLEAD_THREADS", "0", "must be at least 1"),
+    ("threads", "FAIRLEAD_THREADS", "auto", "invalid literal for int() with base 10: 'auto'"),
+    ("max_in_flight", "FAIRLEAD_MAX_IN_FLIGHT", "-5", "must be at least 1"),
+    ("max_body_bytes", "FAIRLEAD_MAX_BODY_BYTES", "64MB", "invalid literal for int() with base 10: '64MB'"),
+    ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "-0.1", "must be a number of seconds, 0 or more"),
+    ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "nan", "must be a number of seconds, 0 or more"),
+    ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "inf", "must be a number of seconds, 0 or more"),
+    ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "30s", "could not convert string to float: '30s'"),
+]
+
+
+def test_every_setting_is_in_the_table_above() -> None:
+    """A new setting needs a line in these tests, with its environment variable."""
+    fields = [(field.name, field.metadata["env"]) for field in dataclasses.fields(Settings)]
+
+    assert fields == [(name, env) for name, env, _, _ in GOOD]
+
+
+@pytest.mark.parametrize(("name", "env", "text", "value"), GOOD)
+def test_a_flag_goes_before_the_environment_and_that_before_the_default(
+    name: str, env: str, text: str, value: object
+) -> None:
+    """A bad text in a place that is overruled is not even read."""
+    default = getattr(Settings(), name)
+
+    assert default != value or name == "drain_delay_s"
+    assert getattr(Settings.read({}), name) == default
+    assert getattr(Settings.read({env: text}), name) == value
+    assert getattr(Settings.read({env: "\0 overruled"}, **{name: text}), name) == value
+    assert getattr(Settings.read({env: text}, **{name: None}), name) == value
+
+
+@pytest.mark.parametrize(("name", "env", "text", "reason"), BAD)
+def test_a_bad_value_is_named_with_its_source(name: str, env: str, text: str, reason: str) -> None:
+    """The flag when the flag was wrong, the variable when that was; and the hint says what it means."""
+    flag = "--" + name.replace("_", "-")
+    for source, environ, flags in ((env, {env: text}, {}), (flag, {}, {name: text})):
+        with pytest.raises(FairleadError) as caught:
+            Settings.read(environ, **flags)
+
+        assert caught.value.code is Code.INVALID_ARGUMENT
+        assert caught.value.message == f"{source} is {text!r}: {reason}"
+        assert caught.value.hint.startswith(f"{source}: ")
+
+
+def test_an_empty_variable_is_no_variable() -> None:
+    """Compose files and shells set variables to nothing when they mean none."""
+    assert Settings.read({env: "" for _, env, _, _ in GOOD}) == Settings()
+
+
+def test_paths_follow_the_home() -> None:
+    """The store and the registry are in the home unless they are named."""
+    moved = Settings(home=Path("/srv/fairlead"))
+
+    assert moved.store_path == Path("/srv/fairlead/store")
+    assert moved.registry_uri == "sqlite:////srv/fairlead/mlflow.db"
+    assert Settings(store=Path("/models")).store_path == Path("/models")
+    assert Settings(tracking_uri="http://mlflow:5000").registry_uri == "http://mlflow:5000"
+
+
+def test_a_command_takes_the_flags_it_names() -> None:
+    """They stay texts, None when not given, and `--help` tells default and variable."""
+    parser = argparse.ArgumentParser(prog="p")
+    add_flags(parser, "rest_port", "store")
+
+    assert vars(parser.parse_args(["--rest-port", "x"])) == {"rest_port": "x", "store": None}
+    shown = " ".join(parser.format_help().split())
+    assert (
+        "--rest-port PORT port of the REST protocols; 0 takes a free one (default: 8501; $FAIRLEAD_REST_PORT)" in shown
+    )
+    assert "--store STORE the model store, a directory (default: HOME/store; $FAIRLEAD_STORE)" in shown
+
+
+def test_the_reference_page_is_the_code() -> None:
+    """`docs/settings.md` ends with the table that the fields make."""
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
+
+    assert page.endswith(markdown())
+    assert "| `FAIRLEAD_REST_PORT` | `--rest-port` | 8501 | port of the REST protocols; 0 takes a free one |" in page
+
+
+def test_there_is_always_a_cpu() -> None:
+    """On this machine, whatever it is."""
+    assert available_cpus() >= 1
+    assert Settings().thread_count == available_cpus()
+    assert Settings(threads=3).thread_count == 3
+
+
+@pytest.mark.parametrize(
+    ("cpu_max", "cpus"),
+    [
+        ("max 100000\n", 8),
+        ("200000 100000\n", 2),
+        ("250000 100000\n", 2),
+        ("50000 100000\n", 1),
+        ("1000 100000\n", 1),
+        ("3200000 100000\n", 8),
+        ("junk\n", 8),
+        ("one two\n", 8),
+        ("", 8),
+    ],
+)
+def test_the_quota_of_cgroup_version_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu_max: str, cpus: int
+) -> None:
+    """Whole CPUs of it, at least one and at most what the affinity allows; "max" is no quota."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(8)))
+    monkeypatch.setattr(config, "_CGROUP_CPU_MAX", tmp_path / "cpu.max")
+    monkeypatch.setattr(config, "_CGROUP_V1_QUOTA", tmp_path / "nosuch")
+    (tmp_path / "cpu.max").write_text(cpu_max)
+
+    assert available_cpus() == cpus
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [("-1\n", 8), ("300000\n", 3), ("50000\n", 1), ("junk\n", 8)])
+def test_the_quota_of_cgroup_version_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, cpus: int) -> None:
+    """It is in two files, and -1 is no quota."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(8)))
+    monkeypatch.setattr(config, "_CGROUP_CPU_MAX", tmp_path / "nosuch")
+    monkeypatch.setattr(config, "_CGROUP_V1_QUOTA", tmp_path / "quota")
+    monkeypatch.setattr(config, "_CGROUP_V1_PERIOD", tmp_path / "period")
+    (tmp_path / "quota").write_text(quota)
+    (tmp_path / "period").write_text("100000\n")
+
+    assert available_cpus() == cpus
+
+
+def test_without_a_cgroup_the_affinity_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a container there is no quota."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: {0, 3, 5})
+    for name in ("_CGROUP_CPU_MAX", "_CGROUP_V1_QUOTA", "_CGROUP_V1_PERIOD"):
+        monkeypatch.setattr(config, name, tmp_path / "nosuch")
+
+    assert available_cpus() == 3

@@ -1,0 +1,60 @@
+"""What the documents say is so."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from fairlead.cli.main import _VERBS
+from fairlead.config import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")])
+COMMAND = re.compile(r"(?:^ {4}|`|try: )fairlead ([a-z]+)([^`\n]*)", re.MULTILINE)
+
+
+def parser(verb: str) -> ArgumentParser:
+    """The verb's own parser."""
+    made = ArgumentParser(exit_on_error=False)
+    importlib.import_module(f"fairlead.cli.{verb}").configure(made)
+    return made
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_in_the_documents_parses(page: Path) -> None:
+    """Its verb exists and takes these arguments; what follows two spaces is a comment."""
+    for verb, rest in COMMAND.findall(page.read_text()):
+        assert verb in _VERBS, f"fairlead {verb}"
+        arguments = re.split(r" {2,}", rest)[0].split()
+        if arguments and "VERSION" not in rest:
+            parser(verb).parse_args(arguments)
+
+
+def test_the_readme_shows_every_command() -> None:
+    """None is left for the user to find."""
+    shown = {verb for verb, _ in COMMAND.findall((ROOT / "README.md").read_text())}
+
+    assert shown | {"up"} == set(_VERBS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_variable_leads_somewhere(page: Path) -> None:
+    """Relative links point at files, and FAIRLEAD_ variables are settings."""
+    text = page.read_text()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (page.parent / target).exists(), target
+    known = {field.metadata["env"] for field in Settings.__dataclass_fields__.values()} | {"FAIRLEAD_TEST_DATA"}
+    assert set(re.findall(r"FAIRLEAD_[A-Z_]*[A-Z]", text)) <= known
+
+
+def test_the_readme_names_the_extras_that_exist() -> None:
+    """As `pyproject.toml` has them."""
+    extras = set(
+        re.findall(r"^([a-z]+) = \[", (ROOT / "pyproject.toml").read_text().split("optional-dep")[1], re.MULTILINE)
+    )
+
+    assert {"train", "tensorflow", "sklearn"} <= extras

@@ -1,0 +1,183 @@
+"""Logs that a machine reads line by line, and metrics that tell what runs."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+
+from fairlead.telemetry import LoadMetrics, configure_logging, process_registry
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Each test leaves the process's log as it found it."""
+    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
+    handlers, levels = root.handlers[:], (root.level, uvicorn.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    uvicorn.setLevel(levels[1])
+
+
+def logged(message: str, *, log_format: str = "json") -> str:
+    """What one message writes."""
+    stream = io.StringIO()
+    configure_logging(stream, log_format)
+    logging.getLogger("fairlead.test").warning("%s", message)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["plain", "two\nlines", "\r\n", "\x1b[31mred\x1b[0m", "a\u2028b\u2029c\x85d", '"}{', "\0\x07", "é ✓", "\ud800", ""],
+)
+def test_a_json_line_is_one_object(message: str) -> None:
+    """Nothing in a message breaks out of its line or reaches a terminal raw."""
+    written = logged(message)
+
+    assert written.endswith("}\n")
+    assert len(written.splitlines()) == 1
+    assert written.isascii()
+    assert written[:-1].isprintable()
+    assert json.loads(written)["message"] == message
+
+
+@given(st.text())
+def test_any_message_comes_back(message: str) -> None:
+    """Whatever a client sent."""
+    written = logged(message)
+
+    assert len(written.splitlines()) == 1
+    assert json.loads(written)["message"] == message
+
+
+def test_what_a_json_line_holds() -> None:
+    """Time in UTC with milliseconds, level, logger and message."""
+    line = json.loads(logged("hello"))
+
+    assert list(line) == ["time", "level", "logger", "message"]
+    assert (line["level"], line["logger"], line["message"]) == ("warning", "fairlead.test", "hello")
+    assert line["time"][10] == "T"
+    assert line["time"].endswith("+00:00")
+    assert len(line["time"]) == len("2026-01-01T00:00:00.000+00:00")
+
+
+def test_an_exception_is_in_its_line() -> None:
+    """The traceback does not follow on lines of its own."""
+    stream = io.StringIO()
+    configure_logging(stream, "json")
+    try:
+        json.loads("{}")["weights\n"]
+    except KeyError:
+        logging.getLogger().exception("it broke")
+    (written,) = stream.getvalue().splitlines()
+    line = json.loads(written)
+
+    assert line["message"] == "it broke"
+    assert line["level"] == "error"
+    assert line["exception"].startswith("Traceback (most recent call last):\n")
+    assert line["exception"].endswith(r"KeyError: 'weights\n'")
+
+
+@pytest.mark.parametrize(
+    ("stream", "log_format", "is_json"),
+    [
+        (io.StringIO, "auto", True),
+        (Terminal, "auto", False),
+        (Terminal, "json", True),
+        (io.StringIO, "text", False),
+        (Terminal, "text", False),
+        (io.StringIO, "json", True),
+    ],
+)
+def test_text_on_a_terminal_and_json_elsewhere(stream: type[io.StringIO], log_format: str, is_json: bool) -> None:
+    """Unless one of them was asked for."""
+    log = stream()
+    configure_logging(log, log_format)
+    logging.getLogger("fairlead").warning("hello")
+
+    assert log.getvalue().startswith("{") is is_json
+    assert log.getvalue()[8:] == " WARNING hello\n" or is_json
+
+
+def test_the_log_is_configured_once_however_often() -> None:
+    """A second call replaces the first."""
+    first, second = io.StringIO(), io.StringIO()
+    configure_logging(first, "json")
+    configure_logging(second, "json")
+    logging.getLogger("fairlead").info("hello")
+
+    assert first.getvalue() == ""
+    assert second.getvalue().count("\n") == 1
+
+
+def test_the_web_servers_chatter_is_left_out() -> None:
+    """Its warnings are not."""
+    stream = io.StringIO()
+    configure_logging(stream, "json")
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("fairlead").debug("detail")
+    logging.getLogger("uvicorn.error").warning("trouble")
+
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["trouble"]
+
+
+def test_the_exposition_says_what_is_running() -> None:
+    """Version and Python, in Prometheus's text format, beside the process's own figures."""
+    text = generate_latest(process_registry()).decode()
+    version = metadata.version("fairlead")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    assert f'fairlead_build_info{{python="{python}",version="{version}"}} 1.0\n' in text
+    assert "# TYPE fairlead_build_info gauge\n" in text
+    assert "process_resident_memory_bytes " in text
+
+
+def test_each_registry_is_its_own() -> None:
+    """Two servers in one process do not clash."""
+    assert process_registry() is not process_registry()
+
+
+def test_loading_is_counted_by_model() -> None:
+    """What is available, how long it took, what failed, and the release in force."""
+    registry = CollectorRegistry()
+    metrics = LoadMetrics(registry)
+    metrics.loaded("m", 2, 0.3)
+    metrics.failed("m")
+    metrics.failed("m")
+    metrics.released("m", 7)
+    text = generate_latest(registry).decode()
+
+    assert 'fairlead_model_available{model="m",version="2"} 1.0\n' in text
+    assert 'fairlead_model_load_duration_seconds_bucket{le="0.2",model="m"} 0.0\n' in text
+    assert 'fairlead_model_load_duration_seconds_bucket{le="0.5",model="m"} 1.0\n' in text
+    assert 'fairlead_model_load_failures_total{model="m"} 2.0\n' in text
+    assert 'fairlead_release_revision{model="m"} 7.0\n' in text
+
+
+def test_an_unloaded_version_leaves_the_exposition() -> None:
+    """The other version stays, and saying it again is harmless."""
+    registry = CollectorRegistry()
+    metrics = LoadMetrics(registry)
+    metrics.loaded("m", 1, 0.1)
+    metrics.loaded("m", 2, 0.1)
+    metrics.unloaded("m", 1)
+    metrics.unloaded("m", 1)
+    metrics.unloaded("nosuch", 1)
+
+    assert registry.get_sample_value("fairlead_model_available", {"model": "m", "version": "1"}) is None
+    assert registry.get_sample_value("fairlead_model_available", {"model": "m", "version": "2"}) == 1.0
