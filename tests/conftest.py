@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> WritableStore:
     """An empty model store with a clock that stands still."""
-    return Store(tmp_path / "store", now=lambda: datetime(2026, 1, 1, tzinfo=UTC), who="tester")
+    return WritableStore(tmp_path / "store", now=lambda: datetime(2026, 1, 1, tzinfo=UTC), who="tester")
 
 
 @pytest.fixture(scope="session")

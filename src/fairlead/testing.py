@@ -19,7 +19,8 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Signature, Tensors, TensorSpec
 from fairlead.servable.transform import Handwriting
-from fairlead.store.store import Store, Version
+from fairlead.store.store import Version
+from fairlead.store.writable_store import WritableStore
 
 __all__ = ["DIGIT_SIGNATURE", "check_servable", "publish_digit", "write_digit_model"]
 
@@ -65,7 +66,7 @@ def write_digit_model(directory: Path, digit: int) -> None:
     Golden(inputs={"image": images}, outputs={"probs": probs}).save(directory / GOLDEN_FILE)
 
 
-def publish_digit(store: Store, model: str, digit: int) -> Version:
+def publish_digit(store: WritableStore, model: str, digit: int) -> Version:
     """Publish the model of `write_digit_model` as the next version of `model`; it is not released."""
 
     def describe(version: int, files: Mapping[str, str]) -> Manifest:

@@ -20,12 +20,12 @@ import pytest
 from fairlead.app.doctor import install, machine
 from fairlead.app.doctor.examination import examine
 from fairlead.app.doctor.finding import Finding, Health
-from fairlead.app.releases import open_store
+from fairlead.app.releases import open_writable_store
 from fairlead.cli.main import main
 from fairlead.config import Settings
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Cost, Manifest
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit
 
 MIB = 2**20
@@ -46,9 +46,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def published(settings: Settings) -> Store:
+def published(settings: Settings) -> WritableStore:
     """The model digits with two versions, the first released."""
-    store = open_store(settings)
+    store = open_writable_store(settings)
     publish_digit(store, "digits", 1)
     publish_digit(store, "digits", 2)
     store.promote(ServableId("digits", 1), why="")
@@ -105,7 +105,7 @@ def answering(body: bytes, status: int = 200) -> Iterator[int]:
 # -- the whole ------------------------------------------------------------------------------------------------------
 
 
-def test_a_good_deployment_is_all_well(settings: Settings, published: Store) -> None:
+def test_a_good_deployment_is_all_well(settings: Settings, published: WritableStore) -> None:
     """Nothing to do, in the order of a start; a hint comes only with trouble."""
     findings = list(examine(settings, {}))
     names = [finding.name for finding in findings]
@@ -349,7 +349,7 @@ def test_a_platform_that_routes_elsewhere_is_found(settings: Settings, wanted: s
 # -- the store and its models ---------------------------------------------------------------------------------------
 
 
-def test_a_store_with_models_is_well(settings: Settings, published: Store) -> None:
+def test_a_store_with_models_is_well(settings: Settings, published: WritableStore) -> None:
     """It tells where and how many."""
     assert look(settings, "store").message == f"{published.root}: 1 models, writable"
 
@@ -383,7 +383,7 @@ def test_a_directory_of_something_else_is_found(settings: Settings, tmp_path: Pa
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root writes anywhere")
-def test_a_store_without_write_access_is_a_warning(settings: Settings, published: Store) -> None:
+def test_a_store_without_write_access_is_a_warning(settings: Settings, published: WritableStore) -> None:
     """It serves, and nothing can be published into it."""
     published.root.chmod(0o555)
     try:
@@ -396,7 +396,7 @@ def test_a_store_without_write_access_is_a_warning(settings: Settings, published
     assert finding.hint.startswith(f"chown -R {os.getuid()} ")
 
 
-def test_whole_versions_are_well(settings: Settings, published: Store) -> None:
+def test_whole_versions_are_well(settings: Settings, published: WritableStore) -> None:
     """Released or not, every byte was read."""
     assert look(settings, "digits@1").message == "2 files, every byte as published and released"
     assert look(settings, "digits@2").message == "2 files, every byte as published"
@@ -406,7 +406,9 @@ def test_whole_versions_are_well(settings: Settings, published: Store) -> None:
     ("version", "health", "hint"),
     [(1, Health.FAILED, "fairlead rollback digits"), (2, Health.WARNING, "remove it: rm -r {root}/digits/2")],
 )
-def test_a_changed_byte_is_found(settings: Settings, published: Store, version: int, health: Health, hint: str) -> None:
+def test_a_changed_byte_is_found(
+    settings: Settings, published: WritableStore, version: int, health: Health, hint: str
+) -> None:
     """In the released version it breaks serving; in another it only lies there."""
     path = published.root / "digits" / str(version) / "model.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
@@ -418,7 +420,7 @@ def test_a_changed_byte_is_found(settings: Settings, published: Store, version: 
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\0\0\0"])
-def test_a_damaged_manifest_is_found(settings: Settings, published: Store, content: bytes) -> None:
+def test_a_damaged_manifest_is_found(settings: Settings, published: WritableStore, content: bytes) -> None:
     """All the other things are looked at all the same."""
     (published.root / "digits" / "1" / "manifest.json").write_bytes(content)
 
@@ -427,7 +429,7 @@ def test_a_damaged_manifest_is_found(settings: Settings, published: Store, conte
     assert look(settings, "memory").message.startswith("110 MiB needed for 0 models")
 
 
-def test_a_released_version_that_is_gone_is_found(settings: Settings, published: Store) -> None:
+def test_a_released_version_that_is_gone_is_found(settings: Settings, published: WritableStore) -> None:
     """Somebody cleaned up too much."""
     shutil.rmtree(published.root / "digits" / "1")
     finding = look(settings, "digits@1")
@@ -437,7 +439,7 @@ def test_a_released_version_that_is_gone_is_found(settings: Settings, published:
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\0", b"[]", b'{"schema_version": 9}'])
-def test_a_damaged_release_is_found(settings: Settings, published: Store, content: bytes) -> None:
+def test_a_damaged_release_is_found(settings: Settings, published: WritableStore, content: bytes) -> None:
     """A rollback makes a new one from the history."""
     (published.root / "digits" / "release.json").write_bytes(content)
     finding = look(settings, "digits")
@@ -512,7 +514,7 @@ def stopped(at: datetime) -> Callable[[], datetime]:
     return lambda: at
 
 
-def test_a_clock_behind_a_version_is_found(store: Store) -> None:
+def test_a_clock_behind_a_version_is_found(store: WritableStore) -> None:
     """A version cannot have been made tomorrow."""
     finding = machine.clock(store, [manifest()], datetime(2025, 12, 31, 12, tzinfo=UTC))
 
@@ -521,23 +523,23 @@ def test_a_clock_behind_a_version_is_found(store: Store) -> None:
     assert finding.hint == "timedatectl set-ntp true"
 
 
-def test_a_clock_behind_a_release_is_found(settings: Settings, published: Store) -> None:
+def test_a_clock_behind_a_release_is_found(settings: Settings, published: WritableStore) -> None:
     """The history counts as well as the versions."""
-    ahead = Store(published.root, now=stopped(datetime.now(UTC) + timedelta(hours=1)), who="tester")
+    ahead = WritableStore(published.root, now=stopped(datetime.now(UTC) + timedelta(hours=1)), who="tester")
     ahead.promote(ServableId("digits", 2), why="")
 
     assert look(settings, "clock").health is Health.FAILED
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
-def test_a_second_is_no_trouble(store: Store, seconds: int) -> None:
+def test_a_second_is_no_trouble(store: WritableStore, seconds: int) -> None:
     """Two machines never agree to the millisecond."""
     now = datetime(2026, 1, 1, 12, tzinfo=UTC) - timedelta(seconds=seconds)
 
     assert machine.clock(store, [manifest()], now).health is Health.OK
 
 
-def test_a_manifest_without_a_time_zone_does_not_stop_the_doctor(settings: Settings, published: Store) -> None:
+def test_a_manifest_without_a_time_zone_does_not_stop_the_doctor(settings: Settings, published: WritableStore) -> None:
     """It is a damaged version, told as such."""
     path = published.root / "digits" / "2" / "manifest.json"
     body = json.loads(path.read_bytes())

@@ -14,11 +14,11 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.transform import Handwriting
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit
 
 
-def publish(store: Store, inputs: NDArray[np.float32]) -> None:
+def publish(store: WritableStore, inputs: NDArray[np.float32]) -> None:
     """Publish the model m with these golden inputs."""
 
     def describe(version: int, files: Mapping[str, str]) -> Manifest:
@@ -37,7 +37,7 @@ def publish(store: Store, inputs: NDArray[np.float32]) -> None:
     store.publish("m", {GOLDEN_FILE: path}, describe)
 
 
-def test_the_picture_gives_the_golden_input_back(store: Store, tmp_path: Path) -> None:
+def test_the_picture_gives_the_golden_input_back(store: WritableStore, tmp_path: Path) -> None:
     """All 256 shades of ink go through the PNG and the transform without loss."""
     first = np.zeros((28, 28), np.uint8)
     first[6:22, 6:22] = np.arange(256).reshape(16, 16)
@@ -50,7 +50,7 @@ def test_the_picture_gives_the_golden_input_back(store: Store, tmp_path: Path) -
     np.testing.assert_array_equal(Handwriting().apply(path.read_bytes()), inputs[:1])
 
 
-def test_the_picture_is_dark_on_light(store: Store, tmp_path: Path) -> None:
+def test_the_picture_is_dark_on_light(store: WritableStore, tmp_path: Path) -> None:
     """As on paper: the corner is white, in a grey PNG of the model's size."""
     publish_digit(store, "digits", 3)
 
@@ -59,7 +59,7 @@ def test_the_picture_is_dark_on_light(store: Store, tmp_path: Path) -> None:
         assert picture.getpixel((0, 0)) == 255
 
 
-def test_a_model_that_serves_nothing_has_no_sample(store: Store, tmp_path: Path) -> None:
+def test_a_model_that_serves_nothing_has_no_sample(store: WritableStore, tmp_path: Path) -> None:
     """It is said plainly."""
     with pytest.raises(FairleadError, match="m serves no version") as caught:
         write_sample(store, "m", None, tmp_path)
@@ -68,7 +68,9 @@ def test_a_model_that_serves_nothing_has_no_sample(store: Store, tmp_path: Path)
 
 
 @pytest.mark.parametrize("shape", [(2, 8), (2, 8, 8), (2, 8, 8, 3)])
-def test_a_model_that_takes_no_grey_pictures_has_none(store: Store, tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_a_model_that_takes_no_grey_pictures_has_none(
+    store: WritableStore, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
     """A row of figures, a bare matrix and a colour picture are not guessed at."""
     publish(store, np.zeros(shape, np.float32))
 
@@ -79,7 +81,7 @@ def test_a_model_that_takes_no_grey_pictures_has_none(store: Store, tmp_path: Pa
     assert not (tmp_path / "samples").exists()
 
 
-def test_a_damaged_version_gives_no_sample(store: Store, tmp_path: Path) -> None:
+def test_a_damaged_version_gives_no_sample(store: WritableStore, tmp_path: Path) -> None:
     """Its bytes are checked first."""
     publish(store, np.zeros((1, 28, 28, 1), np.float32))
     (store.root / "m" / "1" / GOLDEN_FILE).write_bytes(b"other")

@@ -12,7 +12,7 @@ import pytest
 
 from fairlead.cli.main import _VERBS, main
 from fairlead.servable.identity import ServableId
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 Capture = pytest.CaptureFixture[str]
@@ -26,7 +26,7 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def three(store: Store) -> Store:
+def three(store: WritableStore) -> WritableStore:
     """Three versions, of which the second is stable after the first was."""
     for digit in (1, 2, 3):
         publish_digit(store, "digits", digit)
@@ -62,7 +62,7 @@ def test_the_version_is_told(capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith("fairlead 0.")
 
 
-def test_versions_are_listed_with_what_serves(three: Store, capsys: Capture) -> None:
+def test_versions_are_listed_with_what_serves(three: WritableStore, capsys: Capture) -> None:
     """Newest first, damage in its own line."""
     (three.root / "digits" / "1" / "manifest.json").write_text("{}")
     three.promote(ServableId("digits", 3), why="", label="canary")
@@ -75,7 +75,7 @@ def test_versions_are_listed_with_what_serves(three: Store, capsys: Capture) -> 
     assert "manifest.json is not a manifest" in lines[3]
 
 
-def test_versions_as_json(three: Store, capsys: Capture) -> None:
+def test_versions_as_json(three: WritableStore, capsys: Capture) -> None:
     """The same for programs."""
     assert main(["versions", "digits", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
@@ -88,7 +88,7 @@ def test_versions_as_json(three: Store, capsys: Capture) -> None:
     ]
 
 
-def test_promote_and_rollback_move_what_serves(three: Store, capsys: Capture) -> None:
+def test_promote_and_rollback_move_what_serves(three: WritableStore, capsys: Capture) -> None:
     """The output says from where to where; the history keeps why."""
     assert main(["promote", "digits", "3", "--why", "better on sevens"]) == 0
     assert capsys.readouterr().out == "stable: digits@3 (release 3)\n"
@@ -105,7 +105,7 @@ def test_promote_and_rollback_move_what_serves(three: Store, capsys: Capture) ->
     assert [release.why for release in three.history("digits")][2] == "better on sevens"
 
 
-def test_rollback_needs_the_store_alone(three: Store, tmp_path: Path) -> None:
+def test_rollback_needs_the_store_alone(three: WritableStore, tmp_path: Path) -> None:
     """With registry and database gone, and with no library of the control plane to be found."""
     program = (
         "import sys\n"
@@ -130,7 +130,7 @@ def test_rollback_needs_the_store_alone(three: Store, tmp_path: Path) -> None:
 
 
 def test_rollback_with_a_registry_that_is_down_says_so_afterwards(
-    three: Store, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    three: WritableStore, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     """The release is in force first; the warning comes second and the status is 0."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -162,7 +162,7 @@ def test_rollback_with_a_registry_that_is_down_says_so_afterwards(
     ],
 )
 def test_misuse_is_said_with_the_value_and_the_way_on(
-    three: Store, capsys: Capture, command: list[str], status: int, message: str, hint: str
+    three: WritableStore, capsys: Capture, command: list[str], status: int, message: str, hint: str
 ) -> None:
     """One line for what is wrong and one for what to try; no traceback."""
     assert main(command) == status
@@ -174,7 +174,7 @@ def test_misuse_is_said_with_the_value_and_the_way_on(
     assert [release.stable for release in three.history("digits")] == [1, 2]
 
 
-def test_a_damaged_manifest_is_named(three: Store, capsys: Capture) -> None:
+def test_a_damaged_manifest_is_named(three: WritableStore, capsys: Capture) -> None:
     """With the file and what is wrong in it."""
     (three.root / "digits" / "3" / "manifest.json").write_text('{"schema_version": 1}')
 
@@ -192,7 +192,7 @@ def test_a_bad_setting_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
     assert "FAIRLEAD_ENV is 'production': must be one of dev, staging, prod" in capsys.readouterr().err
 
 
-def test_doctor_exits_by_what_it_found(three: Store, capsys: Capture) -> None:
+def test_doctor_exits_by_what_it_found(three: WritableStore, capsys: Capture) -> None:
     """0 when nothing would break, 1 with a released version that would not load."""
     assert main(["doctor", "--rest-port", "0"]) == 0
     assert "ok    digits@2: 2 files, every byte as published and released" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from PIL import Image
 
 from fairlead.cli.main import main
 from fairlead.servable.identity import ServableId
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 from .conftest import Server, StartServer
@@ -34,12 +34,12 @@ def picture() -> bytes:
     return buffer.getvalue()
 
 
-def release(store: Store, model: str, digit: int) -> None:
+def release(store: WritableStore, model: str, digit: int) -> None:
     """Publish a model that answers `digit` and make it stable."""
     store.promote(publish_digit(store, model, digit).manifest.id, why="")
 
 
-def test_every_protocol_answers(store: Store, start_server: StartServer) -> None:
+def test_every_protocol_answers(store: WritableStore, start_server: StartServer) -> None:
     """The simple API with a picture and with rows, and TensorFlow Serving's, from one process."""
     release(store, "digits", 7)
     server = start_server(store.root)
@@ -59,7 +59,7 @@ def test_every_protocol_answers(store: Store, start_server: StartServer) -> None
     assert server.log.read_text().splitlines()[-1] == "drained"
 
 
-def test_the_port_is_open_before_any_model_is_loaded(store: Store, start_server: StartServer) -> None:
+def test_the_port_is_open_before_any_model_is_loaded(store: WritableStore, start_server: StartServer) -> None:
     """Live at once, ready later, and the body says what is missing."""
     store.root.mkdir()
     server = start_server(store.root)
@@ -75,7 +75,9 @@ def test_the_port_is_open_before_any_model_is_loaded(store: Store, start_server:
     assert server.call("GET", "/health/startup")[0] == 200
 
 
-def test_the_data_plane_imports_no_training_library(store: Store, start_server: StartServer, tmp_path: Path) -> None:
+def test_the_data_plane_imports_no_training_library(
+    store: WritableStore, start_server: StartServer, tmp_path: Path
+) -> None:
     """After real traffic, none of the control plane's libraries is in the process."""
     release(store, "digits", 7)
     out = tmp_path / "modules.json"
@@ -142,7 +144,7 @@ class Load:
         return f"version {answer['version']}" if int(answer["label"]) == answer["version"] else f"mixed: {answer}"
 
 
-def test_promotions_and_rollbacks_fail_no_request(store: Store, start_server: StartServer) -> None:
+def test_promotions_and_rollbacks_fail_no_request(store: WritableStore, start_server: StartServer) -> None:
     """Thirty swaps under eight kept-alive and eight new connections: every answer is 200 and of one whole version."""
     for digit in (1, 2):
         publish_digit(store, "digits", digit)
@@ -166,7 +168,7 @@ def test_promotions_and_rollbacks_fail_no_request(store: Store, start_server: St
     assert server.stop() == 0
 
 
-def test_a_drain_answers_every_open_request(store: Store, start_server: StartServer) -> None:
+def test_a_drain_answers_every_open_request(store: WritableStore, start_server: StartServer) -> None:
     """SIGTERM under load: what was accepted is answered; a client only ever finds the port closed."""
     release(store, "digits", 1)
     server = start_server(store.root)
@@ -179,7 +181,9 @@ def test_a_drain_answers_every_open_request(store: Store, start_server: StartSer
     assert set(load.outcomes) <= {"version 1", "failed: ConnectionRefusedError"}
 
 
-def test_a_port_in_use_is_said_with_the_next_command(store: Store, capsys: object, start_server: StartServer) -> None:
+def test_a_port_in_use_is_said_with_the_next_command(
+    store: WritableStore, capsys: object, start_server: StartServer
+) -> None:
     """Exit status 1, one line, and how to go on."""
     release(store, "digits", 1)
     with socket.socket() as taken:

@@ -200,6 +200,4 @@ def write_idx(folder: Path, part: str, images: NDArray[np.uint8], labels: NDArra
 
 def stable(folder: Path) -> list[int]:
     """The version that was stable in each release, oldest first."""
-    from fairlead.app.releases import now
-
-    return [release.stable for release in Store(folder / ".fairlead" / "store", now=now, who="").history("digits")]
+    return [release.stable for release in Store(folder / ".fairlead" / "store").history("digits")]

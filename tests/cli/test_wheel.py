@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.servable.identity import ServableId
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 from .conftest import StartServer
@@ -68,7 +68,7 @@ class TestWheel:
         assert size < LARGEST_INSTALL_MB * 1e6
 
     def test_it_serves_rolls_back_and_examines(
-        self, installed: Path, store: Store, tmp_path: Path, start_server: StartServer
+        self, installed: Path, store: WritableStore, tmp_path: Path, start_server: StartServer
     ) -> None:
         """Everything that production needs at night works without the control plane's libraries."""
         for digit in (1, 2):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fairlead.controller.pipeline import Pipeline
 from fairlead.gate.thresholds import Thresholds
 from fairlead.servable.transform import Handwriting, PictureTransform
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.training.dataset import Dataset, Rows, Split
 from fairlead.training.recipe import Sources
 from fairlead.training.registry import Registry
@@ -102,7 +102,7 @@ def _skewed(weights: NDArray[np.float32], skew: float) -> NDArray[np.float32]:
 class Bench:
     """A pipeline's surroundings, and what it said."""
 
-    store: Store
+    store: WritableStore
     registry: Registry
     home: Path
     said: list[str]
@@ -123,7 +123,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(store: Store, tmp_path: Path) -> Bench:
+def bench(store: WritableStore, tmp_path: Path) -> Bench:
     """An empty store and a registry of SQLite and local files."""
     home = tmp_path / "home"
     registry = Registry(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts")

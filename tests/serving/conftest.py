@@ -14,7 +14,7 @@ from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
 from fairlead.serving.source import StoreSource
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.telemetry import LoadMetrics
 
 
@@ -22,7 +22,7 @@ from fairlead.telemetry import LoadMetrics
 class World:
     """A store, the manager that follows it, and what the manager told."""
 
-    store: Store
+    store: WritableStore
     manager: Manager
     registry: CollectorRegistry
     unloaded: list[ServableId] = field(default_factory=list)
@@ -40,7 +40,7 @@ class World:
 
 
 @pytest.fixture
-def world(store: Store) -> Iterator[World]:
+def world(store: WritableStore) -> Iterator[World]:
     """A manager that looks at the empty store every few milliseconds; started by the test."""
     store.root.mkdir()
     registry = CollectorRegistry()

@@ -22,14 +22,14 @@ from pathlib import Path
 from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
-from fairlead.store.store import Store
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE
 import fairlead.store
 
 root, change = Path(sys.argv[1]), sys.argv[2]
 ROOM = str(Path(fairlead.store.__file__).parent)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-store = Store(root / "store", now=lambda: NOW, who="tester")
+store = WritableStore(root / "store", now=lambda: NOW, who="tester")
 source = root / "weights"
 source.write_bytes(os.urandom(5000))
 
@@ -155,9 +155,9 @@ def sweep(script: str, scratch: Path, change: str) -> subprocess.CompletedProces
 
 
 _IN_PLACE = r"""
-import fairlead.store.store as module
+import fairlead.store.writable_store as module
 def publish_in_place(self, model, sources, describe):
-    base = self._base(model)
+    base = self.base(model)
     base.mkdir(parents=True, exist_ok=True)
     version = self._next_version(model)
     place = base / str(version)
@@ -168,5 +168,5 @@ def publish_in_place(self, model, sources, describe):
     for name, path in sources.items():
         module.files.copy_file(path, place / name)
     return module.Version(directory=place, manifest=manifest)
-module.Store.publish = publish_in_place
+module.WritableStore.publish = publish_in_place
 """

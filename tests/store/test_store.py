@@ -15,7 +15,8 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store import files
-from fairlead.store.store import Store, Version
+from fairlead.store.store import Version
+from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE
 
 
@@ -32,35 +33,35 @@ def describe(version: int, digests: Mapping[str, str]) -> Manifest:
     )
 
 
-def publish(store: Store, content: bytes = b"weights") -> Version:
+def publish(store: WritableStore, content: bytes = b"weights") -> Version:
     """Publish one small file."""
     source = store.root.parent / "source.bin"
     source.write_bytes(content)
     return store.publish("m", {"model.onnx": source}, describe)
 
 
-def refuse(store: Store, version: int = 1) -> FairleadError:
+def refuse(store: WritableStore, version: int = 1) -> FairleadError:
     """The error that opening the version raises."""
     with pytest.raises(FairleadError) as caught:
         store.open(ServableId("m", version))
     return caught.value
 
 
-def test_versions_count_up_from_one(store: Store) -> None:
+def test_versions_count_up_from_one(store: WritableStore) -> None:
     """Each publish takes the next number."""
     assert [publish(store).manifest.version for _ in range(3)] == [1, 2, 3]
     assert store.versions("m") == (1, 2, 3)
     assert store.models() == ("m",)
 
 
-def test_what_was_published_opens(store: Store) -> None:
+def test_what_was_published_opens(store: WritableStore) -> None:
     """An untouched version passes its own digests."""
     published = publish(store)
 
     assert store.open(ServableId("m", 1)) == published
 
 
-def test_a_number_is_not_used_twice(store: Store) -> None:
+def test_a_number_is_not_used_twice(store: WritableStore) -> None:
     """A version that was released and then deleted leaves its number behind."""
     publish(store)
     publish(store)
@@ -72,7 +73,7 @@ def test_a_number_is_not_used_twice(store: Store) -> None:
     assert publish(store).manifest.version == 3
 
 
-def test_every_changed_byte_is_seen(store: Store) -> None:
+def test_every_changed_byte_is_seen(store: WritableStore) -> None:
     """Flip each byte of the model in turn: none is served."""
     path = publish(store, bytes(range(256))).directory / "model.onnx"
     whole = path.read_bytes()
@@ -86,7 +87,7 @@ def test_every_changed_byte_is_seen(store: Store) -> None:
     store.open(ServableId("m", 1))
 
 
-def test_a_truncated_file_is_refused(store: Store) -> None:
+def test_a_truncated_file_is_refused(store: WritableStore) -> None:
     """Both digests are in the message."""
     path = publish(store).directory / "model.onnx"
     path.write_bytes(b"weigh")
@@ -94,21 +95,21 @@ def test_a_truncated_file_is_refused(store: Store) -> None:
     assert "SHA-256" in refuse(store).message
 
 
-def test_a_foreign_file_is_refused(store: Store) -> None:
+def test_a_foreign_file_is_refused(store: WritableStore) -> None:
     """Every file of a version is in its manifest."""
     (publish(store).directory / "extra.so").write_bytes(b"x")
 
     assert "extra.so" in refuse(store).message
 
 
-def test_a_missing_file_is_refused(store: Store) -> None:
+def test_a_missing_file_is_refused(store: WritableStore) -> None:
     """What the manifest lists must be there."""
     (publish(store).directory / "model.onnx").unlink()
 
     assert refuse(store).code is Code.DATA_LOSS
 
 
-def test_a_link_in_place_of_a_file_is_refused(store: Store, tmp_path: Path) -> None:
+def test_a_link_in_place_of_a_file_is_refused(store: WritableStore, tmp_path: Path) -> None:
     """Even one that leads to the same bytes: it could lead elsewhere a moment later."""
     path = publish(store).directory / "model.onnx"
     path.rename(tmp_path / "elsewhere")
@@ -117,7 +118,7 @@ def test_a_link_in_place_of_a_file_is_refused(store: Store, tmp_path: Path) -> N
     assert refuse(store).code is Code.FAILED_PRECONDITION
 
 
-def test_a_pipe_in_place_of_a_file_is_refused_at_once(store: Store) -> None:
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(store: WritableStore) -> None:
     """Nothing waits for a writer that never comes."""
     path = publish(store).directory / "model.onnx"
     path.unlink()
@@ -126,7 +127,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(store: Store) -> None:
     assert "not a regular file" in refuse(store).message
 
 
-def test_the_manifest_of_another_version_is_refused(store: Store) -> None:
+def test_the_manifest_of_another_version_is_refused(store: WritableStore) -> None:
     """A copied directory does not become a version."""
     publish(store)
     publish(store)
@@ -137,7 +138,7 @@ def test_the_manifest_of_another_version_is_refused(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["0", "01", "-1", "1.5", "latest", str(2**63), "٣", " 1"])
-def test_only_plain_numbers_are_versions(store: Store, name: str) -> None:
+def test_only_plain_numbers_are_versions(store: WritableStore, name: str) -> None:
     """Whatever else lies there is left alone."""
     directory = publish(store).directory
     directory.rename(directory.parent / name)
@@ -145,7 +146,7 @@ def test_only_plain_numbers_are_versions(store: Store, name: str) -> None:
     assert store.versions("m") == ()
 
 
-def test_a_directory_without_a_manifest_is_no_version(store: Store) -> None:
+def test_a_directory_without_a_manifest_is_no_version(store: WritableStore) -> None:
     """It is named as unfinished, and its number is not reused."""
     publish(store)
     (store.root / "m" / "7").mkdir()
@@ -155,7 +156,7 @@ def test_a_directory_without_a_manifest_is_no_version(store: Store) -> None:
     assert publish(store).manifest.version == 8
 
 
-def test_the_first_promotion_is_the_first_release(store: Store) -> None:
+def test_the_first_promotion_is_the_first_release(store: WritableStore) -> None:
     """Nothing is released before somebody says so."""
     publish(store)
     assert store.release("m") is None
@@ -166,7 +167,7 @@ def test_the_first_promotion_is_the_first_release(store: Store) -> None:
     assert store.release("m") == release
 
 
-def test_a_repeated_promotion_changes_nothing(store: Store) -> None:
+def test_a_repeated_promotion_changes_nothing(store: WritableStore) -> None:
     """It is safe to say it again."""
     publish(store)
 
@@ -174,7 +175,7 @@ def test_a_repeated_promotion_changes_nothing(store: Store) -> None:
     assert len(store.history("m")) == 1
 
 
-def test_a_damaged_version_is_not_promoted(store: Store) -> None:
+def test_a_damaged_version_is_not_promoted(store: WritableStore) -> None:
     """All its bytes are checked first, and the release stays."""
     publish(store)
     publish(store)
@@ -187,7 +188,7 @@ def test_a_damaged_version_is_not_promoted(store: Store) -> None:
     assert store.history("m")[-1].stable == 1
 
 
-def test_an_unknown_version_is_not_promoted(store: Store) -> None:
+def test_an_unknown_version_is_not_promoted(store: WritableStore) -> None:
     """The error lists what is there."""
     publish(store)
 
@@ -197,7 +198,7 @@ def test_an_unknown_version_is_not_promoted(store: Store) -> None:
     assert caught.value.code is Code.NOT_FOUND
 
 
-def test_promoting_an_unknown_model_leaves_no_trace(store: Store) -> None:
+def test_promoting_an_unknown_model_leaves_no_trace(store: WritableStore) -> None:
     """A typing error does not make a model."""
     publish(store)
 
@@ -208,7 +209,7 @@ def test_promoting_an_unknown_model_leaves_no_trace(store: Store) -> None:
     assert not (store.root / "nosuch").exists()
 
 
-def test_rolling_an_unknown_model_back_leaves_no_trace(store: Store) -> None:
+def test_rolling_an_unknown_model_back_leaves_no_trace(store: WritableStore) -> None:
     """A typing error does not make a model here either."""
     publish(store)
 
@@ -219,7 +220,7 @@ def test_rolling_an_unknown_model_back_leaves_no_trace(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["../m", "m/../m", "", ".", "..", "a b", "m\0", "-m", "m#", "%2e%2e", "a" * 65])
-def test_a_name_never_leads_out_of_the_store(store: Store, name: str) -> None:
+def test_a_name_never_leads_out_of_the_store(store: WritableStore, name: str) -> None:
     """Paths are built from checked names only."""
     publish(store)
 
@@ -229,7 +230,7 @@ def test_a_name_never_leads_out_of_the_store(store: Store, name: str) -> None:
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
-def test_rollback_returns_to_the_version_before(store: Store) -> None:
+def test_rollback_returns_to_the_version_before(store: WritableStore) -> None:
     """And a second one goes further back, not forward again."""
     for version in (1, 2, 3):
         publish(store)
@@ -245,7 +246,7 @@ def test_rollback_returns_to_the_version_before(store: Store) -> None:
         store.rollback("m", why="")
 
 
-def test_rollback_passes_over_a_damaged_version_and_says_so(store: Store) -> None:
+def test_rollback_passes_over_a_damaged_version_and_says_so(store: WritableStore) -> None:
     """The safety lever finds the nearest version that can serve."""
     for version in (1, 2, 3):
         publish(store)
@@ -258,7 +259,7 @@ def test_rollback_passes_over_a_damaged_version_and_says_so(store: Store) -> Non
     assert "SHA-256" in rollback.passed_over[2]
 
 
-def test_rollback_to_a_named_version(store: Store) -> None:
+def test_rollback_to_a_named_version(store: WritableStore) -> None:
     """Any whole version will do, also a newer one."""
     for version in (1, 2, 3):
         publish(store)
@@ -268,7 +269,7 @@ def test_rollback_to_a_named_version(store: Store) -> None:
     assert store.rollback("m", why="", to=3).release.stable == 3
 
 
-def test_a_damaged_release_can_be_rolled_back_and_promoted_over(store: Store) -> None:
+def test_a_damaged_release_can_be_rolled_back_and_promoted_over(store: WritableStore) -> None:
     """The history stands in for it, and revisions go on counting."""
     for version in (1, 2):
         publish(store)
@@ -281,7 +282,7 @@ def test_a_damaged_release_can_be_rolled_back_and_promoted_over(store: Store) ->
     assert store.release("m") == release
 
 
-def test_a_label_needs_a_stable_version_and_a_whole_one(store: Store) -> None:
+def test_a_label_needs_a_stable_version_and_a_whole_one(store: WritableStore) -> None:
     """Labels are promises to callers, so they are checked like promotions."""
     publish(store)
     publish(store)
@@ -294,14 +295,14 @@ def test_a_label_needs_a_stable_version_and_a_whole_one(store: Store) -> None:
     assert (release.stable, dict(release.labels), release.revision) == (1, {"canary": 2}, 2)
 
 
-def test_concurrent_writers_lose_no_update(store: Store) -> None:
+def test_concurrent_writers_lose_no_update(store: WritableStore) -> None:
     """Sixty promotions and rollbacks from eight threads make one straight history."""
     for _ in range(4):
         publish(store)
     store.promote(ServableId("m", 1), why="")
 
     def promote(turn: int) -> int:
-        other = Store(store.root, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), who=str(turn))
+        other = WritableStore(store.root, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), who=str(turn))
         return other.rollback("m", why="", to=turn % 4 + 1).release.revision
 
     with ThreadPoolExecutor(8) as pool:
@@ -340,7 +341,7 @@ def test_a_second_writer_waits_and_then_gives_up(tmp_path: Path) -> None:
 def test_a_store_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     """The hint is a command."""
     with pytest.raises(FairleadError, match="does not exist") as caught:
-        Store(tmp_path / "nosuch", now=lambda: datetime.now(UTC), who="").check()
+        WritableStore(tmp_path / "nosuch", now=lambda: datetime.now(UTC), who="").check()
 
     assert caught.value.hint.startswith("fairlead train digits")
 
@@ -350,14 +351,14 @@ def test_a_directory_of_something_else_is_not_a_store(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
 
     with pytest.raises(FairleadError, match="it holds photos") as caught:
-        Store(tmp_path, now=lambda: datetime.now(UTC), who="").check()
+        WritableStore(tmp_path, now=lambda: datetime.now(UTC), who="").check()
 
     assert caught.value.code is Code.FAILED_PRECONDITION
 
 
 def test_an_empty_directory_may_become_a_store(tmp_path: Path) -> None:
     """A server may be started before the first model is published."""
-    Store(tmp_path, now=lambda: datetime.now(UTC), who="").check()
+    WritableStore(tmp_path, now=lambda: datetime.now(UTC), who="").check()
 
 
 def test_a_file_cannot_be_a_store(tmp_path: Path) -> None:
@@ -365,10 +366,10 @@ def test_a_file_cannot_be_a_store(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
 
     with pytest.raises(FairleadError, match="is not a directory"):
-        Store(tmp_path / "file", now=lambda: datetime.now(UTC), who="").check()
+        WritableStore(tmp_path / "file", now=lambda: datetime.now(UTC), who="").check()
 
 
-def test_a_write_that_fails_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_is_named(store: WritableStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk stops a publish before anything appears, and the next one succeeds."""
 
     def no_space(_descriptor: int) -> None:

@@ -13,12 +13,13 @@ from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.store.release import Release
-from fairlead.store.store import Rollback, Store
+from fairlead.store.store import Store
+from fairlead.store.writable_store import Rollback, WritableStore
 
 if TYPE_CHECKING:
     from fairlead.training.registry import Registry
 
-__all__ = ["now", "open_registry", "open_store", "promote", "rollback"]
+__all__ = ["now", "open_registry", "open_store", "open_writable_store", "promote", "rollback"]
 
 
 def now() -> datetime:
@@ -27,13 +28,18 @@ def now() -> datetime:
 
 
 def open_store(settings: Settings) -> Store:
-    """The model store; nothing is read or written yet."""
-    return Store(settings.store_path, now=now, who=_user())
+    """The model store, to read; nothing is read yet."""
+    return Store(settings.store_path)
+
+
+def open_writable_store(settings: Settings) -> WritableStore:
+    """The model store, to write in the user's name; nothing is written yet."""
+    return WritableStore(settings.store_path, now=now, who=_user())
 
 
 def promote(settings: Settings, id_: ServableId, why: str, label: str | None, warn: Callable[[str], None]) -> Release:
     """Release the version, then let the registry follow."""
-    store = open_store(settings)
+    store = open_writable_store(settings)
     release = store.promote(id_, why=why, label=label)
     _follow(settings, store, id_.model, warn)
     return release
@@ -41,7 +47,7 @@ def promote(settings: Settings, id_: ServableId, why: str, label: str | None, wa
 
 def rollback(settings: Settings, model: str, why: str, to: int | None, warn: Callable[[str], None]) -> Rollback:
     """Go back, then let the registry follow. The store alone is enough: whatever the registry says comes after."""
-    store = open_store(settings)
+    store = open_writable_store(settings)
     done = store.rollback(model, why=why, to=to)
     _follow(settings, store, model, warn)
     return done

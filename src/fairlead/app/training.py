@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fairlead.app.releases import now, open_registry, open_store
+from fairlead.app.releases import now, open_registry, open_writable_store
 from fairlead.config import Settings
 from fairlead.controller.pipeline import Outcome, Pipeline
 from fairlead.gate.thresholds import Thresholds
@@ -28,7 +28,7 @@ def train(settings: Settings, reference: str, *, profile: str | None, seed: int,
     recipe = find_recipe(reference)
     pipeline = Pipeline(
         recipe=recipe,
-        store=open_store(settings),
+        store=open_writable_store(settings),
         registry=open_registry(settings),
         home=settings.home,
         sources=Sources(data_dir=settings.data_dir, cache_dir=settings.home / "data", say=say),

@@ -25,7 +25,8 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.store.release import Release
-from fairlead.store.store import Store, Version
+from fairlead.store.store import Version
+from fairlead.store.writable_store import WritableStore
 from fairlead.training.dataset import Dataset, Rows, Split, class_counts, overlap
 from fairlead.training.plots import confusion_matrix_png
 from fairlead.training.recipe import Recipe, Sources
@@ -69,7 +70,7 @@ class Pipeline:
     """
 
     recipe: Recipe
-    store: Store
+    store: WritableStore
     registry: Registry | None
     home: Path
     sources: Sources

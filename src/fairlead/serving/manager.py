@@ -7,17 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.servable import Servable
 from fairlead.serving.handle import Handle
 from fairlead.serving.loading import VersionLoader
-from fairlead.serving.policy import Action, Do, Snapshot, next_action
+from fairlead.serving.model import Model, ModelVersion
+from fairlead.serving.policy import Action, Do, next_action
 from fairlead.serving.router import choose
-from fairlead.serving.source import Aspired, StoreSource
+from fairlead.serving.source import StoreSource
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target
 from fairlead.telemetry import LoadMetrics
@@ -27,45 +26,6 @@ __all__ = ["Manager"]
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Version:
-    """One version's life, guarded by the manager's lock."""
-
-    id: ServableId
-    state: State = State.START
-    error: FairleadError | None = None
-    servable: Servable | None = None
-    manifest: Manifest | None = None
-    users: int = 0
-    attempts: int = 0
-    retry_at: float = 0.0
-
-
-@dataclass(slots=True, kw_only=True)
-class _Model:
-    """One model's versions and what should be up of them, guarded by the manager's lock."""
-
-    aspired: Aspired | None = None
-    problem: str = ""
-    last: int | None = None
-    versions: dict[int, _Version] = field(default_factory=dict)
-
-    def available(self) -> dict[int, _Version]:
-        return {number: v for number, v in self.versions.items() if v.state is State.AVAILABLE}
-
-    def settle(self) -> None:
-        """Remember the stable version while it can answer: it stands in when the next one cannot yet.
-
-        Not only when it is loaded: a version may become stable that is up already.
-        """
-        if self.aspired and self.aspired.stable in self.available():
-            self.last = self.aspired.stable
-
-    def serving(self) -> int | None:
-        """The version that answers by default now."""
-        return next((v for v in (self.aspired and self.aspired.stable, self.last) if v in self.available()), None)
 
 
 class Manager:
@@ -96,7 +56,7 @@ class Manager:
         self._default_model = default_model
         self._poll_interval_s = poll_interval_s
         self._on_unloaded = on_unloaded
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -136,14 +96,12 @@ class Manager:
         aspired, problems = self._source.read()
         with self._lock:
             for name in aspired.keys() | problems.keys():
-                model = self._models.setdefault(name, _Model())
-                # What cannot be read now was readable before: go on with that rather than take the model down.
+                model = self._models.setdefault(name, Model(name=name))
                 model.problem = problems.get(name, "")
-                model.aspired = aspired.get(name, model.aspired)
+                # What cannot be read now was readable before: go on with that rather than take the model down.
                 if name in aspired:
+                    model.want(aspired[name])
                     self._metrics.released(name, aspired[name].revision)
-                for version in model.aspired.versions if model.aspired else ():
-                    model.versions.setdefault(version, _Version(id=ServableId(name, version)))
             self._has_looked = True
 
     def _act(self) -> None:
@@ -151,13 +109,13 @@ class Manager:
             while True:
                 with self._lock:
                     model.settle()
-                    action = next_action(_snapshots(model, time.monotonic()))
+                    action = next_action(model.snapshots(time.monotonic()))
                     if action is None:
                         break
                     self._begin(model, action)
                 _log.debug("%s: %s", name, action)
 
-    def _begin(self, model: _Model, action: Action) -> None:
+    def _begin(self, model: Model, action: Action) -> None:
         """Take one step; the lock is held."""
         version = model.versions[action.version]
         if action.do is Do.LOAD:
@@ -171,7 +129,7 @@ class Manager:
 
     # -- loading and unloading, in the pool ------------------------------------------------------------------------
 
-    def _load(self, model: _Model, version: _Version) -> None:
+    def _load(self, model: Model, version: ModelVersion) -> None:
         began = time.monotonic()
         try:
             servable, manifest = self._loader.load(version.id)
@@ -192,7 +150,7 @@ class Manager:
                 model.settle()
         self._wake.set()
 
-    def _fail(self, version: _Version, error: FairleadError) -> None:
+    def _fail(self, version: ModelVersion, error: FairleadError) -> None:
         delay = min(_FIRST_RETRY_S * 2 ** (version.attempts - 1), _LAST_RETRY_S)
         self._metrics.failed(version.id.model)
         _log.error("%s cannot be served: %s; next try in %g s", version.id, error, delay)
@@ -200,7 +158,7 @@ class Manager:
             version.error, version.retry_at = error, time.monotonic() + delay
             version.state = State.END
 
-    def _unload(self, version: _Version) -> None:
+    def _unload(self, version: ModelVersion) -> None:
         with self._lock:
             servable, version.servable = version.servable, None
         if servable is not None:
@@ -233,11 +191,11 @@ class Manager:
         handle.release()
         return handle.manifest
 
-    def _choose(self, target: Target) -> _Version:
-        model = self._models.get(target.model, _Model())
+    def _choose(self, target: Target) -> ModelVersion:
+        model = self._models.get(target.model, Model(name=target.model))
         return model.versions[choose(target, model.aspired, model.available(), model.last)]
 
-    def _let_go(self, version: _Version) -> None:
+    def _let_go(self, version: ModelVersion) -> None:
         with self._lock:
             version.users -= 1
             is_last = version.users == 0 and version.state is State.UNLOADING
@@ -253,8 +211,8 @@ class Manager:
             FairleadError: NOT_FOUND, in TensorFlow Serving's words.
         """
         with self._lock:
-            known = self._models.get(model, _Model()).versions
-            statuses = tuple(_status(known[number]) for number in sorted(known, reverse=True))
+            known = self._models.get(model, Model(name=model)).versions
+            statuses = tuple(known[number].status() for number in sorted(known, reverse=True))
         if not statuses:
             raise FairleadError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
         if version is None:
@@ -268,8 +226,8 @@ class Manager:
         """Whether every required model can answer, and what stands in the way."""
         with self._lock:
             serving = {name: model.serving() for name, model in sorted(self._models.items())}
-            troubles = {name: _trouble(name, model) for name, model in self._models.items()}
-            has_ended = all(_has_ended(model) for model in self._models.values())
+            troubles = {name: model.trouble() for name, model in self._models.items()}
+            has_ended = all(model.has_ended() for model in self._models.values())
         missing = tuple(troubles[name] for name, version in serving.items() if version is None)
         degraded = tuple(troubles[name] for name, version in serving.items() if version is not None and troubles[name])
         if not serving:
@@ -301,44 +259,3 @@ class Manager:
             f"{len(names)} models are served and the request names none",
             hint=f"add ?model=NAME, one of {', '.join(names)}",
         )
-
-
-def _snapshots(model: _Model, now: float) -> list[Snapshot]:
-    aspired = model.aspired
-    return [
-        Snapshot(
-            version=number,
-            state=version.state,
-            is_aspired=aspired is not None and number in aspired.versions,
-            is_stable=aspired is not None and number == aspired.stable,
-            is_due=now >= version.retry_at,
-        )
-        for number, version in model.versions.items()
-    ]
-
-
-def _status(version: _Version) -> VersionStatus:
-    error = version.error
-    return VersionStatus(
-        id=version.id,
-        state=version.state,
-        code=error.code if error else None,
-        message=error.message if error else "",
-    )
-
-
-def _has_ended(model: _Model) -> bool:
-    """Whether the first attempt at the stable version is over, well or badly."""
-    stable = model.versions.get(model.aspired.stable) if model.aspired else None
-    return stable is not None and (stable.state is State.AVAILABLE or stable.error is not None)
-
-
-def _trouble(name: str, model: _Model) -> str:
-    """One sentence on what is wrong with the model; empty when all is well."""
-    if model.problem:
-        return f"{name}: {model.problem}"
-    stable = model.versions.get(model.aspired.stable) if model.aspired else None
-    if stable is None or stable.state is State.AVAILABLE:
-        return ""
-    reason = f": {stable.error.message}" if stable.error else ""
-    return f"{name}: version {stable.id.version} is {stable.state}{reason}"
