@@ -175,6 +175,19 @@ def test_a_repeated_promotion_changes_nothing(store: WritableStore) -> None:
     assert len(store.history("m")) == 1
 
 
+def test_a_promotion_decided_on_an_older_release_is_refused(store: WritableStore) -> None:
+    """Of two that both found nothing released, one is first."""
+    publish(store)
+    publish(store)
+    store.promote(ServableId("m", 1), why="", expected=0)
+
+    with pytest.raises(FairleadError, match="at revision 1, no longer 0") as caught:
+        store.promote(ServableId("m", 2), why="", expected=0)
+
+    assert caught.value.code is Code.ABORTED
+    assert store.promote(ServableId("m", 2), why="", expected=1).stable == 2
+
+
 def test_a_damaged_version_is_not_promoted(store: WritableStore) -> None:
     """All its bytes are checked first, and the release stays."""
     publish(store)

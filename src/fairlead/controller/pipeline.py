@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from fairlead.controller.mirror import mirror
 from fairlead.controller.recording import Recording
+from fairlead.controller.workspace import workspace
 from fairlead.errors import Code, FairleadError
 from fairlead.gate.checks import check_data, check_model
 from fairlead.gate.evidence import DataEvidence, ModelEvidence
@@ -87,14 +86,12 @@ class Pipeline:
         name = f"{self.recipe.name}-{self.now():%Y%m%d-%H%M%S}"
         recording = Recording(self.registry, self.say)
         recording.start(self.recipe.name, name, {"profile": profile.name, "seed": str(seed)})
-        work = _make_work(self.home)
         try:
-            outcome = self._pass(name, recording, profile, seed, work)
+            with workspace(self.home / "work") as work:
+                outcome = self._pass(name, recording, profile, seed, work)
         except BaseException:
             recording.close("FAILED")
             raise
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         recording.text("gate.txt", table(outcome.report))
         recording.close("FINISHED" if outcome.version else "FAILED")
         self._mirror()
@@ -166,10 +163,12 @@ class Pipeline:
 
     def _release_first(self, version: Version) -> Release | None:
         """Serve the first version at once; a later one waits as challenger for its promotion."""
-        release = self.store.release(self.recipe.name)
-        if release is not None:
-            return release
-        return self.store.promote(version.manifest.id, why="the first version that passed the gate")
+        try:
+            return self.store.promote(version.manifest.id, why="the first version that passed the gate", expected=0)
+        except FairleadError as error:
+            if error.code is not Code.ABORTED:
+                raise
+            return self.store.release(self.recipe.name)
 
     def _record(self, recording: Recording, candidate: Candidate) -> None:
         predicted = candidate.exported.argmax(axis=1).astype(np.int64)
@@ -196,11 +195,6 @@ class Pipeline:
             if error.code is not Code.UNAVAILABLE:
                 raise
             self.say(f"the registry is behind the store: {error.message}; the next command that can reach it mends it")
-
-
-def _make_work(home: Path) -> Path:
-    (home / "work").mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=home / "work"))
 
 
 def _split(recipe: Recipe, dataset: Dataset, seed: int) -> Split:

@@ -36,7 +36,10 @@ def choose(target: Target, aspired: Aspired | None, available: Collection[int], 
 
 def _labelled(label: str, model: str, aspired: Aspired | None, available: Collection[int]) -> int:
     if not aspired or label not in aspired.labels:
-        raise FairleadError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
+        known = ", ".join(["stable", *sorted(aspired.labels)]) if aspired else "none, the model is not known either"
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}", hint=f"labels of {model}: {known}"
+        )
     version = aspired.labels[label]
     return _available(Target(model=model, version=version), version, available)
 
@@ -48,4 +51,8 @@ def _available(target: Target, version: int, available: Collection[int]) -> int:
 
 
 def _not_found(target: Target) -> FairleadError:
-    return FairleadError(Code.NOT_FOUND, f"Servable not found for request: {target}")
+    return FairleadError(
+        Code.NOT_FOUND,
+        f"Servable not found for request: {target}",
+        hint=f"GET /health/ready lists the models, GET /v1/models/{target.model} its versions",
+    )

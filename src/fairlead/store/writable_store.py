@@ -71,15 +71,29 @@ class WritableStore(Store):
                 files.sync_directory(base)
         return Version(directory=base / str(version), manifest=manifest)
 
-    def promote(self, id_: ServableId, *, why: str, label: str | None = None) -> Release:
+    def promote(self, id_: ServableId, *, why: str, label: str | None = None, expected: int | None = None) -> Release:
         """Make a version stable, or let `label` mean it, after checking all its bytes. A repeat changes nothing.
 
+        Args:
+            id_: the version.
+            why: for the history.
+            label: move this label and leave the stable version alone.
+            expected: the revision that the caller decided on, 0 for no release; None does not ask.
+
         Raises:
-            FairleadError: NOT_FOUND, DATA_LOSS, or FAILED_PRECONDITION for a label before anything is stable.
+            FairleadError: NOT_FOUND, DATA_LOSS, FAILED_PRECONDITION for a label before anything is stable, or ABORTED
+                when the release in force is not the expected one.
         """
         with files.storage_errors(f"promoting {id_}"), self._writing(id_.model) as base:
             self.open(id_)
             current = self.in_force(id_.model)
+            revision = current.revision if current else 0
+            if expected not in (None, revision):
+                raise FairleadError(
+                    Code.ABORTED,
+                    f"the release of {id_.model} is at revision {revision}, no longer {expected}",
+                    hint=f"fairlead versions {id_.model}",
+                )
             if current and (current.stable if label is None else current.resolve(label)) == id_.version:
                 return current
             return self._write_release(base, self._promoted(current, id_, label, why))
