@@ -51,12 +51,12 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
     )
 
 
-def up(folder: Path) -> tuple[Server, str]:
+def up(folder: Path, *recipe: str) -> tuple[Server, str]:
     """`fairlead up`, once it has welcomed the user, and everything it said."""
     log = folder / "up.log"
     with log.open("wb") as writer:
         process = subprocess.Popen(
-            [*COMMAND, "up", "--rest-port", "0"], cwd=folder, env=environment(), stdout=writer, stderr=writer
+            [*COMMAND, "up", *recipe, "--rest-port", "0"], cwd=folder, env=environment(), stdout=writer, stderr=writer
         )
     deadline = time.monotonic() + 400
     while "Ctrl-C drains and stops." not in log.read_text():

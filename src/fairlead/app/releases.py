@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead.config import Settings
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.store.release import Release
 from fairlead.store.store import Store
@@ -74,9 +74,7 @@ def _follow(settings: Settings, store: Store, model: str, warn: Callable[[str], 
 
     try:
         mirror(open_registry(settings), store, model)
-    except FairleadError as error:
-        if error.code is not Code.UNAVAILABLE:
-            raise
+    except FairleadError as error:  # whatever it is: the release is in force, and that is what was asked for
         warn(f"the release is in force, but the registry could not follow: {error.message}")
 
 

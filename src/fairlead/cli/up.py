@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from fairlead.app.releases import open_store
 from fairlead.app.sample import write_sample
@@ -12,6 +13,7 @@ from fairlead.app.server import serve
 from fairlead.cli.output import say, settings_from
 from fairlead.cli.serve import FLAGS
 from fairlead.config import Settings, add_flags
+from fairlead.errors import Code, FairleadError
 from fairlead.serving.status import Readiness
 from fairlead.telemetry import configure_logging
 
@@ -25,20 +27,28 @@ The first run trains; a later one serves what is there."""
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("recipe", nargs="?", default="digits", help="what to train and serve (default: digits)")
+    parser.add_argument(
+        "recipe", nargs="?", default="digits", help="an example, or a folder named as its model (default: digits)"
+    )
     parser.add_argument("--profile", help="see fairlead train")
     add_flags(parser, *FLAGS, "data_dir", "tracking_uri")
 
 
 def run(arguments: Namespace) -> int:
     settings = settings_from(arguments)
-    model = arguments.recipe
+    model = Path(arguments.recipe).resolve().name
     if open_store(settings).release(model) is None:
         say(f"there is no champion of {model} yet: training one")
         # A process of its own: the one that serves must never have loaded a training framework.
         trained = subprocess.run(_train_command(settings, arguments), check=False)  # noqa: S603 - our own command
         if trained.returncode != 0:
             return trained.returncode
+        if open_store(settings).release(model) is None:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"the recipe {arguments.recipe} trained a model of another name than {model!r}",
+                hint="fairlead serve serves it; name the folder as the model for fairlead up",
+            )
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
@@ -62,14 +72,18 @@ def _train_command(settings: Settings, arguments: Namespace) -> list[str]:
 
 
 def _welcome(settings: Settings, model: str, address: str, readiness: Readiness) -> str:
-    sample = write_sample(open_store(settings), model, readiness.models[model], settings.home / "samples")
-    body = f'--data-binary @{sample} "{address}/predict?model={model}"'
-    return f"""
-{model} version {readiness.models[model]} is served at {address}
-
-  a picture   curl -s {body}
-  from Python python3 -c 'import urllib.request as u; print(u.urlopen("{address}/predict?model={model}", open("{sample}", "rb").read()).read().decode())'
-  its status  curl -s {address}/v1/models/{model}
-
-Ctrl-C drains and stops.
-"""  # noqa: E501 - a command to copy has no line breaks
+    version = readiness.models.get(model)
+    lines = [f"\n{model} version {version} is served at {address}\n"]
+    try:
+        sample = write_sample(open_store(settings), model, version, settings.home / "samples")
+    except FairleadError as error:
+        lines.append(f"  no picture to try it with: {error.message}")
+    else:
+        url = f"{address}/predict?model={model}"
+        program = (
+            f'import urllib.request as u; print(u.urlopen("{url}", open("{sample}", "rb").read()).read().decode())'
+        )
+        lines.append(f'  a picture   curl -s --data-binary @{sample} "{url}"')
+        lines.append(f"  from Python python3 -c '{program}'")
+    lines.append(f"  its status  curl -s {address}/v1/models/{model}")
+    return "\n".join([*lines, "\nCtrl-C drains and stops.\n"])
