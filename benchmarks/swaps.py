@@ -46,8 +46,9 @@ class Outcome:
         """One line."""
         ranked = statistics.quantiles(self.latencies_ms, n=1000)
         print(
-            f"{title:14} {len(self.latencies_ms):,} requests, {swaps} swaps, {len(self.failures)} failed, versions {sorted(self.versions)}; "
-            f"p50 {ranked[499]:.2f} ms, p99 {ranked[989]:.2f} ms, worst {max(self.latencies_ms):.1f} ms"
+            f"{title:12} {len(self.latencies_ms):,} requests, {swaps} swaps, versions {sorted(self.versions)},"
+            f" {len(self.failures)} failed;"
+            f" p50 {ranked[499]:.2f} ms, p99 {ranked[989]:.2f} ms, worst {max(self.latencies_ms):.1f} ms"
         )
         for failure in self.failures[:5]:
             print(f"  {failure}")

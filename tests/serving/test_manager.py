@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
-from fairlead.serving.manager import _FIRST_RETRY_S
+from fairlead.servable.runtimes.onnx import OnnxLoader
+from fairlead.servable.servable import Servable
+from fairlead.serving.loading import VersionLoader
+from fairlead.serving.manager import _FIRST_RETRY_S, Manager
+from fairlead.serving.source import StoreSource
 from fairlead.serving.status import State
 from fairlead.serving.target import Target
 from fairlead.store.files import digest_file
+from fairlead.telemetry import LoadMetrics
 from fairlead.testing import publish_digit
 
 from .conftest import World
@@ -207,7 +214,7 @@ def test_a_version_this_process_cannot_run_says_why(world: World, change: dict[s
     assert reason in world.manager.readiness().missing[0]
 
 
-def test_a_version_without_golden_outputs_is_refused(world: World, tmp_path: str) -> None:
+def test_a_version_without_golden_outputs_is_refused(world: World) -> None:
     """There is nothing that would show that it still computes what it was trained to."""
     source = publish_digit(world.store, "other", 1)
 
@@ -244,6 +251,49 @@ def test_one_broken_model_takes_no_other_down(world: World) -> None:
     assert readiness.models == {"bad": None, "good": 1}
     assert [line.split(":")[0] for line in readiness.missing] == ["bad"]
     assert answer(world, Target(model="good")) == 4
+
+
+def test_a_required_model_that_is_not_there_is_missing(world: World) -> None:
+    """A server that was told to serve it does not call itself ready without it."""
+    release(world, "m", 1)
+    manager = Manager(
+        StoreSource(world.store, ["m", "nosuch"]),
+        VersionLoader(world.store, {"onnx": OnnxLoader()}),
+        metrics=LoadMetrics(CollectorRegistry()),
+        poll_interval_s=0.01,
+    )
+    manager.start()
+    world.wait(lambda: manager.readiness().models == {"m": 1, "nosuch": None})
+
+    readiness = manager.readiness()
+    manager.stop()
+
+    assert not readiness.is_ready
+    assert readiness.missing == ("nosuch: the store has no version of it yet",)
+
+
+def test_a_loader_that_breaks_is_an_error_of_its_version_alone(world: World) -> None:
+    """Whatever it raises is told in the status, and the manager goes on."""
+
+    class Broken:
+        def load(self, directory: Path, manifest: Manifest) -> Servable:
+            raise ZeroDivisionError("by a bug")
+
+    release(world, "m", 1)
+    manager = Manager(
+        StoreSource(world.store),
+        VersionLoader(world.store, {"onnx": Broken()}),
+        metrics=LoadMetrics(CollectorRegistry()),
+        poll_interval_s=0.01,
+    )
+    manager.start()
+    world.wait(lambda: manager.readiness().is_started)
+
+    status = manager.statuses("m")[0]
+    manager.stop()
+
+    assert (status.state, status.code) == (State.END, Code.INTERNAL)
+    assert status.message == "ZeroDivisionError: by a bug"
 
 
 def test_a_failed_load_is_tried_again_and_then_succeeds(world: World) -> None:
