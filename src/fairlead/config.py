@@ -86,7 +86,10 @@ class Settings:
         "FAIRLEAD_THREADS", None, _positive, "threads that run models", "the CPUs this process may use"
     )
     max_in_flight: int = _setting(
-        "FAIRLEAD_MAX_IN_FLIGHT", 256, _positive, "requests held at once; more are refused with 503"
+        "FAIRLEAD_MAX_IN_FLIGHT", 1024, _positive, "requests held at once; more are refused with 503"
+    )
+    max_batch_rows: int = _setting(
+        "FAIRLEAD_MAX_BATCH_ROWS", 32, _positive, "rows that run together at most; larger requests are run in parts"
     )
     max_body_bytes: int = _setting(
         "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body, also once decompressed"

@@ -6,14 +6,17 @@ import json
 import logging
 import platform
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-__all__ = ["LoadMetrics", "configure_logging", "process_registry"]
+__all__ = ["BatchMetrics", "LoadMetrics", "configure_logging", "process_registry"]
 
+_BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_QUEUE_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LOAD_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -98,3 +101,26 @@ class LoadMetrics:
 
     def released(self, model: str, revision: int) -> None:
         self._revision.labels(model).set(revision)
+
+
+class BatchMetrics:
+    """How requests meet in batches, by model."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._rows = Histogram(
+            "fairlead_batch_rows", "Rows that ran together.", ["model"], buckets=_BATCH_ROWS, registry=registry
+        )
+        self._queue = Histogram(
+            "fairlead_queue_duration_seconds",
+            "Time a request waited for its batch to start.",
+            ["model"],
+            buckets=_QUEUE_BUCKETS_S,
+            registry=registry,
+        )
+
+    def ran(self, model: str, rows: int, waited_s: Sequence[float]) -> None:
+        """Note one batch: its rows, and how long each of its requests waited."""
+        self._rows.labels(model).observe(rows)
+        queue = self._queue.labels(model)
+        for seconds in waited_s:
+            queue.observe(seconds)

@@ -6,6 +6,7 @@ import gzip
 import http.client
 import io
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -92,5 +93,6 @@ def test_real_digits_are_read_from_pictures_of_any_size_and_polarity(
         for change in (np.asarray, inverted, enlarged, enlarged_and_inverted)
     }
 
+    logging.getLogger(__name__).info("right of %d: %s", PICTURES, counts)  # pytest -rP --log-level=INFO shows it
     assert counts["asarray"] >= 990, counts
     assert min(counts.values()) >= 970, counts

@@ -21,6 +21,7 @@ FLAGS = (
     "default_model",
     "threads",
     "max_in_flight",
+    "max_batch_rows",
     "max_body_bytes",
     "poll_interval_s",
     "drain_delay_s",

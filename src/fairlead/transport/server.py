@@ -146,6 +146,7 @@ def _config(app: HttpApp) -> uvicorn.Config:
         lifespan="off",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # a wrapper around every request for an address that nobody here asks for
         date_header=True,
         backlog=BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
