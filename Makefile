@@ -32,6 +32,7 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/swaps.py
+	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/training.py
 
 # Needs uv (pip install uv); the files keep hashes and name no index.
