@@ -100,16 +100,30 @@ MODELS: dict[str, tuple[Manifest, Compute]] = {
         lambda inputs: {"y": ~inputs["x"]},
     ),
     "logs": (manifest_of("logs", specs(x=("float32", (-1, -1))), specs(y=("float32", (-1, -1)))), _logs),
+    "fixed": (manifest_of("fixed", specs(x=("float32", (3,))), specs(y=("float32", (3,)))), lambda i: {"y": i["x"]}),
     "broken": (manifest_of("broken", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _broken),
+}
+
+DTYPES = (
+    "bool", "string", "float16", "float32", "float64",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
+MODELS |= {
+    f"same-{dtype}": (
+        manifest_of(f"same-{dtype}", specs(x=(dtype, (-1, -1))), specs(y=(dtype, (-1, -1)))),
+        lambda inputs: {"y": inputs["x"]},
+    )
+    for dtype in DTYPES
 }
 
 
 @dataclass
 class FakeCatalogue:
-    """All of MODELS, version 1, labelled "stable"."""
+    """All of MODELS, version 1, labelled "stable"; `others` are known and do not answer."""
 
     ready: Readiness = field(default_factory=lambda: Readiness(is_started=True, is_ready=True, models={"digits": 1}))
     default: str = "digits"
+    others: dict[str, tuple[VersionStatus, ...]] = field(default_factory=dict)
 
     def describe(self, target: Target) -> Manifest:
         if target.label is not None and (target.model not in MODELS or target.label != "stable"):
@@ -119,6 +133,8 @@ class FakeCatalogue:
         return MODELS[target.model][0]
 
     def statuses(self, model: str, version: int | None) -> tuple[VersionStatus, ...]:
+        if model in self.others:
+            return tuple(status for status in self.others[model] if version in (None, status.id.version))
         if model not in MODELS:
             raise FairleadError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
         if version not in (None, 1):
@@ -146,7 +162,8 @@ class FakePredictor:
         if self.pause is not None:
             await self.pause.wait()
         answer = MODELS[manifest.model][1](inputs)
-        return Prediction(manifest=manifest, outputs=answer, rows=len(next(iter(inputs.values()))))
+        asked = {name: array for name, array in answer.items() if outputs is None or name in outputs}
+        return Prediction(manifest=manifest, outputs=asked, rows=len(next(iter(inputs.values()))))
 
 
 def build_app(catalogue: FakeCatalogue, predictor: FakePredictor, *, max_body_bytes: int = LIMIT) -> HttpApp:

@@ -18,6 +18,7 @@ from fairlead.transport.prediction_id import PredictionIds
 from fairlead.transport.refusal import refusal
 from fairlead.transport.simple import Simple
 from fairlead.transport.tfserving import TfServing
+from fairlead.transport.v2 import V2
 
 __all__ = ["MAX_BODY_BYTES", "HttpApp"]
 
@@ -63,6 +64,7 @@ class HttpApp:
         self._max_body_bytes = max_body_bytes
         self._clock = clock
         self._tfserving = TfServing(predictor, catalogue)
+        self._v2 = V2(predictor, catalogue, lambda: self.draining)
         self._simple = Simple(predictor, catalogue, new_id or PredictionIds())
         self._health = Health(catalogue, lambda: self.draining)
         self._pages = MetricsPages(metrics)
@@ -85,6 +87,8 @@ class HttpApp:
         """Who answers for `path`, and the protocol it is counted under: none for what is not traffic."""
         if path[:4].lower() == "/v1/":
             return self._tfserving, "tfserving"
+        if path == "/v2" or path.startswith("/v2/"):
+            return self._v2, "" if path.startswith("/v2/health/") else "v2"
         if path == "/predict":
             return self._simple, "simple"
         if path in Health.PATHS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,8 +10,9 @@ import orjson
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["parse_json"]
+__all__ = ["echo", "parse_json"]
 
+_ECHO_CHARS = 256
 _BOM = b"\xef\xbb\xbf"
 _NOT_FINITE = re.compile(r"-?(?:NaN|Inf(?:inity)?)\b")
 
@@ -43,6 +45,16 @@ def parse_json(body: bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise FairleadError(Code.INVALID_ARGUMENT, f"JSON Parse error: {_fault(text, error)}") from None
+
+
+def echo(value: Any) -> str:
+    """The beginning of `value` as JSON, written no further than it is shown."""
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += piece
+        if len(text) > _ECHO_CHARS:
+            return text[:_ECHO_CHARS] + "..."
+    return text
 
 
 def _fault(text: bytes, error: orjson.JSONDecodeError) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,7 +44,13 @@ class Response:
     code: Code | None = None
 
     @staticmethod
-    def of(value: Mapping[str, Any], *, status: int = 200, headers: Headers = (), code: Code | None = None) -> Response:
+    def of(
+        value: Mapping[str, Any] | Sequence[Any],
+        *,
+        status: int = 200,
+        headers: Headers = (),
+        code: Code | None = None,
+    ) -> Response:
         """`value` as JSON; numpy values inside are written in their own precision."""
         body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
         return Response(status=status, body=body, headers=headers, code=code)
@@ -58,7 +63,7 @@ class Request:
     Attributes:
         path, query: as the client wrote them, percent signs and all.
         headers: names in lower case.
-        max_body_bytes: the largest body that `body` reads, before and after inflating.
+        max_body_bytes: the largest body that is taken, before and after inflating.
     """
 
     method: str
@@ -81,7 +86,7 @@ class Request:
         """
         announced = self.header(b"content-length")
         if announced.isdigit() and int(announced[:20]) > self.max_body_bytes:
-            raise self._too_large(is_read=False)
+            raise self.too_large(is_read=False)
         first, more = await self._chunk()
         chunks, size = [first], len(first)
         while more:
@@ -89,34 +94,10 @@ class Request:
             size += len(chunk)
             chunks.append(chunk)
             if size > self.max_body_bytes:
-                raise self._too_large(is_read=not more)
+                raise self.too_large(is_read=not more)
         return b"".join(chunks)
 
-    def inflate(self, body: bytes) -> bytes:
-        """What `body` was before gzip.
-
-        Raises:
-            FairleadError: INVALID_ARGUMENT when it is damaged.
-            HttpError: 413 when it holds too much; never more than the limit is inflated.
-        """
-        stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            plain = stream.decompress(body, self.max_body_bytes + 1)
-        except zlib.error as error:
-            raise FairleadError(Code.INVALID_ARGUMENT, f"the gzip body is damaged: {error}") from error
-        if len(plain) > self.max_body_bytes:
-            raise self._too_large(is_read=True)
-        if not stream.eof:
-            raise FairleadError(Code.INVALID_ARGUMENT, "the gzip body is damaged: it ends too early")
-        return plain
-
-    async def _chunk(self) -> tuple[bytes, bool]:
-        event = await self.receive()
-        if event["type"] != "http.request":
-            raise DisconnectedError
-        return event["body"], event["more_body"]
-
-    def _too_large(self, *, is_read: bool) -> HttpError:
+    def too_large(self, *, is_read: bool) -> HttpError:
         """The refusal; unless the body has been read to its end the connection is of no use any more."""
         return HttpError(
             413,
@@ -125,6 +106,12 @@ class Request:
             hint="send fewer rows in one request, or raise FAIRLEAD_MAX_BODY_BYTES",
             headers=() if is_read else _CLOSE,
         )
+
+    async def _chunk(self) -> tuple[bytes, bool]:
+        event = await self.receive()
+        if event["type"] != "http.request":
+            raise DisconnectedError
+        return event["body"], event["more_body"]
 
 
 class Dialect(Protocol):

@@ -1,18 +1,26 @@
-"""What an error looks like to a person or a program, everywhere but in the TensorFlow Serving dialect."""
+"""What an error looks like to a person or a program; a dialect with a shape of its own gives that to `refused`."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from fairlead.errors import FairleadError
 from fairlead.transport.codes import HttpError, http_status
 from fairlead.transport.message import Response
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "refused"]
 
 
 def refusal(error: FairleadError) -> Response:
     """The code, the sentence and the next step as JSON."""
+    return refused({"error": {"code": error.code.value, "message": error.message, "hint": error.hint}}, error)
+
+
+def refused(value: Mapping[str, Any], error: FairleadError) -> Response:
+    """`value` under the status and the headers that `error` asks for."""
     return Response.of(
-        {"error": {"code": error.code.value, "message": error.message, "hint": error.hint}},
+        value,
         status=http_status(error),
         headers=error.headers if isinstance(error, HttpError) else (),
         code=error.code,

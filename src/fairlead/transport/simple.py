@@ -14,6 +14,7 @@ from fairlead.servable.signature import Array
 from fairlead.serving.predictor import Prediction
 from fairlead.serving.target import Target
 from fairlead.transport.codes import Headers, HttpError
+from fairlead.transport.content_coding import plain_body
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refusal
@@ -44,7 +45,7 @@ class Simple:
         call.api = "predict"
         target = self._target(request.query)
         call.model, call.version = target.model, target.version
-        question = read_question(request.header(b"content-type"), await request.body())
+        question = read_question(request.header(b"content-type"), await plain_body(request))
         prediction = await self._predictor.predict(target, question.tensors)
         call.version = prediction.manifest.version
         return self._response(question, prediction)

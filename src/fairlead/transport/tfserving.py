@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from fairlead.errors import Code, FairleadError
-from fairlead.servable.identity import MAX_VERSION
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
 from fairlead.serving.target import Target
-from fairlead.transport.codes import HttpError, http_status
-from fairlead.transport.json_document import parse_json
+from fairlead.transport.content_coding import inflate
+from fairlead.transport.json_document import echo, parse_json
 from fairlead.transport.message import Call, Request, Response
+from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.refusal import refused
 from fairlead.transport.tfserving_answer import encode_outputs, encode_predictions
 from fairlead.transport.tfserving_json import decode_tensors
 from fairlead.transport.tfserving_pages import metadata_page, status_page
-from fairlead.transport.tfserving_walk import echo
 
 __all__ = ["TfServing"]
 
@@ -29,7 +28,6 @@ _QUALIFIER = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"/v1/models/{_MODEL}{_QUALIFIER}:(classify|regress|predict)", re.IGNORECASE)
 _GET = re.compile(rf"/v1/models(?:/{_MODEL})?{_QUALIFIER}(/metadata)?", re.IGNORECASE)
 _SHOWN_CHARS = 1024
-_VERSION_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +60,7 @@ class TfServing:
 
     def refuse(self, error: FairleadError) -> Response:
         """Every error is `{"error": message}`; its hint has no place there."""
-        headers = error.headers if isinstance(error, HttpError) else ()
-        return Response.of({"error": error.message}, status=http_status(error), headers=headers, code=error.code)
+        return refused({"error": error.message}, error)
 
     async def _predict(self, target: Target, document: dict[str, Any], call: Call) -> Response:
         def decode(manifest: Manifest) -> Tensors:
@@ -107,26 +104,19 @@ def _route(request: Request) -> Route:
         )
     if not match[1]:
         raise FairleadError(Code.INVALID_ARGUMENT, "Missing model name in request.")
-    target = Target(model=unquote(match[1]), version=_version(match[2]), label=unquote(match[3]) if match[3] else None)
+    target = Target(
+        model=unquote(match[1]), version=path_version(match[2]), label=unquote(match[3]) if match[3] else None
+    )
     if request.method == "POST":
         return Route(verb=match[4], target=target)
     return Route(verb="metadata" if match[4] == "/metadata" else "status", target=target)
 
 
-def _version(digits: str | None) -> int | None:
-    if digits is None:
-        return None
-    significant = digits.lstrip("0")
-    if len(significant) > _VERSION_DIGITS or int(significant or 0) > MAX_VERSION:
-        raise FairleadError(Code.INVALID_ARGUMENT, f"Version {digits[:_SHOWN_CHARS]} is beyond 64 bits")
-    return int(significant or 0)
-
-
 async def _body(request: Request) -> bytes:
-    body = await request.body()
-    if b"gzip" not in request.header(b"content-encoding"):
-        return body
-    return await asyncio.to_thread(request.inflate, body)
+    """TensorFlow Serving looks for the word anywhere in the header and takes any other coding for plain JSON."""
+    if b"gzip" in request.header(b"content-encoding"):
+        return await inflate(request, b"gzip")
+    return await request.body()
 
 
 def _document(body: bytes) -> dict[str, Any]:

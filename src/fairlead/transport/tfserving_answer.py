@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import orjson
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array
+from fairlead.transport.json_array import write_array
 
 __all__ = ["encode_outputs", "encode_predictions"]
-
-_NULL = re.compile(rb"null")
 
 
 def encode_predictions(outputs: Mapping[str, Array]) -> bytes:
@@ -59,20 +56,7 @@ def _object(values: Mapping[str, Array]) -> bytes:
 def _tensor(name: str, array: Array) -> bytes:
     if array.dtype.kind not in "fiub":
         return orjson.dumps(np.asarray(array).tolist(), default=_bytes_as_base64 if name.endswith("_bytes") else _text)
-    plain: Any = np.ascontiguousarray(array) if array.ndim else array[()]
-    text = orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
-    return text if array.dtype.kind != "f" or np.isfinite(array).all() else _with_tokens(text, array)
-
-
-def _with_tokens(text: bytes, array: Array) -> bytes:
-    """Put bare tokens where orjson, which writes strict JSON, wrote a null for each value that is not finite."""
-    flat = np.ravel(array)
-    tokens: Iterator[float] = iter(flat[~np.isfinite(flat)].tolist())
-    return _NULL.sub(lambda _: _token(next(tokens)), text)
-
-
-def _token(value: float) -> bytes:
-    return b"NaN" if np.isnan(value) else b"Infinity" if value > 0 else b"-Infinity"
+    return write_array(array)
 
 
 def _bytes_as_base64(value: bytes) -> dict[str, str]:

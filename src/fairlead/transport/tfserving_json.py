@@ -12,11 +12,10 @@ from typing import Any
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.transport.json_array import LEAF_TYPES, make_array
+from fairlead.transport.json_document import echo
 from fairlead.transport.tfserving_walk import (
-    LEAF_TYPES,
-    echo,
     is_base64,
-    make_array,
     walk_named_rows,
     walk_rows,
     walk_tensor,

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import FairleadError
 from fairlead.servable.signature import Array, Signature, TensorSpec
+from fairlead.transport.invalid import invalid
+from fairlead.transport.json_array import LEAF_TYPES, make_array
+from fairlead.transport.json_document import echo
 
-__all__ = ["LEAF_TYPES", "echo", "is_base64", "make_array", "walk_named_rows", "walk_rows", "walk_tensor"]
-
-LEAF_TYPES: Mapping[str, frozenset[type]] = {
-    "f": frozenset({float, int}),
-    "i": frozenset({int}),
-    "u": frozenset({int}),
-    "b": frozenset({bool}),
-    "O": frozenset({str}),
-}
-"""By the kind of a numpy dtype, what JSON may hold for it; nothing is coerced."""
+__all__ = ["is_base64", "walk_named_rows", "walk_rows", "walk_tensor"]
 
 _MAX_RANK = 64  # numpy's own
-_ECHO_CHARS = 256
 _JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
 _TYPE_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 
@@ -37,31 +29,11 @@ def is_base64(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def echo(value: Any) -> str:
-    """The beginning of `value` as JSON, written no further than it is shown."""
-    text = ""
-    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
-        text += piece
-        if len(text) > _ECHO_CHARS:
-            return text[:_ECHO_CHARS] + "..."
-    return text
-
-
-def make_array(spec: TensorSpec, leaves: list[Any], shape: Shape) -> Array:
-    """An array of the values in `leaves`, which have the type that `spec` wants.
-
-    Raises:
-        OverflowError: when an integer is outside the dtype.
-    """
-    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is refused as that
-        return np.array(leaves, spec.numpy_dtype).reshape(shape)
-
-
 def walk_rows(spec: TensorSpec, rows: list[Any]) -> Array:
     """The tensor of a one-input model from plain rows."""
     for index, row in enumerate(rows):
         if isinstance(row, dict) and not is_base64(row):
-            raise _invalid(f"Expecting value/list but got object at item {index} of input list")
+            raise invalid(f"Expecting value/list but got object at item {index} of input list")
     return _stack(spec, rows, place="element: {}")
 
 
@@ -86,15 +58,15 @@ def walk_tensor(spec: TensorSpec, value: Any) -> Array:
 
 def _check_names(row: Any, index: int, specs: Mapping[str, TensorSpec]) -> None:
     if not isinstance(row, dict):
-        raise _invalid(f"Expecting object but got list at item {index} of input list")
+        raise invalid(f"Expecting object but got list at item {index} of input list")
     for name in row:
         if name not in specs:
-            raise _invalid(
+            raise invalid(
                 f"Failed to process element: {index} key: {name} of 'instances' list. "
                 f"Error: INVALID_ARGUMENT: JSON object: does not have named input: {name}"
             )
     if row.keys() != specs.keys():
-        raise _invalid(
+        raise invalid(
             f"Failed to process element: {index} of 'instances' list. "
             f"JSON object: {echo(row)} keys must be equal to: {','.join(specs)}"
         )
@@ -108,7 +80,7 @@ def _stack(spec: TensorSpec, rows: list[Any], place: str) -> Array:
             arrays.append(walk_tensor(spec, row))
             _check_alike(arrays[0], arrays[-1])
         except FairleadError as error:
-            raise _invalid(
+            raise invalid(
                 f"Failed to process {place.format(index)} of 'instances' list. Error: {error.code}: {error.message}"
             ) from error
     return np.stack(arrays)
@@ -116,9 +88,9 @@ def _stack(spec: TensorSpec, rows: list[Any], place: str) -> Array:
 
 def _check_alike(first: Array, array: Array) -> None:
     if first.size != array.size:
-        raise _invalid(f"Expecting tensor size: {first.size} but got: {array.size}")
+        raise invalid(f"Expecting tensor size: {first.size} but got: {array.size}")
     if first.shape != array.shape:
-        raise _invalid(f"Expecting shape {_brackets(first.shape)} but got: {_brackets(array.shape)}")
+        raise invalid(f"Expecting shape {_brackets(first.shape)} but got: {_brackets(array.shape)}")
 
 
 def _shape(value: Any) -> Shape:
@@ -126,7 +98,7 @@ def _shape(value: Any) -> Shape:
     shape: list[int] = []
     while isinstance(value, list):
         if len(shape) == _MAX_RANK - 1:  # the batch needs one more
-            raise _invalid(f"JSON Value: {echo(value)} is nested more than {_MAX_RANK} lists deep")
+            raise invalid(f"JSON Value: {echo(value)} is nested more than {_MAX_RANK} lists deep")
         shape.append(len(value))
         value = value[0] if value else None
     return tuple(shape)
@@ -135,16 +107,16 @@ def _shape(value: Any) -> Shape:
 def _collect(spec: TensorSpec, value: Any, level: int, shape: Shape, leaves: list[Any]) -> None:
     if not isinstance(value, list):
         if level != len(shape):
-            raise _invalid(
+            raise invalid(
                 f"JSON Value: {echo(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
         leaves.append(_leaf(spec, value))
         return
     if level >= len(shape):
-        raise _invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+        raise invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
     if len(value) != shape[level]:
-        raise _invalid(
+        raise invalid(
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
     for item in value:
@@ -155,7 +127,7 @@ def _leaf(spec: TensorSpec, value: Any) -> Any:
     if spec.dtype == "string" and is_base64(value):
         return _text(value["b64"])
     if type(value) not in LEAF_TYPES[spec.numpy_dtype.kind]:
-        raise _invalid(
+        raise invalid(
             f"JSON Value: {echo(value)} Type: {_json_type(value)} is not of expected type: "
             f"{_TYPE_NAMES.get(spec.dtype, spec.dtype)}"
         )
@@ -167,7 +139,7 @@ def _leaf(spec: TensorSpec, value: Any) -> Any:
 def _check_range(spec: TensorSpec, value: int) -> None:
     bounds = np.iinfo(spec.numpy_dtype)
     if not bounds.min <= value <= bounds.max:
-        raise _invalid(f"JSON Value: {value} Type: Number is not of expected type: {spec.dtype}")
+        raise invalid(f"JSON Value: {value} Type: Number is not of expected type: {spec.dtype}")
 
 
 def _text(encoded: str) -> str:
@@ -175,11 +147,11 @@ def _text(encoded: str) -> str:
     try:
         data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _invalid("Unable to base64 decode") from error
+        raise invalid("Unable to base64 decode") from error
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise _invalid("the base64 value is not text in UTF-8, which is what the model's string input holds") from error
+        raise invalid("the base64 value is not text in UTF-8, which is what the model's string input holds") from error
 
 
 def _json_type(value: Any) -> str:
@@ -188,7 +160,3 @@ def _json_type(value: Any) -> str:
 
 def _brackets(shape: Shape) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def _invalid(message: str) -> FairleadError:
-    return FairleadError(Code.INVALID_ARGUMENT, message)

@@ -1,0 +1,53 @@
+"""Arrays from JSON values and back, the same in every dialect: nothing is coerced, and every finite number survives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from fairlead.servable.signature import Array, TensorSpec
+
+__all__ = ["LEAF_TYPES", "make_array", "write_array"]
+
+LEAF_TYPES: Mapping[str, frozenset[type]] = {
+    "f": frozenset({float, int}),
+    "i": frozenset({int}),
+    "u": frozenset({int}),
+    "b": frozenset({bool}),
+    "O": frozenset({str}),
+}
+"""By the kind of a numpy dtype, what JSON may hold for it; nothing is coerced."""
+
+_NULL = re.compile(rb"null")
+
+
+def make_array(spec: TensorSpec, leaves: list[Any], shape: tuple[int, ...]) -> Array:
+    """An array of the values in `leaves`, which have the type that `spec` wants.
+
+    Raises:
+        OverflowError: when an integer is outside the dtype.
+    """
+    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is refused as that
+        return np.array(leaves, spec.numpy_dtype).reshape(shape)
+
+
+def write_array(array: Array) -> bytes:
+    """Numbers or booleans as JSON, in as few digits as give them back; what is not finite as a bare token."""
+    plain: Any = np.ascontiguousarray(array) if array.ndim else array[()]
+    text = orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    return text if array.dtype.kind != "f" or np.isfinite(array).all() else _with_tokens(text, array)
+
+
+def _with_tokens(text: bytes, array: Array) -> bytes:
+    """Put bare tokens where orjson, which writes strict JSON, wrote a null for each value that is not finite."""
+    flat = np.ravel(array)
+    tokens: Iterator[float] = iter(flat[~np.isfinite(flat)].tolist())
+    return _NULL.sub(lambda _: _token(next(tokens)), text)
+
+
+def _token(value: float) -> bytes:
+    return b"NaN" if np.isnan(value) else b"Infinity" if value > 0 else b"-Infinity"

@@ -1,0 +1,136 @@
+"""The Open Inference Protocol, version 2, over REST: everything under `/v2`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Tensors
+from fairlead.serving.status import State, VersionStatus
+from fairlead.serving.target import Target
+from fairlead.transport.content_coding import compress, plain_body
+from fairlead.transport.json_document import parse_json
+from fairlead.transport.message import Call, Request, Response
+from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.refusal import refused
+from fairlead.transport.v2_answer import check_wanted, encode_answer
+from fairlead.transport.v2_inference import read_inference
+from fairlead.transport.v2_inputs import decode_inputs
+from fairlead.transport.v2_pages import index_entry, model_page, server_page
+from fairlead.transport.v2_route import Ask, find_route
+
+__all__ = ["V2"]
+
+_UNAVAILABLE = 503
+_JSON_LENGTH = b"inference-header-content-length"
+
+
+class V2:
+    """Answers as Triton does where clients notice, and where its answers are odd as the protocol's text does."""
+
+    def __init__(self, predictor: Predicting, catalogue: Catalogue, is_draining: Callable[[], bool]) -> None:
+        self._predictor = predictor
+        self._catalogue = catalogue
+        self._is_draining = is_draining
+
+    async def answer(self, request: Request, call: Call) -> Response:
+        route = find_route(request)
+        call.model, call.version = route.target.model, route.target.version
+        if route.ask is Ask.INFER:
+            return await self._infer(request, route.target, call)
+        if route.ask is Ask.INDEX:
+            return self._index(await plain_body(request))
+        return self._page(route.ask, route.target)
+
+    def refuse(self, error: FairleadError) -> Response:
+        """Every error is `{"error": sentence}`."""
+        return refused({"error": str(error)}, error)
+
+    async def _infer(self, request: Request, target: Target, call: Call) -> Response:
+        call.api = "infer"
+        body = await plain_body(request)
+        call.version = self._describe(target).version  # an unknown model is told before any fault in the body
+        inference = read_inference(body, request.header(_JSON_LENGTH))
+
+        def decode(manifest: Manifest) -> Tensors:
+            call.version = manifest.version
+            check_wanted(inference, manifest)
+            return decode_inputs(inference, manifest)
+
+        names = [wanted.name for wanted in inference.wanted]
+        prediction = await self._predictor.predict(target, decode, outputs=names or None)
+        return await compress(encode_answer(inference, prediction), request.header(b"accept-encoding"))
+
+    def _page(self, ask: Ask, target: Target) -> Response:
+        match ask:
+            case Ask.SERVER:
+                return Response.of(server_page())
+            case Ask.LIVE:
+                return Response.of({"live": True})
+            case Ask.READY:
+                return self._ready()
+            case Ask.STATISTICS:
+                raise FairleadError(
+                    Code.UNIMPLEMENTED, "statistics are not offered", hint="GET /metrics counts requests"
+                )
+            case Ask.LOAD:
+                raise self._not_offered(target)
+            case Ask.MODEL_READY:
+                self._describe(target)
+                return Response.of({"name": target.model, "ready": True})
+        return Response.of(model_page(self._describe(target), self._available(target)))
+
+    def _ready(self) -> Response:
+        is_ready = self._catalogue.readiness().is_ready and not self._is_draining()
+        return Response.of({"ready": is_ready}, status=200 if is_ready else _UNAVAILABLE)
+
+    def _available(self, target: Target) -> list[int]:
+        statuses = self._catalogue.statuses(target.model, target.version)
+        return [status.id.version for status in statuses if status.state is State.AVAILABLE]
+
+    def _index(self, body: bytes) -> Response:
+        """All versions of all models; those that are ready when the body says so."""
+        asked = parse_json(body) if body else {}
+        only_ready = isinstance(asked, dict) and asked.get("ready") is True
+        statuses = [status for model in self._catalogue.readiness().models for status in self._statuses(model)]
+        return Response.of(
+            [index_entry(status) for status in statuses if status.state is State.AVAILABLE or not only_ready]
+        )
+
+    def _statuses(self, model: str, version: int | None = None) -> tuple[VersionStatus, ...]:
+        """The versions of `model`; none when it is not known."""
+        try:
+            return self._catalogue.statuses(model, version)
+        except FairleadError:
+            return ()
+
+    def _describe(self, target: Target) -> Manifest:
+        try:
+            return self._catalogue.describe(target)
+        except FairleadError as error:
+            raise _missing(target, self._statuses(target.model, target.version)) from error
+
+    def _not_offered(self, target: Target) -> FairleadError:
+        if not self._statuses(target.model):
+            return _missing(target, ())
+        return FairleadError(
+            Code.UNIMPLEMENTED,
+            "models are not loaded and unloaded by request: a model's release decides what is loaded",
+            hint=f"fairlead promote {target.model} VERSION",
+        )
+
+
+def _missing(target: Target, statuses: tuple[VersionStatus, ...]) -> FairleadError:
+    """Why `target` cannot answer: it will or should, and cannot yet, or nobody knows of it."""
+    version = "" if target.version is None else f" version {target.version}"
+    for status in statuses:
+        if status.state is not State.END or status.message:
+            reason = status.message or f"version {status.id.version} is {status.state}"
+            return FairleadError(
+                Code.UNAVAILABLE, f"model {target.model[:80]!r}{version} is not at ready state: {reason}"
+            )
+    what = f"{target.model[:80]!r}{version} is not found"
+    return FairleadError(
+        Code.NOT_FOUND, f"Request for unknown model: {what}", hint="POST /v2/repository/index lists the models"
+    )

@@ -1,0 +1,24 @@
+"""The Open Inference Protocol's names for the types of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fairlead.servable.signature import Array
+
+__all__ = ["BYTES", "DATATYPES", "datatype_of"]
+
+BYTES = "BYTES"
+
+DATATYPES: Mapping[str, str] = MappingProxyType(
+    {"bool": "BOOL", "string": BYTES}
+    | {f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)}
+    | {f"{sign}int{bits}": f"{sign}int{bits}".upper() for sign in ("", "u") for bits in (8, 16, 32, 64)}
+)
+"""By the dtype of a TensorSpec."""
+
+
+def datatype_of(array: Array) -> str:
+    """What the protocol calls the type of `array`."""
+    return DATATYPES.get(array.dtype.name, BYTES)

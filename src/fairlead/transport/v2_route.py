@@ -1,0 +1,87 @@
+"""The routes under `/v2`, and what each asks for."""
+
+from __future__ import annotations
+
+import enum
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from fairlead.errors import Code, FairleadError
+from fairlead.serving.target import Target
+from fairlead.transport.codes import HttpError
+from fairlead.transport.message import Request
+from fairlead.transport.path_version import path_version
+
+__all__ = ["Ask", "Route", "find_route"]
+
+_MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
+_SHOWN_CHARS = 200
+
+
+class Ask(enum.Enum):
+    """What a path asks for."""
+
+    SERVER = enum.auto()
+    LIVE = enum.auto()
+    READY = enum.auto()
+    STATISTICS = enum.auto()
+    MODEL = enum.auto()
+    MODEL_READY = enum.auto()
+    INFER = enum.auto()
+    INDEX = enum.auto()
+    LOAD = enum.auto()
+
+
+_ROUTES = tuple(
+    (ask, method, re.compile(pattern))
+    for ask, method, pattern in (
+        (Ask.SERVER, "GET", r"/v2"),
+        (Ask.LIVE, "GET", r"/v2/health/live"),
+        (Ask.READY, "GET", r"/v2/health/ready"),
+        (Ask.STATISTICS, "GET", rf"/v2/models/stats|{_MODEL}/stats"),
+        (Ask.MODEL, "GET", _MODEL),
+        (Ask.MODEL_READY, "GET", rf"{_MODEL}/ready"),
+        (Ask.INFER, "POST", rf"{_MODEL}/infer"),
+        (Ask.INDEX, "POST", r"/v2/repository/index"),
+        (Ask.LOAD, "POST", r"/v2/repository/models/([^/]+)/(?:un)?load"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What a request asks for, and of whom; the model is empty where there is none."""
+
+    ask: Ask
+    target: Target
+
+
+def find_route(request: Request) -> Route:
+    """Match the undecoded path; a query changes nothing.
+
+    Raises:
+        HttpError: 405 for the wrong method.
+        FairleadError: NOT_FOUND for a path that means nothing, INVALID_ARGUMENT for a version beyond 64 bits.
+    """
+    for ask, method, pattern in _ROUTES:
+        if match := pattern.fullmatch(request.path):
+            _check_method(request, method)
+            model, version = (*match.groups(), None, None)[:2]
+            return Route(ask=ask, target=Target(model=unquote(model or ""), version=path_version(version)))
+    raise FairleadError(
+        Code.NOT_FOUND,
+        f"Nothing is served at {request.path[:_SHOWN_CHARS]}",
+        hint="try GET /v2, POST /v2/repository/index or POST /v2/models/MODEL/infer",
+    )
+
+
+def _check_method(request: Request, method: str) -> None:
+    if request.method != method:
+        raise HttpError(
+            405,
+            Code.INVALID_ARGUMENT,
+            f"{request.path[:_SHOWN_CHARS]} does not answer {request.method[:20]}",
+            hint=f"it answers {method}",
+            headers=((b"allow", method.encode()),),
+        )
