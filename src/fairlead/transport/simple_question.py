@@ -14,11 +14,13 @@ from fairlead.servable.signature import Tensors
 from fairlead.servable.transform import transform_from_json
 from fairlead.transport.codes import HttpError
 from fairlead.transport.json_document import parse_json
+from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.tfserving_json import decode_instances
 
 __all__ = ["Picture", "Question", "Rows", "read_question"]
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_ROWS = re.compile(rb'\s*\{\s*"instances"\s*:')
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _EXAMPLES = """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]} or {"image": "<base64>"}"""
 
@@ -43,13 +45,21 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The value of "instances", as it was parsed."""
+    """A JSON text with rows in it; it is read where the signature is known."""
 
-    instances: Any
+    text: bytes
 
     def tensors(self, manifest: Manifest) -> Tensors:
-        """The rows as the version's inputs."""
-        return decode_instances(self.instances, manifest.signature)
+        """The rows as the version's inputs.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT when the text is no JSON, or has no rows for this version.
+        """
+        quick = quick_tensors(self.text, manifest.signature)
+        if quick is not None:
+            return quick
+        document = _document(self.text)
+        return decode_instances(document[_form(document)], manifest.signature)
 
 
 Question = Picture | Rows
@@ -71,7 +81,10 @@ def read_question(content_type: bytes, body: bytes) -> Question:
         )
     if kind.startswith(b"image/") or body.startswith(_MAGIC):
         return Picture(body)
-    return _from_document(_document(body))
+    if _ROWS.match(body):
+        return Rows(body)
+    document = _document(body)
+    return Rows(body) if _form(document) == "instances" else Picture(_from_base64(document["image"]))
 
 
 def _document(body: bytes) -> Any:
@@ -84,12 +97,11 @@ def _document(body: bytes) -> Any:
         raise FairleadError(error.code, message, hint=_EXAMPLES) from error
 
 
-def _from_document(document: Any) -> Question:
+def _form(document: Any) -> str:
+    """Which of the two keys it has."""
     forms = document.keys() & {"instances", "image"} if isinstance(document, dict) else set()
-    if forms == {"instances"}:
-        return Rows(document["instances"])
-    if forms == {"image"}:
-        return Picture(_from_base64(document["image"]))
+    if len(forms) == 1:
+        return str(*forms)
     raise FairleadError(
         Code.INVALID_ARGUMENT, 'The body must be an object with one of "instances" and "image"', hint=_EXAMPLES
     )

@@ -16,6 +16,7 @@ from fairlead.transport.json_document import echo, parse_json
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.refusal import refused
 from fairlead.transport.tfserving_answer import encode_outputs, encode_predictions
 from fairlead.transport.tfserving_json import decode_tensors
@@ -28,6 +29,7 @@ _QUALIFIER = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"/v1/models/{_MODEL}{_QUALIFIER}:(classify|regress|predict)", re.IGNORECASE)
 _GET = re.compile(rf"/v1/models(?:/{_MODEL})?{_QUALIFIER}(/metadata)?", re.IGNORECASE)
 _SHOWN_CHARS = 1024
+_BEFORE_DECODING = (Code.NOT_FOUND, Code.INVALID_ARGUMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,23 +55,36 @@ class TfServing:
         if request.method == "GET":
             return self._page(route, call)
         call.api = route.verb
-        document = _document(await _body(request))
+        body = await _body(request)
         if route.verb != "predict":
+            _document(body)
             raise self._not_offered(route)
-        return await self._predict(route.target, document, call)
+        return await self._predict(route.target, body, call)
 
     def refuse(self, error: FairleadError) -> Response:
         """Every error is `{"error": message}`; its hint has no place there."""
         return refused({"error": error.message}, error)
 
-    async def _predict(self, target: Target, document: dict[str, Any], call: Call) -> Response:
+    async def _predict(self, target: Target, body: bytes, call: Call) -> Response:
+        is_rows = True
+
         def decode(manifest: Manifest) -> Tensors:
+            nonlocal is_rows
             call.version = manifest.version
+            quick = quick_tensors(body, manifest.signature)
+            if quick is not None:
+                return quick
+            document = _document(body)
+            is_rows = "instances" in document
             return decode_tensors(document, manifest.signature)
 
-        prediction = await self._predictor.predict(target, decode)
-        encode = encode_predictions if "instances" in document else encode_outputs
-        return Response(body=encode(prediction.outputs))
+        try:
+            prediction = await self._predictor.predict(target, decode)
+        except FairleadError as error:
+            if error.code in _BEFORE_DECODING:
+                _document(body)  # a body that is no JSON is told before a model that nobody knows
+            raise
+        return Response(body=(encode_predictions if is_rows else encode_outputs)(prediction.outputs))
 
     def _page(self, route: Route, call: Call) -> Response:
         if route.verb == "status":

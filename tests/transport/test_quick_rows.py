@@ -1,0 +1,175 @@
+"""The short way gives what the careful way gives, or nothing."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fairlead.transport.quick_rows
+from fairlead.errors import FairleadError
+from fairlead.servable.signature import Signature, TensorSpec
+from fairlead.transport.json_document import parse_json
+from fairlead.transport.quick_rows import quick_rows
+from fairlead.transport.tfserving_json import decode_tensors
+
+PAIR = TensorSpec(name="x", dtype="float32", shape=(-1, 2))
+GRID = TensorSpec(name="x", dtype="float64", shape=(-1, 2, 3))
+FLAT = TensorSpec(name="x", dtype="float32", shape=(-1,))
+
+
+def careful(body: bytes, spec: TensorSpec) -> Any:
+    """What the careful way gives: an array, or None for an error."""
+    signature = Signature(inputs=(spec,), outputs=(spec,))
+    try:
+        tensors = decode_tensors(parse_json(body), signature)
+        signature.check_inputs(tensors)
+    except FairleadError:
+        return None
+    return tensors[spec.name]
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        (PAIR, [[1, 2.5], [-3e-5, 0]]),
+        (PAIR, [[0.1, 1e30]]),
+        (GRID, [[[1, 2, 3], [4, 5, 6]]] * 3),
+        (FLAT, [1, 2, 3]),
+        (PAIR, [[2**63, -(2**63)]]),
+    ],
+)
+def test_rows_of_numbers_are_read(spec: TensorSpec, value: Any) -> None:
+    """Whatever the spaces between them."""
+    for text in (json.dumps({"instances": value}), json.dumps({"instances": value}, indent=2)):
+        array = quick_rows(text.encode(), "instances", spec)
+
+        assert array is not None
+        assert array.dtype == spec.numpy_dtype
+        np.testing.assert_array_equal(array, np.array(value, spec.dtype))
+        np.testing.assert_array_equal(array, careful(text.encode(), spec))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[[1,2]]",
+        '{"instances":[]}',
+        '{"instances":[[1,2],[3]]}',
+        '{"instances":[[1,2,3]]}',
+        '{"instances":[[1],[2,3]]}',
+        '{"instances":[1,2]}',
+        '{"instances":[[[1,2]]]}',
+        '{"instances":[[1,true]]}',
+        '{"instances":[[1,null]]}',
+        '{"instances":[[1,"2"]]}',
+        '{"instances":[[1,NaN]]}',
+        '{"instances":[[1,Infinity]]}',
+        '{"instances":[[1,1e400]]}',
+        '{"instances":[[1,123456789012345678901234567890]]}',
+        '{"instances":[[1,]]}',
+        '{"instances":[[]]}',
+        '{"instances":[[1,2],[]]}',
+        '{"instances":[[,1]]}',
+        '{"instances":[[1 2,]]}',
+        '{"instances":[[1,2]],}',
+        '{"instances":[[1,2]]} x',
+        '{"instances":[[1,2]]',
+        '{"instances":[[1,2]],"instances":[[3,4]]}',
+        '{"instances":[[1,2]],"signature_name":"other"}',
+        '{"inputs":[[1,2]]}',
+        '{"instances":{"x":[[1,2]]}}',
+        '{"instances":[{"x":[1,2]}]}',
+        "{instances:[[1,2]]}",
+        '{"instances":[[01,2]]}',
+        '{"instances":[[1.,2]]}',
+        '{"instances":[[0x1,2]]}',
+        '{"instances":[[1,2]]}\x00',
+        '{"instances\xff":[[1,2]]}',
+    ],
+)
+def test_everything_else_is_left_to_the_careful_way(text: str) -> None:
+    """Brackets in another order, two keys, any value that is no number, any text that is not JSON."""
+    assert quick_rows(text.encode("latin-1"), "instances", PAIR) is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TensorSpec(name="x", dtype="int64", shape=(-1, 2)),
+        TensorSpec(name="x", dtype="string", shape=(-1, 2)),
+        TensorSpec(name="x", dtype="float32", shape=(-1, -1)),
+        TensorSpec(name="x", dtype="float32", shape=(1, 2)),
+        TensorSpec(name="x", dtype="float32", shape=(-1, 0)),
+        TensorSpec(name="x", dtype="float32", shape=()),
+        TensorSpec(name="x", dtype="float32", shape=(-1, 10**9, 10**9)),
+    ],
+)
+def test_other_tensors_are_left_to_the_careful_way(spec: TensorSpec) -> None:
+    """Integers, which must not be rounded, free axes, and shapes that no body could have."""
+    assert quick_rows(b'{"instances":[[1,2]]}', "instances", spec) is None
+
+
+NUMBERS = st.one_of(
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=2),
+)
+
+
+@given(
+    st.recursive(NUMBERS, lambda inner: st.lists(inner, max_size=4), max_leaves=12),
+    st.sampled_from(["instances", "inputs", "other"]),
+    st.sampled_from([PAIR, GRID, FLAT]),
+)
+def test_the_short_way_never_differs_from_the_careful_way(value: Any, key: str, spec: TensorSpec) -> None:
+    """Any value under any key: the same finite array, or nothing."""
+    body = json.dumps({key: value}).encode()
+
+    quick = quick_rows(body, "instances", spec)
+
+    if quick is not None and np.isfinite(quick).all():
+        assert key == "instances"
+        np.testing.assert_array_equal(quick, careful(body, spec))
+
+
+@given(st.lists(st.tuples(st.floats(-1e37, 1e37), st.floats(-1e37, 1e37)), min_size=1, max_size=5), st.data())
+def test_a_changed_byte_never_gives_another_answer_than_the_careful_way(
+    rows: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    """Damage a good body anywhere: it is refused, or read alike by both."""
+    body = bytearray(json.dumps({"instances": rows}).encode())
+    where = data.draw(st.integers(0, len(body) - 1))
+    body[where] = data.draw(st.sampled_from(b'[]{},:"0123456789.eE+- tn\\\x00\xff'))
+
+    quick = quick_rows(bytes(body), "instances", PAIR)
+
+    if quick is not None and np.isfinite(quick).all():
+        np.testing.assert_array_equal(quick, careful(bytes(body), PAIR))
+
+
+def test_threads_do_not_share_a_parser() -> None:
+    """Each has its own, and answers do not mix."""
+    bodies = [json.dumps({"instances": [[n, n]] * (n + 1)}).encode() for n in range(50)]
+
+    with ThreadPoolExecutor(8) as pool:
+        arrays = list(pool.map(lambda body: quick_rows(body, "instances", PAIR), bodies * 10))
+
+    for n, array in enumerate(arrays):
+        assert array is not None
+        assert array.tolist() == [[n % 50] * 2] * (n % 50 + 1)
+
+
+def test_the_docstring_example_is_true() -> None:
+    """Examples in the docs are run."""
+    assert doctest.testmod(fairlead.transport.quick_rows).failed == 0
