@@ -2,7 +2,7 @@
 
 from tests.transport.conftest import Client
 
-from fairlead.transport.tfserving_metrics import MAX_STRANGERS
+from fairlead.transport.tfserving.metrics import MAX_STRANGERS
 
 TFS = "/monitoring/prometheus/metrics"
 GOOD = {"instances": [[1.0]]}

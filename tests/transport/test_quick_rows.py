@@ -17,7 +17,7 @@ from fairlead.errors import FairleadError
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.transport.json_document import parse_json
 from fairlead.transport.quick_rows import quick_rows
-from fairlead.transport.tfserving_json import decode_tensors
+from fairlead.transport.tfserving.tensors import decode_tensors
 
 PAIR = TensorSpec(name="x", dtype="float32", shape=(-1, 2))
 GRID = TensorSpec(name="x", dtype="float64", shape=(-1, 2, 3))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.errors import FairleadError
 from fairlead.servable.signature import Array
-from fairlead.transport.tfserving_answer import encode_outputs, encode_predictions
+from fairlead.transport.tfserving.answer import encode_outputs, encode_predictions
 
 
 def test_floats_are_short_and_round_trip() -> None:

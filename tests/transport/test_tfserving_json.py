@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Signature, Tensors, TensorSpec
-from fairlead.transport.tfserving_json import decode_tensors, quick_array
-from fairlead.transport.tfserving_walk import walk_rows, walk_tensor
+from fairlead.transport.tfserving.tensors import decode_tensors, quick_array
+from fairlead.transport.tfserving.walk import walk_rows, walk_tensor
 
 
 def signature(*inputs: tuple[str, str, tuple[int, ...]]) -> Signature:

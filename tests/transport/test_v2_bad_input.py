@@ -13,8 +13,8 @@ from tests.transport.fakes import DTYPES, FakeCatalogue, FakePredictor, build_ap
 from tests.transport.v2_requests import infer, split, tensor
 
 from fairlead.servable.signature import Array
-from fairlead.transport.v2_binary import to_bytes
-from fairlead.transport.v2_datatype import DATATYPES
+from fairlead.transport.v2.binary import to_bytes
+from fairlead.transport.v2.datatype import DATATYPES
 
 SLOW = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 

@@ -13,8 +13,8 @@ from tests.transport.v2_requests import echo, infer, split, tensor
 
 from fairlead.errors import FairleadError
 from fairlead.servable.signature import Array, TensorSpec
-from fairlead.transport.v2_binary import from_bytes, to_bytes
-from fairlead.transport.v2_datatype import DATATYPES
+from fairlead.transport.v2.binary import from_bytes, to_bytes
+from fairlead.transport.v2.datatype import DATATYPES
 
 ROW = np.array([[1.0, 2.0]], np.float32).tobytes()
 FLOATS = TensorSpec(name="x", dtype="float32", shape=(-1,))

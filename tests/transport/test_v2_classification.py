@@ -9,7 +9,7 @@ from tests.transport.conftest import Client
 from tests.transport.v2_requests import infer, split, tensor
 
 from fairlead.servable.signature import TensorSpec
-from fairlead.transport.v2_classification import classify
+from fairlead.transport.v2.classification import classify
 
 
 def best(values: Any, dtype: str, shape: tuple[int, ...], classes: int, labels: tuple[str, ...] = ()) -> Any:

@@ -8,8 +8,8 @@ from tests.transport.v2_requests import split
 
 from fairlead.errors import FairleadError
 from fairlead.servable.signature import Tensors
-from fairlead.transport.v2_inference import Inference
-from fairlead.transport.v2_inputs import decode_inputs
+from fairlead.transport.v2.inference import Inference
+from fairlead.transport.v2.inputs import decode_inputs
 
 
 def raw(shape: tuple[int, ...], data: bytes, dtype: str = "float32") -> Tensors:

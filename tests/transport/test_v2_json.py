@@ -10,8 +10,8 @@ from tests.transport.v2_requests import infer, tensor
 
 from fairlead.errors import FairleadError
 from fairlead.servable.signature import TensorSpec
-from fairlead.transport.v2_datatype import DATATYPES
-from fairlead.transport.v2_json import from_values, to_json
+from fairlead.transport.v2.datatype import DATATYPES
+from fairlead.transport.v2.values import from_values, to_json
 
 DEEP: list[Any] = [4]
 for _ in range(900):

@@ -14,11 +14,11 @@ from fairlead.transport.health import Health
 from fairlead.transport.message import Call, Dialect, DisconnectedError, Receive, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
 from fairlead.transport.ports import Catalogue, Predicting
-from fairlead.transport.prediction_id import PredictionIds
 from fairlead.transport.refusal import refusal
-from fairlead.transport.simple import Simple
-from fairlead.transport.tfserving import TfServing
-from fairlead.transport.v2 import V2
+from fairlead.transport.simple.dialect import Simple
+from fairlead.transport.simple.prediction_id import PredictionIds
+from fairlead.transport.tfserving.dialect import TfServing
+from fairlead.transport.v2.dialect import V2
 
 __all__ = ["MAX_BODY_BYTES", "HttpApp"]
 

@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.refusal import refusal
-from fairlead.transport.tfserving_metrics import TfServingMetrics
+from fairlead.transport.tfserving.metrics import TfServingMetrics
 
 __all__ = ["MetricsPages", "TransportMetrics"]
 

@@ -15,7 +15,7 @@ from fairlead.servable.transform import transform_from_json
 from fairlead.transport.codes import HttpError
 from fairlead.transport.json_document import parse_json
 from fairlead.transport.quick_rows import quick_tensors
-from fairlead.transport.tfserving_json import decode_instances
+from fairlead.transport.tfserving.tensors import decode_instances
 
 __all__ = ["Picture", "Question", "Rows", "read_question"]
 

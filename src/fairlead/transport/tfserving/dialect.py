@@ -18,9 +18,9 @@ from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.refusal import refused
-from fairlead.transport.tfserving_answer import encode_outputs, encode_predictions
-from fairlead.transport.tfserving_json import decode_tensors
-from fairlead.transport.tfserving_pages import metadata_page, status_page
+from fairlead.transport.tfserving.answer import encode_outputs, encode_predictions
+from fairlead.transport.tfserving.pages import metadata_page, status_page
+from fairlead.transport.tfserving.tensors import decode_tensors
 
 __all__ = ["TfServing"]
 

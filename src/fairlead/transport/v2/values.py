@@ -15,7 +15,7 @@ from fairlead.servable.signature import Array, TensorSpec
 from fairlead.transport.invalid import invalid
 from fairlead.transport.json_array import LEAF_TYPES, make_array, write_array
 from fairlead.transport.json_document import echo
-from fairlead.transport.v2_datatype import DATATYPES
+from fairlead.transport.v2.datatype import DATATYPES
 
 __all__ = ["from_values", "to_json"]
 

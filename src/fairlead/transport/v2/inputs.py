@@ -8,10 +8,10 @@ import sys
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors, TensorSpec
 from fairlead.transport.invalid import invalid
-from fairlead.transport.v2_binary import from_bytes
-from fairlead.transport.v2_datatype import BYTES, DATATYPES
-from fairlead.transport.v2_inference import Given, Inference
-from fairlead.transport.v2_json import from_values
+from fairlead.transport.v2.binary import from_bytes
+from fairlead.transport.v2.datatype import BYTES, DATATYPES
+from fairlead.transport.v2.inference import Given, Inference
+from fairlead.transport.v2.values import from_values
 
 __all__ = ["decode_inputs"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import TensorSpec
 from fairlead.serving.status import State, VersionStatus
-from fairlead.transport.v2_datatype import DATATYPES
+from fairlead.transport.v2.datatype import DATATYPES
 
 __all__ = ["index_entry", "model_page", "server_page"]
 

@@ -14,11 +14,11 @@ from fairlead.transport.json_document import parse_json
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refused
-from fairlead.transport.v2_answer import check_wanted, encode_answer
-from fairlead.transport.v2_inference import read_inference
-from fairlead.transport.v2_inputs import decode_inputs
-from fairlead.transport.v2_pages import index_entry, model_page, server_page
-from fairlead.transport.v2_route import Ask, find_route
+from fairlead.transport.v2.answer import check_wanted, encode_answer
+from fairlead.transport.v2.inference import read_inference
+from fairlead.transport.v2.inputs import decode_inputs
+from fairlead.transport.v2.pages import index_entry, model_page, server_page
+from fairlead.transport.v2.route import Ask, find_route
 
 __all__ = ["V2"]
 

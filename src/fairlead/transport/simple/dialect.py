@@ -18,7 +18,7 @@ from fairlead.transport.content_coding import plain_body
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refusal
-from fairlead.transport.simple_question import Picture, Question, read_question
+from fairlead.transport.simple.question import Picture, Question, read_question
 
 __all__ = ["Simple"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fairlead.transport.invalid import invalid
 from fairlead.transport.json_document import echo, parse_json
-from fairlead.transport.v2_binary import BinaryTail
+from fairlead.transport.v2.binary import BinaryTail
 
 __all__ = ["Given", "Inference", "Wanted", "read_inference"]
 

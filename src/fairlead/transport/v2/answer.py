@@ -11,11 +11,11 @@ from fairlead.servable.signature import Array, TensorSpec
 from fairlead.serving.predictor import Prediction
 from fairlead.transport.invalid import invalid
 from fairlead.transport.message import Response
-from fairlead.transport.v2_binary import to_bytes
-from fairlead.transport.v2_classification import check_classifiable, classify
-from fairlead.transport.v2_datatype import datatype_of
-from fairlead.transport.v2_inference import Inference, Wanted
-from fairlead.transport.v2_json import to_json
+from fairlead.transport.v2.binary import to_bytes
+from fairlead.transport.v2.classification import check_classifiable, classify
+from fairlead.transport.v2.datatype import datatype_of
+from fairlead.transport.v2.inference import Inference, Wanted
+from fairlead.transport.v2.values import to_json
 
 __all__ = ["check_wanted", "encode_answer"]
 

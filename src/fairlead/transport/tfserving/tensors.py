@@ -1,6 +1,6 @@
 """Tensors as TensorFlow Serving's JSON writes them: rows (`instances`) or columns (`inputs`), and the answers.
 
-Good bodies take a short way through C code. When anything is odd, `tfserving_walk` goes through the values one by one
+Good bodies take a short way through C code. When anything is odd, `tfserving.walk` goes through the values one by one
 and says what is wrong in TensorFlow Serving's words.
 """
 
@@ -14,7 +14,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 from fairlead.transport.json_array import LEAF_TYPES, make_array
 from fairlead.transport.json_document import echo
-from fairlead.transport.tfserving_walk import (
+from fairlead.transport.tfserving.walk import (
     is_base64,
     walk_named_rows,
     walk_rows,
