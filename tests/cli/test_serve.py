@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from fairlead.cli.main import main
@@ -168,6 +169,23 @@ def test_promotions_and_rollbacks_fail_no_request(store: WritableStore, start_se
     assert server.stop() == 0
 
 
+def test_more_than_the_server_holds_is_refused_and_health_still_answers(
+    store: WritableStore, start_server: StartServer
+) -> None:
+    """Beyond its bound the server says 503 at once, goes on answering the rest, and is as before afterwards."""
+    release(store, "digits", 1)
+    server = start_server(store.root, "--max-in-flight", "1")
+    server.wait_ready()
+    with Load(server, 8, keep_alive=True) as load:
+        while load.outcomes["version 1"] < 100:
+            assert server.call("GET", "/health/live")[0] == 200
+    refused = {outcome for outcome in load.outcomes if outcome != "version 1"}
+
+    assert all("failed: 503" in outcome and "the most this server holds" in outcome for outcome in refused)
+    assert server.call("POST", "/predict", picture())[0] == 200
+    assert server.stop() == 0
+
+
 def test_a_drain_answers_every_open_request(store: WritableStore, start_server: StartServer) -> None:
     """SIGTERM under load: what was accepted is answered; a client only ever finds the port closed."""
     release(store, "digits", 1)
@@ -182,7 +200,7 @@ def test_a_drain_answers_every_open_request(store: WritableStore, start_server: 
 
 
 def test_a_port_in_use_is_said_with_the_next_command(
-    store: WritableStore, capsys: object, start_server: StartServer
+    store: WritableStore, capsys: pytest.CaptureFixture[str], start_server: StartServer
 ) -> None:
     """Exit status 1, one line, and how to go on."""
     release(store, "digits", 1)
@@ -194,6 +212,6 @@ def test_a_port_in_use_is_said_with_the_next_command(
         status = main(["serve", "--store", str(store.root), "--rest-port", str(port)])
 
     assert status == 1
-    error = capsys.readouterr().err  # type: ignore[attr-defined] # pytest's capture
+    error = capsys.readouterr().err
     assert f"127.0.0.1:{port} is in use" in error
     assert "try: fairlead doctor" in error

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.errors import FairleadError
+from fairlead.errors import Code, FairleadError
 from fairlead.transport.codes import HttpError, http_status
 from fairlead.transport.message import Response
 
 __all__ = ["refusal", "refused"]
+
+_RETRY_AFTER = (b"retry-after", b"1")
 
 
 def refusal(error: FairleadError) -> Response:
@@ -18,10 +20,8 @@ def refusal(error: FairleadError) -> Response:
 
 
 def refused(value: Mapping[str, Any], error: FairleadError) -> Response:
-    """`value` under the status and the headers that `error` asks for."""
-    return Response.of(
-        value,
-        status=http_status(error),
-        headers=error.headers if isinstance(error, HttpError) else (),
-        code=error.code,
-    )
+    """`value` under the status and the headers that `error` asks for; one that will pass says when to try again."""
+    headers = error.headers if isinstance(error, HttpError) else ()
+    if error.code is Code.UNAVAILABLE:
+        headers = (*headers, _RETRY_AFTER)
+    return Response.of(value, status=http_status(error), headers=headers, code=error.code)
