@@ -26,6 +26,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("max_in_flight", "FAIRLEAD_MAX_IN_FLIGHT", "1", 1),
     ("max_batch_rows", "FAIRLEAD_MAX_BATCH_ROWS", "1", 1),
     ("max_body_bytes", "FAIRLEAD_MAX_BODY_BYTES", "1024", 1024),
+    ("header_timeout_s", "FAIRLEAD_HEADER_TIMEOUT_S", "2.5", 2.5),
+    ("body_timeout_s", "FAIRLEAD_BODY_TIMEOUT_S", "60", 60.0),
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),
     ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
     ("log_format", "FAIRLEAD_LOG_FORMAT", "text", "text"),

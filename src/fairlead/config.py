@@ -94,6 +94,12 @@ class Settings:
     max_body_bytes: int = _setting(
         "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body, also once decompressed"
     )
+    header_timeout_s: float = _setting(
+        "FAIRLEAD_HEADER_TIMEOUT_S", 10.0, _seconds, "seconds that a client may take for a request's header"
+    )
+    body_timeout_s: float = _setting(
+        "FAIRLEAD_BODY_TIMEOUT_S", 30.0, _seconds, "seconds that a client may take for a request's body"
+    )
     drain_delay_s: float = _setting(
         "FAIRLEAD_DRAIN_DELAY_S",
         0.0,

@@ -79,7 +79,14 @@ async def _serve(
         )
         lifetimes.callback(predictor.close)
         app = HttpApp(predictor, manager, metrics, max_body_bytes=settings.max_body_bytes)
-        server = HttpServer(app, sock, drain_delay_s=settings.drain_delay_s, drain_timeout_s=settings.drain_timeout_s)
+        server = HttpServer(
+            app,
+            sock,
+            drain_delay_s=settings.drain_delay_s,
+            drain_timeout_s=settings.drain_timeout_s,
+            header_timeout_s=settings.header_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
+        )
         announcing = asyncio.create_task(_announce(manager, address, on_ready))
         lifetimes.callback(announcing.cancel)
         on_listening(address)

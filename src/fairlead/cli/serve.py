@@ -24,6 +24,8 @@ FLAGS = (
     "max_batch_rows",
     "max_body_bytes",
     "poll_interval_s",
+    "header_timeout_s",
+    "body_timeout_s",
     "drain_delay_s",
     "drain_timeout_s",
     "log_format",

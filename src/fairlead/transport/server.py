@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fairlead.transport.deadlines import DeadlineProtocol, cut_overdue
 from fairlead.transport.http import HttpApp
 from fairlead.transport.listener import BACKLOG, turn_away
 
@@ -40,6 +43,8 @@ class HttpServer:
         drain_delay_s: how long to accept on, so that a load balancer sees the readiness first.
         drain_timeout_s: the longest wait for open connections.
         quiet_s: after this long in a drain, connections without a request are closed.
+        header_timeout_s: the longest that a client may take for a request's header.
+        body_timeout_s: the longest that it may then take for the body.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class HttpServer:
         drain_delay_s: float = 0.0,
         drain_timeout_s: float = 30.0,
         quiet_s: float = QUIET_S,
+        header_timeout_s: float = 10.0,
+        body_timeout_s: float = 30.0,
     ) -> None:
         self._app = app
         self._sock = sock
@@ -57,12 +64,18 @@ class HttpServer:
         self._drain_timeout_s = drain_timeout_s
         self._quiet_s = quiet_s
         self._drain: asyncio.Task[None] | None = None
-        self._uvicorn = _Uvicorn(_config(app), self._on_signal)
+        self._cut_poll_s = min(header_timeout_s, body_timeout_s, 2.0) / 4
+        protocol = functools.partial(DeadlineProtocol, header_timeout_s=header_timeout_s, body_timeout_s=body_timeout_s)
+        self._uvicorn = _Uvicorn(_config(app, protocol), protocol, self._on_signal)
 
     async def serve(self) -> None:
         """Answer requests; return when the drain has ended. Signals are taken over in the main thread."""
         self._loop = asyncio.get_running_loop()
-        await self._uvicorn.serve(sockets=[self._sock])
+        cutting = self._loop.create_task(cut_overdue(self._uvicorn.server_state.connections, self._cut_poll_s))
+        try:
+            await self._uvicorn.serve(sockets=[self._sock])
+        finally:
+            cutting.cancel()
 
     def drain(self) -> None:
         """Start to leave; called again, leave at once. Call it in the event loop."""
@@ -110,17 +123,20 @@ class HttpServer:
 class _Uvicorn(uvicorn.Server):
     """Hands signals on instead of stopping, and does not raise them again when it ends: a drain exits with 0."""
 
-    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, protocol: Callable[..., DeadlineProtocol], on_signal: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._protocol = protocol
         self.servers = []  # a signal may come before uvicorn fills it
         self._on_signal = on_signal
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         self._on_signal()
 
-    def new_protocol(self) -> HttpToolsProtocol:
+    def new_protocol(self) -> DeadlineProtocol:
         """What speaks HTTP on one connection."""
-        return HttpToolsProtocol(self.config, self.server_state, app_state={})
+        return self._protocol(self.config, self.server_state, app_state={})
 
 
 def _accept_all(sock: socket.socket) -> list[socket.socket]:
@@ -137,11 +153,11 @@ def _is_silent(connection: HttpToolsProtocol) -> bool:
     return cycle is None or cycle.response_complete
 
 
-def _config(app: HttpApp) -> uvicorn.Config:
+def _config(app: HttpApp, protocol: Callable[..., DeadlineProtocol]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", protocol),  # it is called, and nothing else
         ws="none",
         lifespan="off",
         access_log=False,
