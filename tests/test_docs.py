@@ -13,7 +13,14 @@ from fairlead.cli.main import _VERBS
 from fairlead.config import Settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
+)
 COMMAND = re.compile(r"(?:^ {4}|`|try: )fairlead ([a-z]+)([^`\n]*)", re.MULTILINE)
 
 
