@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.signature import Tensors
+from fairlead.servable.servable import Servable
+from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.serving.handle import Handle
+from fairlead.serving.manager import Manager
 from fairlead.serving.predictor import Decode, Prediction, Predictor
 from fairlead.serving.status import State
 from fairlead.serving.target import Target
@@ -184,3 +191,100 @@ async def test_a_caller_that_goes_away_unpins_only_when_the_work_is_done(predict
     assert batches(world) == (2, 6)
     assert (await predictor.predict(Target(model="m"), images)).rows == 3
     assert predictor._queues == {}
+
+
+class Lender:
+    """Lends one servable under a manifest, and counts what is not given back."""
+
+    def __init__(self, servable: Servable, manifest: Manifest) -> None:
+        self.users = 0
+        self._servable = servable
+        self._manifest = manifest
+
+    def acquire(self, _target: Target) -> Handle:
+        """A handle that counts."""
+        self.users += 1
+        return Handle(self._servable, self._manifest, self._take_back)
+
+    def _take_back(self) -> None:
+        self.users -= 1
+
+
+class Slow:
+    """Echoes what it is given, once its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
+        assert self.gate.wait(20)
+        return {"y": inputs["x"]}
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def lending(shape: tuple[int, ...], threads: int) -> tuple[Slow, Lender, Predictor]:
+    """A predictor over a slow model whose tensors have this shape."""
+    spec = TensorSpec(name="x", dtype="float32", shape=shape)
+    manifest = Manifest(
+        model="m",
+        version=1,
+        runtime="none",
+        signature=Signature(inputs=(spec,), outputs=(replace(spec, name="y"),)),
+        labels=(),
+        files={},
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    slow = Slow()
+    lender = Lender(slow, manifest)
+    metrics = BatchMetrics(CollectorRegistry())
+    predictor = Predictor(cast("Manager", lender), metrics, threads=threads, max_in_flight=100, max_batch_rows=4)
+    return slow, lender, predictor
+
+
+@pytest.mark.parametrize("shape", [(-1,), (1,)], ids=["batched", "not batched"])
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_callers_that_go_away_strand_nobody(shape: tuple[int, ...], threads: int) -> None:
+    """Whichever of the waiting leave, in a queue that is batched or not, the others are answered."""
+    slow, lender, predictor = lending(shape, threads)
+
+    def one(_manifest: Manifest) -> Tensors:
+        return {"x": np.ones(1, np.float32)}
+
+    tasks = []
+    for turn in range(12):
+        tasks.append(asyncio.create_task(predictor.predict(Target(model="m"), one)))
+        if turn % 3 == 0:
+            await asyncio.sleep(0.002)
+    for task in tasks[::2]:
+        task.cancel()
+    slow.gate.set()
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    lone = asyncio.create_task(predictor.predict(Target(model="m"), one))
+    await asyncio.sleep(0)
+    lone.cancel()
+    last = await asyncio.wait_for(predictor.predict(Target(model="m"), one), 20)
+    while lender.users:  # noqa: ASYNC110 - given back by the loop's own callbacks
+        await asyncio.sleep(0.001)
+    predictor.close()
+
+    assert [isinstance(answer, Prediction) for answer in answers[1::2]] == [True] * 6
+    assert last.rows == 1
+    assert predictor._queues == {}
+
+
+async def test_a_bug_in_the_batching_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each caller gets the error."""
+    _, lender, predictor = lending((-1,), 1)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("fairlead.serving.predictor.run_together", broken)
+    tasks = [predictor.predict(Target(model="m"), images) for _ in range(3)]
+    answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    predictor.close()
+
+    assert [type(answer) for answer in answers] == [ZeroDivisionError] * 3
+    assert lender.users == 0

@@ -117,7 +117,9 @@ class Predictor:
 
     def _dispatch(self, key: tuple[Servable, Wanted]) -> None:
         """Start a batch of what waits, as long as there is a thread for it."""
-        queue = self._queues[key]
+        queue = self._queues.get(key)
+        if queue is None:  # its callers went away, and what was due with them
+            return
         queue.is_due = False
         while queue.running < self._threads and (batch := self._take(queue)):
             queue.running += 1
@@ -135,7 +137,7 @@ class Predictor:
                 request.handle.release()
             else:
                 batch.append(request)
-            if not can_batch(request.handle.manifest.signature):
+            if batch and not can_batch(request.handle.manifest.signature):
                 break
         return batch
 
@@ -143,7 +145,12 @@ class Predictor:
         """In a thread: run the batch, and bring the answers back in one call."""
         began = time.perf_counter()
         manifest = batch[0].handle.manifest
-        answers = run_together(key[0], manifest, [request.decode for request in batch], key[1], self._max_batch_rows)
+        decodes = [request.decode for request in batch]
+        answers: list[Prediction | Exception]
+        try:
+            answers = run_together(key[0], manifest, decodes, key[1], self._max_batch_rows)
+        except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
+            answers = [error] * len(batch)
         loop.call_soon_threadsafe(self._finish, key, batch, answers, began)
 
     def _finish(
