@@ -6,7 +6,6 @@ import getpass
 import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead.config import Settings
@@ -61,7 +60,7 @@ def open_registry(settings: Settings) -> Registry:
     """
     from fairlead.training.registry import Registry  # noqa: PLC0415 - a second to import
 
-    root = None if settings.tracking_uri else Path(settings.home) / "artifacts"
+    root = None if settings.tracking_uri else settings.home / "artifacts"
     return Registry(settings.registry_uri, root)
 
 

@@ -96,9 +96,10 @@ async def _serve(
 def _tune_interpreter() -> None:
     """Set Python up for one purpose: many short requests beside threads that run models.
 
-    A request makes hundreds of lists that die with it, and reference counts free them: the collector would run many
-    times a second for nothing (a quarter of the time at 64 connections, measured). And a model's thread that waits to
-    report its answer would get its turn after 5 ms, fifty times as long as the model took.
+    A JSON body that is read the careful way makes hundreds of lists that die with the request, and reference counts
+    free them: the collector would run many times a second for nothing (a quarter of the time when all bodies were read
+    so). And a model's thread that waits to report its answer would get its turn after 5 ms, fifty times as long as the
+    model took.
     """
     gc.freeze()
     gc.set_threshold(_GC_ALLOCATIONS, 20, 20)
