@@ -104,23 +104,39 @@ class LoadMetrics:
 
 
 class BatchMetrics:
-    """How requests meet in batches, by model."""
+    """How requests meet in batches, by model and version."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        names = ["model", "version"]
         self._rows = Histogram(
-            "fairlead_batch_rows", "Rows that ran together.", ["model"], buckets=_BATCH_ROWS, registry=registry
+            "fairlead_batch_rows", "Rows that ran together.", names, buckets=_BATCH_ROWS, registry=registry
         )
         self._queue = Histogram(
             "fairlead_queue_duration_seconds",
             "Time a request waited for its batch to start.",
-            ["model"],
+            names,
             buckets=_QUEUE_BUCKETS_S,
             registry=registry,
         )
+        self._compute = Histogram(
+            "fairlead_compute_duration_seconds",
+            "Time a batch ran.",
+            names,
+            buckets=_QUEUE_BUCKETS_S,
+            registry=registry,
+        )
+        self._batches = Counter(
+            "fairlead_batches", "Batches, by why they were run when they were.", [*names, "reason"], registry=registry
+        )
 
-    def ran(self, model: str, rows: int, waited_s: Sequence[float]) -> None:
-        """Note one batch: its rows, and how long each of its requests waited."""
-        self._rows.labels(model).observe(rows)
-        queue = self._queue.labels(model)
+    def ran(
+        self, model: str, version: int, *, rows: int, waited_s: Sequence[float], compute_s: float, reason: str
+    ) -> None:
+        """Note one batch: its rows, how long each of its requests waited, how long it ran, and why it was run then."""
+        names = model, str(version)
+        self._rows.labels(*names).observe(rows)
+        self._compute.labels(*names).observe(compute_s)
+        self._batches.labels(*names, reason).inc()
+        queue = self._queue.labels(*names)
         for seconds in waited_s:
             queue.observe(seconds)

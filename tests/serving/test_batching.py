@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -12,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Code, FairleadError
-from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
-from fairlead.serving.batching import Decode, Prediction, can_batch, run_together
+from fairlead.serving.batching import Outputs, can_batch, run_together
 
 SIGNATURE = Signature(
     inputs=(
@@ -25,15 +23,6 @@ SIGNATURE = Signature(
         TensorSpec(name="sum", dtype="float32", shape=(-1,)),
         TensorSpec(name="scaled", dtype="float32", shape=(-1, -1)),
     ),
-)
-MANIFEST = Manifest(
-    model="m",
-    version=1,
-    runtime="numpy",
-    signature=SIGNATURE,
-    labels=(),
-    files={},
-    created_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
 
 
@@ -65,36 +54,31 @@ def request(rows: int, width: int, seed: int = 0) -> Tensors:
     return {"x": x, "k": generator.integers(-3, 4, rows)}
 
 
-def decoding(tensors: Tensors) -> Decode:
-    """A decoder that gives these tensors."""
-    return lambda _manifest: tensors
-
-
-def expect(answer: Prediction | Exception, tensors: Tensors) -> None:
+def expect(answer: Outputs | Exception, tensors: Tensors) -> None:
     """The answer is the one that the request gets alone."""
-    assert isinstance(answer, Prediction)
+    assert isinstance(answer, dict)
     alone = Scaler().predict(tensors)
-    assert answer.rows == len(tensors["x"])
-    assert list(answer.outputs) == list(alone)
+    assert list(answer) == list(alone)
     for name, array in alone.items():
-        np.testing.assert_array_equal(answer.outputs[name], array)
+        np.testing.assert_array_equal(answer[name], array)
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3), st.booleans()), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=12),
+    st.integers(1, 3),
     st.integers(1, 12),
 )
-def test_each_request_is_answered_as_if_alone(shapes: list[tuple[int, int, bool]], max_rows: int) -> None:
-    """Whatever the mix of sizes, shapes and poisoned neighbours, and however small a batch may be."""
-    requests = [request(rows, width, seed) for seed, (rows, width, _) in enumerate(shapes)]
-    for tensors, (_, _, is_poisoned) in zip(requests, shapes, strict=True):
+def test_each_request_is_answered_as_if_alone(sizes: list[tuple[int, bool]], width: int, max_rows: int) -> None:
+    """Whatever the mix of sizes and poisoned neighbours, and however small a run may be."""
+    requests = [request(rows, width, seed) for seed, (rows, _) in enumerate(sizes)]
+    for tensors, (_, is_poisoned) in zip(requests, sizes, strict=True):
         if is_poisoned:
             tensors["x"][0, 0] = 13
     model = Scaler()
 
-    answers = run_together(model, MANIFEST, [decoding(tensors) for tensors in requests], None, max_rows)
+    answers = run_together(model, requests, None, max_rows)
 
-    for answer, tensors, (_, _, is_poisoned) in zip(answers, requests, shapes, strict=True):
+    for answer, tensors, (_, is_poisoned) in zip(answers, requests, sizes, strict=True):
         if is_poisoned:
             assert isinstance(answer, FairleadError)
             assert answer.message == "thirteen"
@@ -108,20 +92,11 @@ def test_alike_requests_run_once() -> None:
     model = Scaler()
     requests = [request(2, 3, seed) for seed in range(5)]
 
-    answers = run_together(model, MANIFEST, [decoding(tensors) for tensors in requests], None, 32)
+    answers = run_together(model, requests, None, 32)
 
     assert model.runs == [10]
     for answer, tensors in zip(answers, requests, strict=True):
         expect(answer, tensors)
-
-
-def test_rows_of_other_shapes_run_apart() -> None:
-    """Nothing is padded."""
-    model = Scaler()
-
-    run_together(model, MANIFEST, [decoding(request(1, width)) for width in (3, 4, 3)], None, 32)
-
-    assert sorted(model.runs) == [1, 2]
 
 
 def test_a_large_request_is_run_in_parts() -> None:
@@ -129,40 +104,18 @@ def test_a_large_request_is_run_in_parts() -> None:
     model = Scaler()
     tensors = request(10, 2)
 
-    (answer,) = run_together(model, MANIFEST, [decoding(tensors)], None, 4)
+    (answer,) = run_together(model, [tensors], None, 4)
 
     assert model.runs == [4, 4, 2]
     expect(answer, tensors)
 
 
-def test_the_limit_is_kept_between_requests() -> None:
-    """A request that would make the batch too large begins the next one."""
-    model = Scaler()
-
-    run_together(model, MANIFEST, [decoding(request(3, 2, seed)) for seed in range(3)], None, 7)
-
-    assert model.runs == [6, 3]
-
-
 def test_only_the_outputs_asked_for_are_given() -> None:
     """By name."""
-    (answer,) = run_together(Scaler(), MANIFEST, [decoding(request(2, 2))], frozenset({"sum"}), 8)
+    (answer,) = run_together(Scaler(), [request(2, 2)], frozenset({"sum"}), 8)
 
-    assert isinstance(answer, Prediction)
-    assert list(answer.outputs) == ["sum"]
-
-
-def test_bad_inputs_are_refused_before_the_model_sees_them() -> None:
-    """By the signature, each alone."""
-    model = Scaler()
-    wrong = {"x": np.zeros((1, 2), np.float64), "k": np.zeros(1, np.int64)}
-
-    refused, answered = run_together(model, MANIFEST, [decoding(wrong), decoding(request(1, 2))], None, 8)
-
-    assert isinstance(refused, FairleadError)
-    assert "dtype" in refused.message
-    expect(answered, request(1, 2))
-    assert model.runs == [1]
+    assert isinstance(answer, dict)
+    assert list(answer) == ["sum"]
 
 
 def test_a_model_that_loses_rows_gives_nobody_anothers() -> None:
@@ -170,31 +123,11 @@ def test_a_model_that_loses_rows_gives_nobody_anothers() -> None:
     model = Scaler(drops_a_row=True)
     requests = [request(1, 2, seed) for seed in range(3)]
 
-    answers = run_together(model, MANIFEST, [decoding(tensors) for tensors in requests], None, 8)
+    answers = run_together(model, requests, None, 8)
 
     for answer, tensors in zip(answers, requests, strict=True):
         expect(answer, tensors)
     assert model.runs == [3, 1, 1, 1]
-
-
-@pytest.mark.parametrize("shape", [(64,), ()])
-def test_what_has_no_batch_is_never_cut(shape: tuple[int, ...]) -> None:
-    """An axis of fixed length is no batch, however long, and a scalar has none."""
-    spec = TensorSpec(name="x", dtype="float32", shape=shape)
-    manifest = replace(MANIFEST, signature=Signature(inputs=(spec,), outputs=(replace(spec, name="y"),)))
-
-    class Echo:
-        def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
-            assert inputs["x"].shape == shape
-            return {"y": inputs["x"]}
-
-        def close(self) -> None:
-            """Nothing to free."""
-
-    (answer,) = run_together(Echo(), manifest, [decoding({"x": np.ones(shape, np.float32)})], None, 4)
-
-    assert isinstance(answer, Prediction)
-    assert answer.outputs["y"].shape == shape
 
 
 @pytest.mark.parametrize(("first", "expected"), [(-1, True), (1, False)])

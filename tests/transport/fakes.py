@@ -155,7 +155,15 @@ class FakePredictor:
         self.catalogue = catalogue
         self.pause: asyncio.Event | None = None
 
-    async def predict(self, target: Target, decode: Decode, *, outputs: Collection[str] | None = None) -> Prediction:
+    async def predict(
+        self,
+        target: Target,
+        decode: Decode,
+        *,
+        outputs: Collection[str] | None = None,
+        deadline: float | None = None,
+        size: int = 0,
+    ) -> Prediction:
         manifest = self.catalogue.describe(target)
         inputs = decode(manifest)
         manifest.signature.check_inputs(inputs)

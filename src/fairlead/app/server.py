@@ -76,6 +76,8 @@ async def _serve(
             threads=settings.thread_count,
             max_in_flight=settings.max_in_flight,
             max_batch_rows=settings.max_batch_rows,
+            max_batch_delay_s=settings.max_batch_delay_s,
+            max_queue_s=settings.max_queue_s,
         )
         lifetimes.callback(predictor.close)
         app = HttpApp(predictor, manager, metrics, max_body_bytes=settings.max_body_bytes)

@@ -4,101 +4,156 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import Servable
-from fairlead.serving.batching import Decode, Prediction, can_batch, run_together
+from fairlead.servable.signature import Array, Tensors
+from fairlead.serving.batching import Outputs, rows_of, run_together
 from fairlead.serving.handle import Handle
+from fairlead.serving.lane import Lane, Reason, Waiting
 from fairlead.serving.manager import Manager
 from fairlead.serving.target import Target
 from fairlead.telemetry import BatchMetrics
 
 __all__ = ["Decode", "Prediction", "Predictor"]
 
-Wanted = frozenset[str] | None
+Decode = Callable[[Manifest], Tensors]
+"""Turns a request's body into the pinned version's inputs; may raise FairleadError."""
+
+_INLINE_BYTES = 1 << 20
+"""More are decoded beside the event loop: that takes milliseconds."""
+
+_INLINE_S = 0.01
+_HAND_OVER_S = 0.0002
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Waiting:
-    """A request that holds its version and waits for its batch."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What one version answered.
 
-    handle: Handle
-    decode: Decode
-    answer: asyncio.Future[Prediction]
-    since: float
+    Attributes:
+        manifest: of the version that answered.
+        outputs: by name, in the signature's order.
+        rows: how many rows were predicted.
+    """
 
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Queue:
-    """The requests for one version and one choice of outputs; it lasts only while there are any."""
-
-    waiting: deque[_Waiting] = field(default_factory=deque)
-    running: int = 0
-    is_due: bool = False
+    manifest: Manifest
+    outputs: dict[str, Array]
+    rows: int
 
 
 class Predictor:
-    """Answers requests from whatever the manager holds. All of it but the model's runs happens in the event loop.
+    """Answers requests from whatever the manager holds. Not safe in threads: it lives in one event loop.
 
     Requests that are there at the same time run as one batch: those of one turn of the event loop, and those that come
     while all threads are at work on earlier ones. A request that is alone never waits for company.
+
+    A short run is done in the event loop itself: handing it to a thread and back costs more than the loop loses by it.
 
     Args:
         manager: lends the versions.
         metrics: told of every batch.
         threads: how many batches of one version run at once.
         max_in_flight: how many requests are held, those that wait included; more are refused.
-        max_batch_rows: the largest batch; a larger request is run in parts.
+        max_batch_rows: the largest batch; a larger request is run in parts. None lets each version's pace decide.
+        max_batch_delay_s: how long a batch that is not full waits for company.
+        max_queue_s: a request that would wait longer for its run, at the version's pace, is refused.
     """
 
     def __init__(
-        self, manager: Manager, metrics: BatchMetrics, *, threads: int, max_in_flight: int, max_batch_rows: int
+        self,
+        manager: Manager,
+        metrics: BatchMetrics,
+        *,
+        threads: int,
+        max_in_flight: int,
+        max_batch_rows: int | None = None,
+        max_batch_delay_s: float = 0.0,
+        max_queue_s: float = 5.0,
     ) -> None:
         self._manager = manager
         self._metrics = metrics
         self._threads = threads
         self._max_in_flight = max_in_flight
         self._max_batch_rows = max_batch_rows
+        self._max_batch_delay_s = max_batch_delay_s
+        self._max_queue_s = max_queue_s
         self._in_flight = 0
-        self._queues: dict[tuple[Servable, Wanted], _Queue] = {}
+        self._lanes: WeakKeyDictionary[Servable, Lane] = WeakKeyDictionary()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="predict")
+        self._decoders = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
-    async def predict(self, target: Target, decode: Decode, *, outputs: Collection[str] | None = None) -> Prediction:
+    async def predict(
+        self,
+        target: Target,
+        decode: Decode,
+        *,
+        outputs: Collection[str] | None = None,
+        deadline: float | None = None,
+        size: int = 0,
+    ) -> Prediction:
         """Pin the version that `target` means, decode the request for it, run it.
 
         Args:
             target: who should answer.
-            decode: called with the pinned version's manifest in a worker thread.
+            decode: called with the pinned version's manifest.
             outputs: the names wanted; None for all.
+            deadline: second of the monotonic clock after which nobody wants the answer: it is not computed then.
+            size: bytes to decode; many are decoded beside the event loop.
 
         Raises:
             FairleadError: NOT_FOUND for an unknown model or a version that is not available, INVALID_ARGUMENT for an
-                unknown label and for bad inputs, UNAVAILABLE when too many requests are in flight.
+                unknown label and for bad inputs, UNAVAILABLE when too many requests wait, DEADLINE_EXCEEDED.
         """
-        self._admit()
+        self._check_room()
         handle = self._manager.acquire(target)
+        loop = asyncio.get_running_loop()
+        since = time.monotonic()
         self._in_flight += 1
         try:
-            waiting = _Waiting(
+            lane = self._lane(handle)
+            try:
+                self._check_queue(lane)
+                inputs = await self._decode(decode, handle.manifest, size)
+            except BaseException:
+                handle.release()
+                raise
+            request = Waiting(
                 handle=handle,
-                decode=decode,
-                answer=asyncio.get_running_loop().create_future(),
-                since=time.perf_counter(),
+                inputs=inputs,
+                outputs=None if outputs is None else frozenset(outputs),
+                rows=rows_of(inputs),
+                since=since,
+                deadline=deadline,
+                answer=loop.create_future(),
             )
-            self._enqueue(waiting, None if outputs is None else frozenset(outputs))
-            return await waiting.answer
+            lane.put(request)
+            self._arrange(lane)
+            return Prediction(manifest=handle.manifest, outputs=await _answer_of(request), rows=request.rows)
         finally:
             self._in_flight -= 1
 
     def close(self) -> None:
         """Let the threads go, once no request is left."""
         self._pool.shutdown()
+        self._decoders.shutdown()
 
-    def _admit(self) -> None:
+    async def _decode(self, decode: Decode, manifest: Manifest, size: int) -> Tensors:
+        if size <= _INLINE_BYTES:
+            inputs = decode(manifest)
+        else:
+            inputs = await asyncio.get_running_loop().run_in_executor(self._decoders, decode, manifest)
+        manifest.signature.check_inputs(inputs)
+        return inputs
+
+    # -- who may wait ----------------------------------------------------------------------------------------------
+
+    def _check_room(self) -> None:
         if self._in_flight >= self._max_in_flight:
             raise FairleadError(
                 Code.UNAVAILABLE,
@@ -106,61 +161,74 @@ class Predictor:
                 hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
             )
 
-    def _enqueue(self, request: _Waiting, outputs: Wanted) -> None:
-        key = (request.handle.servable, outputs)
-        queue = self._queues.setdefault(key, _Queue())
-        queue.waiting.append(request)
-        if not queue.is_due and queue.running < self._threads:
-            queue.is_due = True
-            # At the end of this turn of the loop: whatever else it brings goes along.
-            asyncio.get_running_loop().call_soon(self._dispatch, key)
+    def _check_queue(self, lane: Lane) -> None:
+        wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / self._threads
+        if wait_s > self._max_queue_s:
+            raise FairleadError(
+                Code.UNAVAILABLE,
+                f"{lane.waiting_rows} rows wait already, {wait_s:.1f} s of work",
+                hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
+            )
 
-    def _dispatch(self, key: tuple[Servable, Wanted]) -> None:
-        """Start a batch of what waits, as long as there is a thread for it."""
-        queue = self._queues.get(key)
-        if queue is None:  # its callers went away, and what was due with them
+    def _lane(self, handle: Handle) -> Lane:
+        lane = self._lanes.get(handle.servable)
+        if lane is None:
+            lane = self._lanes[handle.servable] = Lane(handle, self._max_batch_rows)
+        return lane
+
+    # -- when a batch runs -----------------------------------------------------------------------------------------
+
+    def _arrange(self, lane: Lane) -> None:
+        """See to it that a batch is taken, at the end of this turn of the loop: whatever else it brings goes along."""
+        if lane.running >= self._threads:
             return
-        queue.is_due = False
-        while queue.running < self._threads and (batch := self._take(queue)):
-            queue.running += 1
+        waits_for_company = self._max_batch_delay_s > 0 and not lane.is_full
+        if lane.due is None:
             loop = asyncio.get_running_loop()
-            self._pool.submit(self._work, loop, key, batch)
-        if not queue.running:
-            del self._queues[key]
-
-    def _take(self, queue: _Queue) -> list[_Waiting]:
-        """The next requests to run together; those whose callers went away are dropped."""
-        batch: list[_Waiting] = []
-        while queue.waiting and len(batch) < self._max_batch_rows:
-            request = queue.waiting.popleft()
-            if request.answer.cancelled():
-                request.handle.release()
+            if waits_for_company:
+                lane.due = loop.call_later(self._max_batch_delay_s, self._dispatch, lane, Reason.DELAY)
             else:
-                batch.append(request)
-            if batch and not can_batch(request.handle.manifest.signature):
-                break
-        return batch
+                lane.due = loop.call_soon(self._dispatch, lane, Reason.TURN)
+        elif isinstance(lane.due, asyncio.TimerHandle) and not waits_for_company:
+            lane.due.cancel()
+            lane.due = asyncio.get_running_loop().call_soon(self._dispatch, lane, Reason.TURN)
 
-    def _work(self, loop: asyncio.AbstractEventLoop, key: tuple[Servable, Wanted], batch: list[_Waiting]) -> None:
+    def _dispatch(self, lane: Lane, reason: Reason) -> None:
+        """Run a batch of what waits; the next one follows in the loop's next turn, so that answers leave between."""
+        lane.due = None
+        if lane.is_full:
+            reason = Reason.FULL
+        if not (batch := lane.take(time.monotonic())):
+            return
+        if self._is_short(lane, batch):
+            self._finish(lane, batch, reason, _run(lane, batch))
+        else:
+            lane.running += 1
+            self._pool.submit(self._work, asyncio.get_running_loop(), lane, batch, reason)
+        self._follow(lane)
+
+    def _follow(self, lane: Lane) -> None:
+        if lane.waiting_rows and lane.due is None and lane.running < self._threads:
+            lane.due = asyncio.get_running_loop().call_soon(self._dispatch, lane, Reason.FREE)
+
+    def _is_short(self, lane: Lane, batch: list[Waiting]) -> bool:
+        if lane.pace_s is None or lane.running:
+            return False
+        limit = _INLINE_S if self._threads == 1 else _HAND_OVER_S
+        return lane.pace_s * sum(request.rows for request in batch) < limit
+
+    def _work(self, loop: asyncio.AbstractEventLoop, lane: Lane, batch: list[Waiting], reason: Reason) -> None:
         """In a thread: run the batch, and bring the answers back in one call."""
-        began = time.perf_counter()
-        manifest = batch[0].handle.manifest
-        decodes = [request.decode for request in batch]
-        answers: list[Prediction | Exception]
-        try:
-            answers = run_together(key[0], manifest, decodes, key[1], self._max_batch_rows)
-        except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
-            answers = [error] * len(batch)
-        loop.call_soon_threadsafe(self._finish, key, batch, answers, began)
+        run = _run(lane, batch)
+        loop.call_soon_threadsafe(self._finish_work, lane, batch, reason, run)
 
-    def _finish(
-        self,
-        key: tuple[Servable, Wanted],
-        batch: list[_Waiting],
-        answers: list[Prediction | Exception],
-        began: float,
-    ) -> None:
-        for request, answer in zip(batch, answers, strict=True):
+    def _finish_work(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
+        lane.running -= 1
+        self._finish(lane, batch, reason, run)
+        self._follow(lane)
+
+    def _finish(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
+        for request, answer in zip(batch, run.answers, strict=True):
             request.handle.release()
             if request.answer.done():
                 continue
@@ -168,8 +236,45 @@ class Predictor:
                 request.answer.set_exception(answer)
             else:
                 request.answer.set_result(answer)
+        rows = sum(request.rows for request in batch)
+        lane.ran(rows, run.seconds)
         manifest = batch[0].handle.manifest
-        rows = sum(answer.rows for answer in answers if isinstance(answer, Prediction))
-        self._metrics.ran(manifest.model, rows, [began - request.since for request in batch])
-        self._queues[key].running -= 1
-        self._dispatch(key)
+        self._metrics.ran(
+            manifest.model,
+            manifest.version,
+            rows=rows,
+            waited_s=[run.began - request.since for request in batch],
+            compute_s=run.seconds,
+            reason=reason,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a batch's requests get, when it began on the monotonic clock, and the seconds it took."""
+
+    answers: list[Outputs | Exception]
+    began: float
+    seconds: float
+
+
+def _run(lane: Lane, batch: list[Waiting]) -> _Run:
+    first, began = batch[0], time.monotonic()
+    try:
+        answers = run_together(
+            first.handle.servable, [request.inputs for request in batch], first.outputs, lane.max_rows
+        )
+    except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
+        answers = [error] * len(batch)
+    return _Run(answers, began, time.monotonic() - began)
+
+
+async def _answer_of(request: Waiting) -> Outputs:
+    """What `request` gets, or DEADLINE_EXCEEDED as soon as it is too late."""
+    if request.deadline is None:
+        return await request.answer
+    timer = asyncio.get_running_loop().call_at(request.deadline, request.expire)
+    try:
+        return await request.answer
+    finally:
+        timer.cancel()

@@ -16,7 +16,15 @@ __all__ = ["Catalogue", "Predicting"]
 class Predicting(Protocol):
     """Answers a request; `serving.predictor.Predictor` is the one."""
 
-    async def predict(self, target: Target, decode: Decode, *, outputs: Collection[str] | None = None) -> Prediction:
+    async def predict(
+        self,
+        target: Target,
+        decode: Decode,
+        *,
+        outputs: Collection[str] | None = None,
+        deadline: float | None = None,
+        size: int = 0,
+    ) -> Prediction:
         """See `Predictor.predict`."""
 
 

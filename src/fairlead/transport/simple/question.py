@@ -22,6 +22,9 @@ __all__ = ["Picture", "Question", "Rows", "read_question"]
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _ROWS = re.compile(rb'\s*\{\s*"instances"\s*:')
 _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_INFLATION = 100
+"""How many bytes one byte of a picture file may become: what a few hundred bytes of PNG hold is soon decoded."""
+
 _EXAMPLES = """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]} or {"image": "<base64>"}"""
 
 
@@ -30,6 +33,11 @@ class Picture:
     """The bytes of a picture file."""
 
     data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes that have to be decoded, about."""
+        return len(self.data) * _INFLATION
 
     def tensors(self, manifest: Manifest) -> Tensors:
         """One row, made by the version's own transform."""
@@ -48,6 +56,11 @@ class Rows:
     """A JSON text with rows in it; it is read where the signature is known."""
 
     text: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes that have to be decoded."""
+        return len(self.text)
 
     def tensors(self, manifest: Manifest) -> Tensors:
         """The rows as the version's inputs.

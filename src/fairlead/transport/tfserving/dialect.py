@@ -79,7 +79,7 @@ class TfServing:
             return decode_tensors(document, manifest.signature)
 
         try:
-            prediction = await self._predictor.predict(target, decode)
+            prediction = await self._predictor.predict(target, decode, size=len(body))
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
                 _document(body)  # a body that is no JSON is told before a model that nobody knows

@@ -59,7 +59,7 @@ class V2:
             return decode_inputs(inference, manifest)
 
         names = [wanted.name for wanted in inference.wanted]
-        prediction = await self._predictor.predict(target, decode, outputs=names or None)
+        prediction = await self._predictor.predict(target, decode, outputs=names or None, size=len(body))
         return await compress(encode_answer(inference, prediction), request.header(b"accept-encoding"))
 
     def _page(self, ask: Ask, target: Target) -> Response:

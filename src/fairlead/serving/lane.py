@@ -1,0 +1,163 @@
+"""The requests that wait for one version, and how fast it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.signature import Tensors
+from fairlead.serving.batching import Outputs, can_batch
+from fairlead.serving.handle import Handle
+
+__all__ = ["Lane", "Reason", "Waiting"]
+
+_RUN_S = 0.005
+"""What a batch should take: on a CPU, larger ones gain nothing and leave the caches."""
+
+_FEWEST_ROWS, _MOST_ROWS = 8, 256
+_UNKNOWN_PACE_ROWS = 32
+_WEIGHT = 0.2
+
+Kind = tuple[object, ...]
+"""What requests must have in common to run together: the outputs they want and the shapes of their rows."""
+
+
+class Reason(enum.StrEnum):
+    """Why a batch was run when it was."""
+
+    TURN = "turn"  # the loop's turn ended, and nothing else was being run
+    FREE = "free"  # the run before it ended
+    FULL = "full"  # no more rows fit
+    DELAY = "delay"  # it had waited for company long enough
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Waiting:
+    """A request that holds its version, has been decoded, and waits for its run.
+
+    Attributes:
+        rows: how many it has.
+        since: when it came, in seconds of the monotonic clock.
+        deadline: when nobody wants the answer any more; None for never.
+        answer: done when somebody answered, or when the caller went away or ran out of time.
+    """
+
+    handle: Handle
+    inputs: Tensors
+    outputs: frozenset[str] | None
+    rows: int
+    since: float
+    deadline: float | None
+    answer: asyncio.Future[Outputs]
+
+    def expire(self) -> None:
+        """Tell the caller that it is too late."""
+        if not self.answer.done():
+            self.answer.set_exception(
+                FairleadError(Code.DEADLINE_EXCEEDED, "the deadline passed before the model could answer")
+            )
+
+    @property
+    def kind(self) -> Kind:
+        return self.outputs, *((name, array.shape[1:]) for name, array in self.inputs.items())
+
+
+@dataclass(slots=True)
+class _Group:
+    waiting: deque[Waiting] = field(default_factory=deque)
+    rows: int = 0
+
+
+class Lane:
+    """What waits for one version, first come first served by kind, and the version's pace. Used in the event loop.
+
+    Args:
+        handle: any hold on the version.
+        max_rows: rows that run together at most; None to let the pace decide.
+
+    Attributes:
+        running: how many batches are being run.
+        due: the call that will take the next batch, if there is one.
+        pace_s: seconds a row, smoothed; None before the first run.
+        waiting_rows: rows that wait, whatever their kind.
+    """
+
+    def __init__(self, handle: Handle, max_rows: int | None) -> None:
+        self.running = 0
+        self.due: asyncio.Handle | None = None
+        self.pace_s: float | None = None
+        self.waiting_rows = 0
+        self._can_batch = can_batch(handle.manifest.signature)
+        self._fixed_rows = max_rows
+        self._groups: dict[Kind, _Group] = {}
+
+    @property
+    def max_rows(self) -> int:
+        """The largest run."""
+        if not self._can_batch:
+            return sys.maxsize
+        if self._fixed_rows is not None:
+            return self._fixed_rows
+        if self.pace_s is None:
+            return _UNKNOWN_PACE_ROWS
+        fits = int(_RUN_S / max(self.pace_s, 1e-9))
+        return min(max(1 << max(fits, 1).bit_length() - 1, _FEWEST_ROWS), _MOST_ROWS)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what waits longest would fill a batch."""
+        group = next(iter(self._groups.values()), None)
+        return group is not None and (not self._can_batch or group.rows >= self.max_rows)
+
+    def put(self, request: Waiting) -> None:
+        """Let `request` wait."""
+        group = self._groups.get(kind := request.kind)
+        if group is None:
+            group = self._groups[kind] = _Group()
+        group.waiting.append(request)
+        group.rows += request.rows
+        self.waiting_rows += request.rows
+
+    def take(self, now: float) -> list[Waiting]:
+        """The next requests to run together, in all at most `max_rows` rows unless one alone has more.
+
+        Those that nobody waits for any more, or whose deadline is before `now`, are let go. Empty when none is left.
+        """
+        limit = self.max_rows
+        while self._groups:
+            kind, group = next(iter(self._groups.items()))
+            batch = self._take(group, limit, now)
+            del self._groups[kind]
+            if group.waiting:
+                self._groups[kind] = group  # behind the others: no kind keeps another waiting
+            if batch:
+                return batch
+        return []
+
+    def ran(self, rows: int, seconds: float) -> None:
+        """Learn from a run."""
+        pace = seconds / rows
+        self.pace_s = pace if self.pace_s is None else self.pace_s + _WEIGHT * (pace - self.pace_s)
+
+    def _take(self, group: _Group, limit: int, now: float) -> list[Waiting]:
+        batch: list[Waiting] = []
+        rows = 0
+        while group.waiting:
+            request = group.waiting[0]
+            if batch and (not self._can_batch or rows + request.rows > limit):
+                break
+            group.waiting.popleft()
+            group.rows -= request.rows
+            self.waiting_rows -= request.rows
+            if request.deadline is not None and request.deadline < now:
+                request.expire()
+            if request.answer.done():
+                request.handle.release()
+            else:
+                batch.append(request)
+                rows += request.rows
+        return batch
