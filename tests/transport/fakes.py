@@ -68,6 +68,10 @@ def _broken(_: Tensors) -> dict[str, Array]:
     raise RuntimeError("/secret/path is not for clients")
 
 
+def _failing(_: Tensors) -> dict[str, Array]:
+    raise FairleadError(Code.INTERNAL, "the runtime gave up")
+
+
 MODELS: dict[str, tuple[Manifest, Compute]] = {
     "digits": (
         replace(
@@ -102,6 +106,7 @@ MODELS: dict[str, tuple[Manifest, Compute]] = {
     "logs": (manifest_of("logs", specs(x=("float32", (-1, -1))), specs(y=("float32", (-1, -1)))), _logs),
     "fixed": (manifest_of("fixed", specs(x=("float32", (3,))), specs(y=("float32", (3,)))), lambda i: {"y": i["x"]}),
     "broken": (manifest_of("broken", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _broken),
+    "failing": (manifest_of("failing", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _failing),
 }
 
 DTYPES = (

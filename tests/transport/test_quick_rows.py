@@ -133,12 +133,12 @@ NUMBERS = st.one_of(
     st.sampled_from([PAIR, GRID, FLAT]),
 )
 def test_the_short_way_never_differs_from_the_careful_way(value: Any, key: str, spec: TensorSpec) -> None:
-    """Any value under any key: the same finite array, or nothing."""
+    """Any value under any key: the same array, or nothing."""
     body = json.dumps({key: value}).encode()
 
     quick = quick_rows(body, "instances", spec)
 
-    if quick is not None and np.isfinite(quick).all():
+    if quick is not None:
         assert key == "instances"
         np.testing.assert_array_equal(quick, careful(body, spec))
 
@@ -154,7 +154,7 @@ def test_a_changed_byte_never_gives_another_answer_than_the_careful_way(
 
     quick = quick_rows(bytes(body), "instances", PAIR)
 
-    if quick is not None and np.isfinite(quick).all():
+    if quick is not None:
         np.testing.assert_array_equal(quick, careful(bytes(body), PAIR))
 
 

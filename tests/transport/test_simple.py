@@ -129,6 +129,6 @@ def test_a_picture_for_a_model_without_a_transform(client: Client, picture: byte
 
 
 def test_an_answer_that_is_not_finite(client: Client) -> None:
-    """An answer that strict JSON cannot say is an error and not a null."""
+    """An answer that strict JSON cannot say is refused, and no null: these rows are none that the model can answer."""
     answer = client.post("/predict?model=logs", {"instances": [[-1.0]]})
-    assert (answer.status, answer.error) == (500, "the model answered with a number that is not finite")
+    assert (answer.status, answer.error) == (400, "the model answered with a number that is not finite")

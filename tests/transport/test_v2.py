@@ -1,5 +1,7 @@
 """The Open Inference Protocol's pages, its way through to an answer, and the statuses of its refusals."""
 
+import math
+import struct
 from typing import Any
 
 import pytest
@@ -272,8 +274,8 @@ FAULTS: list[tuple[Any, str]] = [
     (echo(data=["a", 1]), '"a" is no FP32'),
     (echo(data=[True, 1]), "true is no FP32"),
     (echo(data=[None, 1]), "null is no FP32"),
-    (echo(data=[1e39, 1]), "not finite"),
-    (b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[NaN,1]}]}', "NaN is not finite"),
+    (b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1e400,1]}]}', "Number too big"),
+    (b'{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[nan,1]}]}', "Invalid value. at offset: 63"),
     (echo(name="bogus"), "unexpected inference input 'bogus' for model 'echo'"),
     ({"inputs": echo()["inputs"] * 2}, "already exists in request"),
     ({"inputs": [*echo()["inputs"], tensor("bogus", "FP32", [1, 2], [1, 2])]}, "'bogus'"),
@@ -319,3 +321,13 @@ def test_what_is_not_finite_comes_back_as_a_token(client: Client) -> None:
     """NaN and infinities of the model are bare tokens, as in the other dialect."""
     request = {"inputs": [tensor("x", "FP32", [1, 3], [-1.0, 0.0, 1.0])]}
     assert b'"data":[NaN,-Infinity,0.0]' in infer(client, "logs", request).body
+
+
+def test_what_is_not_finite_is_taken(client: Client) -> None:
+    """Bare tokens and numbers beyond float32 reach the model, in JSON as in bytes."""
+    front, tail = b'{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[', b"]}]}"
+    answer = infer(client, "echo", front + b"NaN, Infinity, -Infinity, 1e39" + tail)
+    assert b'"data":[NaN,Infinity,-Infinity,Infinity]' in answer.body
+    blob = struct.pack("<2f", math.nan, -math.inf)
+    in_bytes = {"inputs": [tensor("x", "FP32", [1, 2], binary_data_size=8)]}
+    assert b'"data":[NaN,-Infinity]' in infer(client, "echo", in_bytes, blob).body

@@ -95,6 +95,14 @@ class Signature:
         if len(set(batches.values())) > 1:
             raise FairleadError(Code.INVALID_ARGUMENT, f"the inputs differ in their number of rows: {batches}")
 
+    def check_finite(self, tensors: Tensors) -> None:
+        """Raise INVALID_ARGUMENT when a number in `tensors`, which are these inputs, is NaN or infinite."""
+        for spec in self.inputs:
+            if spec.numpy_dtype.kind == "f" and not np.isfinite(tensors[spec.name]).all():
+                raise FairleadError(
+                    Code.INVALID_ARGUMENT, f"input {spec.name!r} holds a number that is not finite in {spec.dtype}"
+                )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "inputs": [spec.to_json() for spec in self.inputs],
@@ -120,8 +128,4 @@ def _check_tensor(spec: TensorSpec, array: Array) -> None:
     if array.dtype != spec.numpy_dtype:
         raise FairleadError(
             Code.INVALID_ARGUMENT, f"input {spec.name!r} has dtype {array.dtype} but the model takes {spec.dtype}"
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise FairleadError(
-            Code.INVALID_ARGUMENT, f"input {spec.name!r} holds a number that is not finite in {spec.dtype}"
         )

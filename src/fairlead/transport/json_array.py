@@ -31,7 +31,7 @@ def make_array(spec: TensorSpec, leaves: list[Any], shape: tuple[int, ...]) -> A
     Raises:
         OverflowError: when an integer is outside the dtype.
     """
-    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite and is refused as that
+    with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite
         return np.array(leaves, spec.numpy_dtype).reshape(shape)
 
 

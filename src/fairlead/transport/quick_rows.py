@@ -59,7 +59,7 @@ def quick_rows(body: bytes, key: str, spec: TensorSpec) -> Array | None:
     shape = (rows, *spec.shape[1:])
     if numbers.size != math.prod(shape):  # an empty place shows in no mark
         return None
-    with np.errstate(over="ignore"):  # `Signature.check_inputs` refuses what is not finite
+    with np.errstate(over="ignore"):
         return numbers.astype(spec.numpy_dtype).reshape(shape)
 
 

@@ -114,5 +114,9 @@ def _plain(prediction: Prediction) -> dict[str, Any]:
 def _finite(array: Array) -> Array:
     """`array`, unless it holds what strict JSON cannot say."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise FairleadError(Code.INTERNAL, "the model answered with a number that is not finite")
+        raise FairleadError(
+            Code.OUT_OF_RANGE,
+            "the model answered with a number that is not finite",
+            hint="look for values in the rows that are far from those it was trained on",
+        )
     return array

@@ -66,13 +66,15 @@ class Rows:
         """The rows as the version's inputs.
 
         Raises:
-            FairleadError: INVALID_ARGUMENT when the text is no JSON, or has no rows for this version.
+            FairleadError: INVALID_ARGUMENT when the text is no JSON, has no rows for this version, or has a number in
+                them that is not finite in the input's dtype: the model's answer to it means nothing.
         """
-        quick = quick_tensors(self.text, manifest.signature)
-        if quick is not None:
-            return quick
-        document = _document(self.text)
-        return decode_instances(document[_form(document)], manifest.signature)
+        tensors = quick_tensors(self.text, manifest.signature)
+        if tensors is None:
+            document = _document(self.text)
+            tensors = decode_instances(document[_form(document)], manifest.signature)
+        manifest.signature.check_finite(tensors)
+        return tensors
 
 
 Question = Picture | Rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from fairlead.errors import Code, FairleadError
@@ -12,13 +11,13 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
 from fairlead.serving.target import Target
 from fairlead.transport.content_coding import inflate
-from fairlead.transport.json_document import echo, parse_json
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.refusal import refused
 from fairlead.transport.tfserving.answer import encode_outputs, encode_predictions
+from fairlead.transport.tfserving.document import read_document
 from fairlead.transport.tfserving.pages import metadata_page, status_page
 from fairlead.transport.tfserving.tensors import decode_tensors
 
@@ -57,7 +56,7 @@ class TfServing:
         call.api = route.verb
         body = await _body(request)
         if route.verb != "predict":
-            _document(body)
+            read_document(body)
             raise self._not_offered(route)
         return await self._predict(route.target, body, call)
 
@@ -74,7 +73,7 @@ class TfServing:
             quick = quick_tensors(body, manifest.signature)
             if quick is not None:
                 return quick
-            document = _document(body)
+            document = read_document(body)
             is_rows = "instances" in document
             return decode_tensors(document, manifest.signature)
 
@@ -82,7 +81,7 @@ class TfServing:
             prediction = await self._predictor.predict(target, decode, size=len(body))
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
-                _document(body)  # a body that is no JSON is told before a model that nobody knows
+                read_document(body)  # a body that is no JSON is told before a model that nobody knows
             raise
         return Response(body=(encode_predictions if is_rows else encode_outputs)(prediction.outputs))
 
@@ -132,15 +131,3 @@ async def _body(request: Request) -> bytes:
     if b"gzip" in request.header(b"content-encoding"):
         return await inflate(request, b"gzip")
     return await request.body()
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    document = parse_json(body)
-    if not isinstance(document, dict):
-        raise FairleadError(Code.INVALID_ARGUMENT, f"JSON Value: {echo(document)} Is not object")
-    if not isinstance(document.get("signature_name", ""), str):
-        raise FairleadError(
-            Code.INVALID_ARGUMENT,
-            f"JSON Value: {echo(document)} not formatted correctly. 'signature_name' key must be a string value.",
-        )
-    return document

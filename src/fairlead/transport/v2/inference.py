@@ -63,7 +63,7 @@ def read_inference(body: bytes, header_length: bytes) -> Inference:
     size = _json_size(header_length, len(body))
     if size == 0 and header_length:
         return Inference(raw=memoryview(body), is_binary=True)
-    document = parse_json(body[:size])
+    document = parse_json(body[:size], takes_tokens=True)
     if not isinstance(document, dict):
         raise invalid(f"the request must be a JSON object, not {echo(document)}")
     tail = BinaryTail(memoryview(body)[size:])
