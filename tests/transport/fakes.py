@@ -72,6 +72,17 @@ def _failing(_: Tensors) -> dict[str, Array]:
     raise FairleadError(Code.INTERNAL, "the runtime gave up")
 
 
+def _half_plus_two(inputs: Tensors) -> dict[str, Array]:
+    return {"y": inputs["x"] / 2 + 2}
+
+
+def _serialized(inputs: Tensors) -> dict[str, Array]:
+    """Two classes an example: its bytes and how many there are."""
+    table = [[example, b"none"] for example in inputs["inputs"]]
+    sizes = [[len(example), 0] for example in inputs["inputs"]]
+    return {"classes": np.array(table, object), "scores": np.array(sizes, np.float32)}
+
+
 MODELS: dict[str, tuple[Manifest, Compute]] = {
     "digits": (
         replace(
@@ -105,6 +116,18 @@ MODELS: dict[str, tuple[Manifest, Compute]] = {
     ),
     "logs": (manifest_of("logs", specs(x=("float32", (-1, -1))), specs(y=("float32", (-1, -1)))), _logs),
     "fixed": (manifest_of("fixed", specs(x=("float32", (3,))), specs(y=("float32", (3,)))), lambda i: {"y": i["x"]}),
+    "half": (
+        manifest_of("half", specs(x=("float32", (-1, 1))), specs(y=("float32", (-1, 1)))),
+        _half_plus_two,
+    ),
+    "serialized": (
+        manifest_of(
+            "serialized",
+            specs(inputs=("string", (-1,))),
+            specs(classes=("string", (-1, 2)), scores=("float32", (-1, 2))),
+        ),
+        _serialized,
+    ),
     "broken": (manifest_of("broken", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _broken),
     "failing": (manifest_of("failing", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _failing),
 }

@@ -142,15 +142,6 @@ def test_dtypes_have_tensorflows_names(client: Client) -> None:
         assert signatures["serving_default"]["inputs"][tensor]["dtype"] == name
 
 
-@pytest.mark.parametrize("verb", ["classify", "regress"])
-def test_classify_and_regress_are_not_offered(client: Client, verb: str) -> None:
-    """The two older methods are 501 with a word on what to use, and 404 when the model is unknown."""
-    answer = client.post(f"/v1/models/echo:{verb}", {"examples": [{"x": 1.0}]})
-    assert answer.status == 501
-    assert "/v1/models/echo:predict" in answer.error
-    assert client.post(f"/v1/models/nope:{verb}", {"examples": []}).status == 404
-
-
 def test_options(client: Client) -> None:
     """A browser's preflight is 200 without a body, and any other OPTIONS is 400 without one."""
     path = "/v1/models/echo:predict"

@@ -11,8 +11,9 @@ import orjson
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array
 from fairlead.transport.json_array import write_array
+from fairlead.transport.tfserving.result import Classes
 
-__all__ = ["encode_outputs", "encode_predictions"]
+__all__ = ["encode_outputs", "encode_predictions", "encode_results"]
 
 
 def encode_predictions(outputs: Mapping[str, Array]) -> bytes:
@@ -35,6 +36,19 @@ def encode_outputs(outputs: Mapping[str, Array]) -> bytes:
         ((name, array),) = outputs.items()
         return b'{"outputs":%b}' % _tensor(name, array)
     return b'{"outputs":%b}' % _object(outputs)
+
+
+def encode_results(result: Classes | Array) -> bytes:
+    """The answer to `examples`: for each a list of [label, score] pairs, or one value."""
+    if not isinstance(result, Classes):
+        return b'{"results":%b}' % write_array(result)
+    numbers = iter(write_array(result.scores.ravel())[1:-1].split(b","))
+    rows = (b"[%b]" % b",".join(_pair(label, next(numbers)) for label in labels) for labels in result.labels)
+    return b'{"results":[%b]}' % b",".join(rows)
+
+
+def _pair(label: str, number: bytes) -> bytes:
+    return b"[%b,%b]" % (orjson.dumps(label), number)
 
 
 def _rows(outputs: Mapping[str, Array]) -> int:

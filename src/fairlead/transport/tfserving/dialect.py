@@ -16,8 +16,11 @@ from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.refusal import refused
-from fairlead.transport.tfserving.answer import encode_outputs, encode_predictions
+from fairlead.transport.tfserving.answer import encode_outputs, encode_predictions, encode_results
 from fairlead.transport.tfserving.document import read_document
+from fairlead.transport.tfserving.inference import Task, infer
+from fairlead.transport.tfserving.json_examples import read_examples
+from fairlead.transport.tfserving.method import Method
 from fairlead.transport.tfserving.pages import metadata_page, status_page
 from fairlead.transport.tfserving.tensors import decode_tensors
 
@@ -55,10 +58,9 @@ class TfServing:
             return self._page(route, call)
         call.api = route.verb
         body = await _body(request)
-        if route.verb != "predict":
-            read_document(body)
-            raise self._not_offered(route)
-        return await self._predict(route.target, body, call)
+        if route.verb == "predict":
+            return await self._predict(route.target, body, call)
+        return await self._infer(route.target, Method(route.verb), body, call)
 
     def refuse(self, error: FairleadError) -> Response:
         """Every error is `{"error": message}`; its hint has no place there."""
@@ -85,19 +87,20 @@ class TfServing:
             raise
         return Response(body=(encode_predictions if is_rows else encode_outputs)(prediction.outputs))
 
+    async def _infer(self, target: Target, method: Method, body: bytes, call: Call) -> Response:
+        document = read_document(body)
+        examples = read_examples(document, method)  # all of the body is read before the model is looked up
+        task = Task(target=target, method=method, signature=document.get("signature_name", ""))
+        inferred = await infer(self._predictor, task, examples)
+        call.version = inferred.manifest.version
+        return Response(body=encode_results(inferred.result))
+
     def _page(self, route: Route, call: Call) -> Response:
         if route.verb == "status":
             return Response.of(status_page(self._catalogue.statuses(route.target.model, route.target.version)))
         manifest = self._catalogue.describe(route.target)
         call.version = manifest.version
         return Response.of(metadata_page(manifest))
-
-    def _not_offered(self, route: Route) -> FairleadError:
-        self._catalogue.describe(route.target)  # an unknown model is 404 first
-        return FairleadError(
-            Code.UNIMPLEMENTED,
-            f"Method {route.verb} is not offered; POST the rows to /v1/models/{route.target.model}:predict instead",
-        )
 
 
 def _options(request: Request) -> Response:

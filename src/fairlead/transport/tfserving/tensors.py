@@ -21,9 +21,9 @@ from fairlead.transport.tfserving.walk import (
     walk_tensor,
 )
 
-__all__ = ["decode_inputs", "decode_instances", "decode_tensors", "quick_array"]
+__all__ = ["DEFAULT_SIGNATURES", "decode_inputs", "decode_instances", "decode_tensors", "quick_array"]
 
-_SIGNATURES = ("", "serving_default")
+DEFAULT_SIGNATURES = ("", "serving_default")
 
 
 def decode_tensors(document: Mapping[str, Any], signature: Signature) -> Tensors:
@@ -33,7 +33,7 @@ def decode_tensors(document: Mapping[str, Any], signature: Signature) -> Tensors
         FairleadError: INVALID_ARGUMENT, in TensorFlow Serving's words. Shapes are left to `Signature.check_inputs`.
     """
     name = document.get("signature_name", "")
-    if name not in _SIGNATURES:
+    if name not in DEFAULT_SIGNATURES:
         raise FairleadError(Code.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found in signature def')
     if "instances" in document and "inputs" in document:
         raise FairleadError(

@@ -15,13 +15,30 @@ from fairlead.transport.invalid import invalid
 from fairlead.transport.json_array import LEAF_TYPES, make_array
 from fairlead.transport.json_document import echo
 
-__all__ = ["is_base64", "walk_named_rows", "walk_rows", "walk_tensor"]
+__all__ = ["decode_base64", "is_base64", "json_type", "walk_named_rows", "walk_rows", "walk_tensor"]
 
 _MAX_RANK = 64  # numpy's own
 _JSON_TYPES = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
 _TYPE_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 
 Shape = tuple[int, ...]
+
+
+def decode_base64(encoded: str) -> bytes:
+    """The bytes that `encoded` stands for. The padding may be missing, as in TensorFlow Serving.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT.
+    """
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise invalid("Unable to base64 decode") from error
+
+
+def json_type(value: Any) -> str:
+    """RapidJSON's name for the type of `value`."""
+    return str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
 
 
 def is_base64(value: Any) -> bool:
@@ -128,7 +145,7 @@ def _leaf(spec: TensorSpec, value: Any) -> Any:
         return _text(value["b64"])
     if type(value) not in LEAF_TYPES[spec.numpy_dtype.kind]:
         raise invalid(
-            f"JSON Value: {echo(value)} Type: {_json_type(value)} is not of expected type: "
+            f"JSON Value: {echo(value)} Type: {json_type(value)} is not of expected type: "
             f"{_TYPE_NAMES.get(spec.dtype, spec.dtype)}"
         )
     if spec.numpy_dtype.kind in "iu":
@@ -143,19 +160,11 @@ def _check_range(spec: TensorSpec, value: int) -> None:
 
 
 def _text(encoded: str) -> str:
-    """A string tensor holds text, so the bytes must be UTF-8. The padding may be missing, as in TensorFlow Serving."""
+    """A string tensor holds text, so the bytes must be UTF-8."""
     try:
-        data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise invalid("Unable to base64 decode") from error
-    try:
-        return data.decode()
+        return decode_base64(encoded).decode()
     except UnicodeDecodeError as error:
         raise invalid("the base64 value is not text in UTF-8, which is what the model's string input holds") from error
-
-
-def _json_type(value: Any) -> str:
-    return str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
 
 
 def _brackets(shape: Shape) -> str:

@@ -1,0 +1,67 @@
+"""Classification and regression of examples, whichever protocol brought them, and several of both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Array, Tensors
+from fairlead.serving.target import Target
+from fairlead.transport.invalid import invalid
+from fairlead.transport.ports import Predicting
+from fairlead.transport.tfserving.examples import decode_examples
+from fairlead.transport.tfserving.feature import Example
+from fairlead.transport.tfserving.method import Method, check_fits
+from fairlead.transport.tfserving.result import Classes, read_classes, read_values
+from fairlead.transport.tfserving.tensors import DEFAULT_SIGNATURES
+
+__all__ = ["Inferred", "Task", "infer", "infer_all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One thing asked of one signature, by its name; an empty one is the model's default."""
+
+    target: Target
+    method: Method
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """What one version answered: classes, or for a regression one value an example [n]."""
+
+    manifest: Manifest
+    result: Classes | Array
+
+
+async def infer(predictor: Predicting, task: Task, examples: Sequence[Example]) -> Inferred:
+    """Ask the version that the task's target means.
+
+    Raises:
+        FairleadError: as `Predicting.predict`; INVALID_ARGUMENT too when the version does not do what is asked.
+    """
+
+    def decode(manifest: Manifest) -> Tensors:
+        if task.signature not in DEFAULT_SIGNATURES:
+            raise invalid(f"No signature was found with the name: {task.signature}")
+        check_fits(task.method, manifest.signature)
+        return decode_examples(examples, manifest.signature)
+
+    prediction = await predictor.predict(task.target, decode)
+    read = read_classes if task.method is Method.CLASSIFY else read_values
+    return Inferred(manifest=prediction.manifest, result=read(prediction))
+
+
+async def infer_all(predictor: Predicting, tasks: Sequence[Task], examples: Sequence[Example]) -> list[Inferred]:
+    """Ask for several things of one model, one after the other; all are answered or none.
+
+    Raises:
+        FairleadError: as `infer`; INVALID_ARGUMENT too when the tasks are of several models or repeat a signature.
+    """
+    if len({task.target.model for task in tasks}) > 1:
+        raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+    if len({(task.target, task.signature) for task in tasks}) < len(tasks):
+        raise invalid("Duplicate evaluation of a signature in a MultiInferenceRequest.")
+    return [await infer(predictor, task, examples) for task in tasks]
