@@ -28,6 +28,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("max_batch_rows", "FAIRLEAD_MAX_BATCH_ROWS", "1", 1),
     ("max_batch_delay_s", "FAIRLEAD_MAX_BATCH_DELAY_S", "0.002", 0.002),
     ("max_body_bytes", "FAIRLEAD_MAX_BODY_BYTES", "1024", 1024),
+    ("max_connections", "FAIRLEAD_MAX_CONNECTIONS", "100", 100),
     ("header_timeout_s", "FAIRLEAD_HEADER_TIMEOUT_S", "2.5", 2.5),
     ("body_timeout_s", "FAIRLEAD_BODY_TIMEOUT_S", "60", 60.0),
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),

@@ -25,12 +25,11 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Each test leaves the process's log as it found it."""
-    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
-    handlers, levels = root.handlers[:], (root.level, uvicorn.level)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    uvicorn.setLevel(levels[1])
+    root.setLevel(level)
 
 
 def logged(message: str, *, log_format: str = "json") -> str:
@@ -123,17 +122,6 @@ def test_the_log_is_configured_once_however_often() -> None:
 
     assert first.getvalue() == ""
     assert second.getvalue().count("\n") == 1
-
-
-def test_the_web_servers_chatter_is_left_out() -> None:
-    """Its warnings are not."""
-    stream = io.StringIO()
-    configure_logging(stream, "json")
-    logging.getLogger("uvicorn.error").info("Started server process")
-    logging.getLogger("fairlead").debug("detail")
-    logging.getLogger("uvicorn.error").warning("trouble")
-
-    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["trouble"]
 
 
 def test_the_exposition_says_what_is_running() -> None:

@@ -104,6 +104,9 @@ class Settings:
     max_body_bytes: int = _setting(
         "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body, also once decompressed"
     )
+    max_connections: int = _setting(
+        "FAIRLEAD_MAX_CONNECTIONS", 8192, _positive, "connections open at once in a process; more are refused with 503"
+    )
     header_timeout_s: float = _setting(
         "FAIRLEAD_HEADER_TIMEOUT_S", 10.0, _seconds, "seconds that a client may take for a request's header"
     )

@@ -50,7 +50,6 @@ def configure_logging(stream: TextIO, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def process_registry() -> CollectorRegistry:

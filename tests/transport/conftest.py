@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import io
-import itertools
-from collections.abc import Iterable, Mapping, MutableMapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pytest
 from PIL import Image, ImageDraw
-from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
+from tests.transport.fakes import LIMIT, FakeCatalogue, FakePredictor, build_app
+from tests.transport.live import Running
 
 from fairlead.transport.http import HttpApp
+from fairlead.transport.limits import Limits
+from fairlead.transport.message import Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class Answer:
 
 
 class Client:
-    """Calls the application as a server would, a fresh event loop for each request."""
+    """Asks the application as a connection would, a fresh event loop for each request."""
 
     def __init__(self, app: HttpApp) -> None:
         self.app = app
@@ -47,53 +51,34 @@ class Client:
     def post(self, path: str, body: bytes | Mapping[str, Any] = b"", **headers: str) -> Answer:
         return self.request("POST", path, body if isinstance(body, bytes) else orjson.dumps(body), **headers)
 
-    def predict(self, model: str, body: bytes | Mapping[str, Any]) -> Answer:
-        return self.post(f"/v1/models/{model}:predict", body)
+    def predict(self, model: str, body: bytes | Mapping[str, Any], **headers: str) -> Answer:
+        return self.post(f"/v1/models/{model}:predict", body, **headers)
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-        announced = {"content_length": str(len(body))} | headers
-        answer = self.exchange(method, path, announced, [{"type": "http.request", "body": body, "more_body": False}])
-        assert answer is not None
-        return answer
+        return asyncio.run(self.ask(request_of(method, path, body, **headers)))
 
-    def stream(self, path: str, chunks: Iterable[bytes]) -> Answer:
-        """POST without announcing a length."""
-        events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-        answer = self.exchange("POST", path, {}, [*events, {"type": "http.request", "body": b"", "more_body": False}])
-        assert answer is not None
-        return answer
-
-    def exchange(
-        self, method: str, path: str, headers: Mapping[str, str], events: Iterable[MutableMapping[str, Any]]
-    ) -> Answer | None:
-        """Send exactly these events, then a disconnect; None when there was no answer."""
-        raw_path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "raw_path": raw_path.encode(),
-            "query_string": query.encode(),
-            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
-        }
-        incoming = itertools.chain(events, itertools.repeat({"type": "http.disconnect"}))
-        sent: list[MutableMapping[str, Any]] = []
-
-        async def receive() -> MutableMapping[str, Any]:
-            return dict(next(incoming))
-
-        async def send(event: MutableMapping[str, Any]) -> None:
-            sent.append(event)
-
-        asyncio.run(self.app(scope, receive, send))
-        return _answer(sent) if sent else None
+    async def ask(self, request: Request) -> Answer:
+        """What `request` gets, in the event loop that runs."""
+        response = await self.app.answer(request)
+        headers = {b"content-type": response.content_type} | dict(response.headers)
+        return Answer(
+            status=response.status,
+            headers={name.decode(): value.decode() for name, value in headers.items()},
+            body=response.body,
+        )
 
 
-def _answer(sent: list[MutableMapping[str, Any]]) -> Answer:
-    head, *parts = sent
-    return Answer(
-        status=head["status"],
-        headers={name.decode(): value.decode() for name, value in head["headers"]},
-        body=b"".join(part["body"] for part in parts),
+def request_of(method: str, path: str, body: bytes = b"", **headers: str) -> Request:
+    """A request as it is once it has been read."""
+    path, _, query = path.encode().decode("latin-1").partition("?")
+    return Request(
+        method=method,
+        path=path,
+        query=query,
+        headers=tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()),
+        body=body,
+        arrived=time.monotonic(),
+        max_body_bytes=LIMIT,
     )
 
 
@@ -113,6 +98,19 @@ def predictor(catalogue: FakeCatalogue) -> FakePredictor:
 def client(catalogue: FakeCatalogue, predictor: FakePredictor) -> Client:
     """A client of the application under test."""
     return Client(build_app(catalogue, predictor))
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Running]]:
+    """Starts servers of a test's own, and sees to it that they have left when it ends."""
+    with ExitStack() as lifetimes:
+
+        def start(limits: Limits | None = None, **waits: float) -> Running:
+            running = Running(limits, **waits)
+            lifetimes.callback(running.stop)
+            return running
+
+        yield start
 
 
 @pytest.fixture(scope="session")

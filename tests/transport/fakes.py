@@ -177,11 +177,16 @@ class FakeCatalogue:
 
 
 class FakePredictor:
-    """Does what the real one does, on the event loop; `pause`, when set, is awaited before each answer."""
+    """Does what the real one does, on the event loop; `pause`, when set, is awaited before each answer.
+
+    `deadline` is that of the last call, `waiting` how many wait for `pause`.
+    """
 
     def __init__(self, catalogue: FakeCatalogue) -> None:
         self.catalogue = catalogue
         self.pause: asyncio.Event | None = None
+        self.deadline: float | None = None
+        self.waiting = 0
 
     async def predict(
         self,
@@ -192,11 +197,16 @@ class FakePredictor:
         deadline: float | None = None,
         size: int = 0,
     ) -> Prediction:
+        self.deadline = deadline
         manifest = self.catalogue.describe(target)
         inputs = decode(manifest)
         manifest.signature.check_inputs(inputs)
         if self.pause is not None:
-            await self.pause.wait()
+            self.waiting += 1
+            try:
+                await self.pause.wait()
+            finally:
+                self.waiting -= 1
         answer = MODELS[manifest.model][1](inputs)
         asked = {name: array for name, array in answer.items() if outputs is None or name in outputs}
         return Prediction(manifest=manifest, outputs=asked, rows=len(next(iter(inputs.values()))))

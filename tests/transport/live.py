@@ -9,8 +9,9 @@ from http.client import HTTPConnection, HTTPResponse
 import uvloop
 from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 
+from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
-from fairlead.transport.server import HttpServer
+from fairlead.transport.server import QUIET_S, HttpServer
 
 PATH = "/v1/models/echo:predict"
 BODY = b'{"instances": [[1.0, 2.0]]}'
@@ -20,13 +21,15 @@ TIMEOUT_S = 20.0
 class Running:
     """A server in a thread of its own."""
 
-    def __init__(self, **waits: float) -> None:
+    def __init__(
+        self, limits: Limits | None = None, *, quiet_s: float = QUIET_S, drain_timeout_s: float = 30.0
+    ) -> None:
         catalogue = FakeCatalogue()
         self.predictor = FakePredictor(catalogue)
         self.app = build_app(catalogue, self.predictor)
         self.sock = open_socket("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]
-        self.server = HttpServer(self.app, self.sock, **waits)
+        self.server = HttpServer(self.app, self.sock, limits=limits, quiet_s=quiet_s, drain_timeout_s=drain_timeout_s)
         self.thread = threading.Thread(target=lambda: uvloop.run(self._serve()))
         self.thread.start()
         with closing(self.connect()) as connection:  # answered once the loop is known
@@ -46,6 +49,14 @@ class Running:
         """Start the drain as a signal would."""
         self.loop.call_soon_threadsafe(self.server.drain)
 
+    def stop(self) -> None:
+        """Leave at once, unless it has left."""
+        if self.thread.is_alive():
+            self.drain()
+            self.drain()
+        self.thread.join(TIMEOUT_S)
+        assert not self.thread.is_alive()
+
     def holds_answers(self) -> asyncio.Event:
         """From now on answers wait for this event, which is to be set in the loop."""
         self.predictor.pause = asyncio.Event()
@@ -58,6 +69,23 @@ def ask(connection: HTTPConnection, body: bytes = BODY) -> HTTPResponse:
     answer = connection.getresponse()
     answer.read()
     return answer
+
+
+def converse(port: int, *pieces: bytes) -> bytes:
+    """Send the pieces one by one; all that comes back until the server ends the connection."""
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            client.sendall(piece)
+        return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """What comes until the server ends the connection."""
+    received = b""
+    while data := client.recv(65536):
+        received += data
+    return received
 
 
 def is_open(port: int) -> bool:

@@ -1,5 +1,7 @@
-"""Serve the fakes on a free port of the loopback and say which; the arguments are HttpServer's, as NAME=SECONDS."""
+"""Serve the fakes on a free port of the loopback and say which; the argument is the drain's delay in seconds."""
 
+import asyncio
+import signal
 import sys
 
 import uvloop
@@ -8,9 +10,18 @@ from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 from fairlead.transport.listener import open_socket
 from fairlead.transport.server import HttpServer
 
-catalogue = FakeCatalogue()
-waits = {name: float(seconds) for name, _, seconds in (argument.partition("=") for argument in sys.argv[1:])}
-sock = open_socket("127.0.0.1", 0)
-sys.stdout.write(f"{sock.getsockname()[1]}\n")
-sys.stdout.flush()
-uvloop.run(HttpServer(build_app(catalogue, FakePredictor(catalogue)), sock, **waits).serve())
+
+async def serve() -> None:
+    """Until the second signal, or until the first one's drain has ended."""
+    catalogue = FakeCatalogue()
+    with open_socket("127.0.0.1", 0) as sock:
+        app = build_app(catalogue, FakePredictor(catalogue))
+        server = HttpServer(app, sock, drain_delay_s=float(sys.argv[1]))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.drain)
+        sys.stdout.write(f"{sock.getsockname()[1]}\n")
+        sys.stdout.flush()
+        await server.serve()
+
+
+uvloop.run(serve())

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 from tests.transport.conftest import Client
-from tests.transport.fakes import LIMIT
 from tests.transport.v2_requests import echo, infer, tensor
 
 ROWS = b'{"instances": [[1.0, 2.0]]}'
@@ -41,7 +40,6 @@ def test_a_bomb_is_refused(client: Client, path: str, body: bytes, coding: str) 
     """A small body that inflates to a huge one is refused with 413, and no more than the limit of it is inflated."""
     answer = client.post(path, CODERS[coding](b" " * 50_000_000), content_encoding=coding)
     assert answer.status == 413
-    assert "connection" not in answer.headers, "the body was read, so the connection can go on"
 
 
 @WAY
@@ -52,11 +50,6 @@ def test_what_is_damaged_is_named(client: Client, path: str, body: bytes, coding
         answer = client.post(path, damaged, content_encoding=coding)
         assert answer.status == 400
         assert f"{coding} body is damaged" in answer.error
-
-
-def test_the_limit_holds_before_inflating(client: Client) -> None:
-    """A compressed body over the limit is refused like a plain one."""
-    assert client.post(V2, b"x" * (LIMIT + 1), content_encoding="gzip").status == 413
 
 
 @pytest.mark.parametrize(("path", "body"), [(SIMPLE, ROWS), (V2, V2_ROWS)])

@@ -2,23 +2,22 @@
 
 import socket
 import time
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 from tests.transport.live import BODY, PATH, TIMEOUT_S, Running, ask
+
+from fairlead.transport.limits import Limits
 
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
 WAIT_S = 0.4
 
 
 @pytest.fixture
-def running() -> object:
+def running(start: Callable[..., Running]) -> Running:
     """A server whose deadlines are short."""
-    server = Running(header_timeout_s=WAIT_S, body_timeout_s=WAIT_S)
-    yield server
-    server.drain()
-    server.drain()
-    server.thread.join(TIMEOUT_S)
+    return start(Limits(header_timeout_s=WAIT_S, body_timeout_s=WAIT_S))
 
 
 def trickle(running: Running, sent: bytes, drops: bytes) -> float:
@@ -52,7 +51,7 @@ def trickle(running: Running, sent: bytes, drops: bytes) -> float:
     ids=["no bytes", "header drip", "header stall", "body stall", "body drip"],
 )
 def test_a_slow_client_is_cut_at_the_deadline(running: Running, sent: bytes, drops: bytes) -> None:
-    """Five kinds of slowness, none of which uvicorn ends by itself; a drop now and then wins no time."""
+    """Five kinds of slowness; a drop now and then wins no time."""
     seconds = trickle(running, sent, drops)
 
     assert WAIT_S * 0.9 < seconds < WAIT_S * 10

@@ -2,9 +2,13 @@
 
 import logging
 
+import orjson
 import pytest
-from tests.transport.conftest import Client
+from tests.transport.conftest import Client, request_of
 from tests.transport.fakes import FakeCatalogue
+
+from fairlead.errors import Code
+from fairlead.transport.codes import HttpError
 
 
 @pytest.mark.parametrize("path", ["/", "/index", "/v1", "/predict/", "/health/", "/metrics/", "/V2/health/ready"])
@@ -55,9 +59,14 @@ def test_a_success_is_not_logged(client: Client, caplog: pytest.LogCaptureFixtur
     assert not caplog.records
 
 
-@pytest.mark.parametrize("path", ["/v1/models/digits", "/health/live", "/nowhere", "/metrics", "/predict", "/v2"])
-def test_while_draining_every_answer_closes(client: Client, path: str) -> None:
-    """Once the drain has begun every answer, good or bad, asks the client to close its connection."""
-    assert "connection" not in client.get(path).headers
-    client.app.draining = True
-    assert client.get(path).headers["connection"] == "close"
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [("/v1/models/echo:predict", str), ("/v2/models/echo/infer", str), ("/predict", dict), ("/nowhere", dict)],
+)
+def test_an_unreadable_request_is_refused_in_its_dialects_shape(client: Client, path: str, shape: type) -> None:
+    """What the connection finds wrong is told like every other error of that path, and counted."""
+    response = client.app.refuse(request_of("POST", path), HttpError(408, Code.DEADLINE_EXCEEDED, "too slow"))
+    assert response.status == 408
+    assert isinstance(orjson.loads(response.body)["error"], shape)
+    counted = 'code="DEADLINE_EXCEEDED"' in client.get("/metrics").body.decode()
+    assert counted == (path != "/nowhere")

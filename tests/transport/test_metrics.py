@@ -1,6 +1,11 @@
 """Requests are counted under few names, and shown in two formats."""
 
-from tests.transport.conftest import Client
+import asyncio
+
+import orjson
+import pytest
+from tests.transport.conftest import Client, request_of
+from tests.transport.fakes import FakePredictor
 
 from fairlead.transport.tfserving.metrics import MAX_STRANGERS
 
@@ -30,9 +35,18 @@ def test_a_fault_is_counted_under_its_code(client: Client) -> None:
     assert expected in lines(client, "/metrics")
 
 
-def test_a_client_that_leaves_is_counted(client: Client) -> None:
-    """A request whose client leaves before it is complete ends as CANCELLED."""
-    client.exchange("POST", "/v1/models/echo:predict", {}, [])
+def test_a_client_that_leaves_is_counted(client: Client, predictor: FakePredictor) -> None:
+    """A request whose client leaves while it is computed ends as CANCELLED."""
+
+    async def leave() -> None:
+        predictor.pause = asyncio.Event()
+        task = asyncio.create_task(client.ask(request_of("POST", "/v1/models/echo:predict", orjson.dumps(GOOD))))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(leave())
     assert any('code="CANCELLED",model="echo"' in line for line in lines(client, "/metrics"))
 
 

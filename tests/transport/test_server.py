@@ -1,30 +1,12 @@
 """The server over real sockets: limits, slow clients, and leaving without failing a request."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 from tests.transport.fakes import LIMIT
 from tests.transport.live import BODY, PATH, TIMEOUT_S, Running, ask, is_open
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Running]]:
-    """Starts servers, and sees to it that they have left when the test ends."""
-    started: list[Running] = []
-
-    def start(**waits: float) -> Running:
-        started.append(Running(**waits))
-        return started[-1]
-
-    yield start
-    for running in started:
-        if running.thread.is_alive():
-            running.drain()
-            running.drain()
-        running.thread.join(TIMEOUT_S)
-        assert not running.thread.is_alive()
 
 
 def test_a_request_in_flight_is_answered(start: Callable[..., Running]) -> None:

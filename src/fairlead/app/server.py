@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from fairlead.serving.source import StoreSource
 from fairlead.serving.status import Readiness
 from fairlead.telemetry import BatchMetrics, LoadMetrics, process_registry
 from fairlead.transport.http import HttpApp
+from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.server import HttpServer
@@ -84,15 +86,24 @@ async def _serve(
         server = HttpServer(
             app,
             sock,
+            limits=_limits(settings),
             drain_delay_s=settings.drain_delay_s,
             drain_timeout_s=settings.drain_timeout_s,
-            header_timeout_s=settings.header_timeout_s,
-            body_timeout_s=settings.body_timeout_s,
         )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.drain)
         announcing = asyncio.create_task(_announce(manager, address, on_ready))
         lifetimes.callback(announcing.cancel)
         on_listening(address)
         await server.serve()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        connections=settings.max_connections,
+        header_timeout_s=settings.header_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+    )
 
 
 def _tune_interpreter() -> None:

@@ -25,6 +25,7 @@ FLAGS = (
     "max_batch_rows",
     "max_batch_delay_s",
     "max_body_bytes",
+    "max_connections",
     "poll_interval_s",
     "header_timeout_s",
     "body_timeout_s",

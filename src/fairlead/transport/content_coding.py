@@ -30,7 +30,7 @@ async def plain_body(request: Request) -> bytes:
     """
     coding = request.header(b"content-encoding").strip().lower()
     if coding in (b"", b"identity"):
-        return await request.body()
+        return request.body
     if coding not in _WBITS:
         raise HttpError(
             501,
@@ -44,7 +44,7 @@ async def plain_body(request: Request) -> bytes:
 
 async def inflate(request: Request, coding: bytes) -> bytes:
     """All of the body, as it was before `coding`; raises as `plain_body` does."""
-    return await asyncio.to_thread(_inflate, request, await request.body(), coding)
+    return await asyncio.to_thread(_inflate, request, coding)
 
 
 async def compress(response: Response, accept_encoding: bytes) -> Response:
@@ -56,14 +56,14 @@ async def compress(response: Response, accept_encoding: bytes) -> Response:
     return replace(response, body=body, headers=(*response.headers, (b"content-encoding", coding)))
 
 
-def _inflate(request: Request, body: bytes, coding: bytes) -> bytes:
+def _inflate(request: Request, coding: bytes) -> bytes:
     stream = zlib.decompressobj(_WBITS[coding])
     try:
-        plain = stream.decompress(body, request.max_body_bytes + 1)
+        plain = stream.decompress(request.body, request.max_body_bytes + 1)
     except zlib.error as error:
         raise _damaged(coding, str(error)) from error
     if len(plain) > request.max_body_bytes:
-        raise request.too_large(is_read=True)
+        raise request.too_large()
     if not stream.eof:
         raise _damaged(coding, "it ends too early")
     return plain

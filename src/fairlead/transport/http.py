@@ -1,17 +1,15 @@
-"""The ASGI application: which dialect answers, what is counted, and what happens when something breaks."""
+"""The application: which dialect answers, what is counted, and what happens when something breaks."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.health import Health
-from fairlead.transport.message import Call, Dialect, DisconnectedError, Receive, Request, Response
+from fairlead.transport.message import Call, Dialect, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refusal
@@ -23,13 +21,8 @@ from fairlead.transport.v2.dialect import V2
 __all__ = ["MAX_BODY_BYTES", "HttpApp"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-LINGER_S = 2.0
-"""How long the rest of a refused body is swallowed: closing at once would reset the connection under the answer."""
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-_CLOSE = (b"connection", b"close")
 _OUR_FAULT = frozenset({Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS})
 
 
@@ -44,8 +37,9 @@ class HttpApp:
         max_body_bytes: the largest body that is read.
 
     Attributes:
-        draining: set to True when the process is about to leave: readiness is withdrawn and every answer asks the
-            client to close its connection.
+        draining: set to True when the process is about to leave: readiness is withdrawn and every answer is the last
+            on its connection.
+        max_body_bytes: as above.
     """
 
     def __init__(
@@ -56,13 +50,11 @@ class HttpApp:
         *,
         new_id: Callable[[], str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.draining = False
+        self.max_body_bytes = max_body_bytes
         self._catalogue = catalogue
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
-        self._clock = clock
         self._tfserving = TfServing(predictor, catalogue)
         self._v2 = V2(predictor, catalogue, lambda: self.draining)
         self._simple = Simple(predictor, catalogue, new_id or PredictionIds())
@@ -70,18 +62,23 @@ class HttpApp:
         self._pages = MetricsPages(metrics)
         self._nowhere = Nowhere()
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        request = _request(scope, receive, self._max_body_bytes)
+    async def answer(self, request: Request) -> Response:
+        """Answer one request. Cancelled when its client goes away; raises nothing else."""
         dialect, protocol = self._dialect(request.path)
-        call, started = Call(protocol=protocol), self._clock()
+        call = Call(protocol=protocol)
         try:
             response = await _answer(dialect, request, call)
-        except DisconnectedError:
-            self._count(call, Code.CANCELLED, started)
-            return
-        self._count(call, response.code, started)
-        await self._send(response, request, send)
+        except asyncio.CancelledError:
+            self._count(call, Code.CANCELLED, request)
+            raise
+        self._count(call, response.code, request)
+        return response
+
+    def refuse(self, request: Request, error: FairleadError) -> Response:
+        """Refuse, in its dialect's shape, a request that could not be read."""
+        dialect, protocol = self._dialect(request.path)
+        self._count(Call(protocol=protocol), error.code, request)
+        return dialect.refuse(error)
 
     def _dialect(self, path: str) -> tuple[Dialect, str]:
         """Who answers for `path`, and the protocol it is counted under: none for what is not traffic."""
@@ -95,31 +92,16 @@ class HttpApp:
             return self._health, ""
         return (self._pages if path in MetricsPages.PATHS else self._nowhere), ""
 
-    def _count(self, call: Call, code: Code | None, started: float) -> None:
+    def _count(self, call: Call, code: Code | None, request: Request) -> None:
         if call.protocol:
-            self._metrics.record(call, code, self._clock() - started, is_known=code is None or self._knows(call.model))
+            seconds = time.monotonic() - request.arrived
+            self._metrics.record(call, code, seconds, is_known=code is None or self._knows(call.model))
 
     def _knows(self, model: str) -> bool:
         try:
             return bool(self._catalogue.statuses(model, None))
         except FairleadError:
             return False
-
-    async def _send(self, response: Response, request: Request, send: Send) -> None:
-        headers = [
-            (b"content-type", response.content_type),
-            (b"content-length", b"%d" % len(response.body)),
-            *response.headers,
-        ]
-        if self.draining and _CLOSE not in headers:
-            headers.append(_CLOSE)
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        if _CLOSE in response.headers:
-            await send({"type": "http.response.body", "body": response.body, "more_body": True})
-            await _swallow(request.receive)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        else:
-            await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
 class Nowhere:
@@ -136,23 +118,10 @@ class Nowhere:
         return refusal(error)
 
 
-def _request(scope: MutableMapping[str, Any], receive: Receive, max_body_bytes: int) -> Request:
-    return Request(
-        method=scope["method"],
-        path=scope["raw_path"].decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers=tuple(scope["headers"]),
-        receive=receive,
-        max_body_bytes=max_body_bytes,
-    )
-
-
 async def _answer(dialect: Dialect, request: Request, call: Call) -> Response:
     """What `dialect` says, its refusal, or for a bug a refusal that gives nothing away."""
     try:
         return await dialect.answer(request, call)
-    except DisconnectedError:
-        raise
     except FairleadError as error:
         if error.code in _OUR_FAULT:
             _log.error("%s %s failed: %s", request.method, request.path[:200], error)
@@ -160,11 +129,3 @@ async def _answer(dialect: Dialect, request: Request, call: Call) -> Response:
     except Exception:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
         _log.exception("%s %s broke", request.method, request.path[:200])
         return dialect.refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
-
-
-async def _swallow(receive: Receive) -> None:
-    """Read the rest of a body for a while, so that a client that is still writing gets to read its answer."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_S):
-            while (await receive()).get("more_body"):
-                pass

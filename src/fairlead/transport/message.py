@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,17 +10,11 @@ import orjson
 
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.codes import Headers, HttpError
+from fairlead.transport.deadline import asked_deadline
 
-__all__ = ["JSON", "Call", "Dialect", "DisconnectedError", "Receive", "Request", "Response"]
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+__all__ = ["JSON", "Call", "Dialect", "Request", "Response"]
 
 JSON = b"application/json"
-_CLOSE = ((b"connection", b"close"),)
-
-
-class DisconnectedError(Exception):
-    """The client left before its request was complete: there is nobody to answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,9 +27,9 @@ class Call:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, which would cost three times as much on every request
 class Response:
-    """What goes back. `code` is None for a success."""
+    """What goes back; not changed once it is made. `code` is None for a success."""
 
     status: int = 200
     body: bytes = b""
@@ -56,62 +50,54 @@ class Response:
         return Response(status=status, body=body, headers=headers, code=code)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, as above
 class Request:
-    """One HTTP request whose body has not been read.
+    """One HTTP request, complete; not changed once it is made.
 
     Attributes:
         path, query: as the client wrote them, percent signs and all.
         headers: names in lower case.
+        body: as it came, whatever its Content-Encoding.
+        arrived: the monotonic second at which its header was complete.
         max_body_bytes: the largest body that is taken, before and after inflating.
+        version: "1.1", or "1.0".
+        keep_alive: whether the client takes another answer on this connection.
     """
 
     method: str
     path: str
     query: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    receive: Receive
+    headers: Headers
+    body: bytes
+    arrived: float
     max_body_bytes: int
+    version: str = "1.1"
+    keep_alive: bool = True
 
     def header(self, name: bytes) -> bytes:
         """The first header of that name, or nothing."""
-        return next((value for key, value in self.headers if key == name), b"")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
 
-    async def body(self) -> bytes:
-        """All of the body.
+    @property
+    def deadline(self) -> float | None:
+        """The monotonic second after which the client has no use for an answer, if its headers tell.
 
         Raises:
-            HttpError: 413, before a byte is read when the client announced too much.
-            DisconnectedError: when the client left.
+            FairleadError: INVALID_ARGUMENT when they tell nonsense.
         """
-        announced = self.header(b"content-length")
-        if announced.isdigit() and int(announced[:20]) > self.max_body_bytes:
-            raise self.too_large(is_read=False)
-        first, more = await self._chunk()
-        chunks, size = [first], len(first)
-        while more:
-            chunk, more = await self._chunk()
-            size += len(chunk)
-            chunks.append(chunk)
-            if size > self.max_body_bytes:
-                raise self.too_large(is_read=not more)
-        return b"".join(chunks)
+        return asked_deadline(self.headers, self.arrived)
 
-    def too_large(self, *, is_read: bool) -> HttpError:
-        """The refusal; unless the body has been read to its end the connection is of no use any more."""
+    def too_large(self) -> HttpError:
+        """The refusal of a body over the limit."""
         return HttpError(
             413,
             Code.RESOURCE_EXHAUSTED,
             f"The body is larger than {self.max_body_bytes} bytes, the limit that FAIRLEAD_MAX_BODY_BYTES sets",
             hint="send fewer rows in one request, or raise FAIRLEAD_MAX_BODY_BYTES",
-            headers=() if is_read else _CLOSE,
         )
-
-    async def _chunk(self) -> tuple[bytes, bool]:
-        event = await self.receive()
-        if event["type"] != "http.request":
-            raise DisconnectedError
-        return event["body"], event["more_body"]
 
 
 class Dialect(Protocol):

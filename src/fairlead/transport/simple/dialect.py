@@ -46,7 +46,9 @@ class Simple:
         target = self._target(request.query)
         call.model, call.version = target.model, target.version
         question = read_question(request.header(b"content-type"), await plain_body(request))
-        prediction = await self._predictor.predict(target, question.tensors, size=question.size)
+        prediction = await self._predictor.predict(
+            target, question.tensors, deadline=request.deadline, size=question.size
+        )
         call.version = prediction.manifest.version
         return self._response(question, prediction)
 

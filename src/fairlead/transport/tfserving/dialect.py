@@ -59,14 +59,14 @@ class TfServing:
         call.api = route.verb
         body = await _body(request)
         if route.verb == "predict":
-            return await self._predict(route.target, body, call)
-        return await self._infer(route.target, Method(route.verb), body, call)
+            return await self._predict(route.target, body, request.deadline, call)
+        return await self._infer(route.target, Method(route.verb), body, request.deadline, call)
 
     def refuse(self, error: FairleadError) -> Response:
         """Every error is `{"error": message}`; its hint has no place there."""
         return refused({"error": error.message}, error)
 
-    async def _predict(self, target: Target, body: bytes, call: Call) -> Response:
+    async def _predict(self, target: Target, body: bytes, deadline: float | None, call: Call) -> Response:
         is_rows = True
 
         def decode(manifest: Manifest) -> Tensors:
@@ -80,18 +80,20 @@ class TfServing:
             return decode_tensors(document, manifest.signature)
 
         try:
-            prediction = await self._predictor.predict(target, decode, size=len(body))
+            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=len(body))
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
                 read_document(body)  # a body that is no JSON is told before a model that nobody knows
             raise
         return Response(body=(encode_predictions if is_rows else encode_outputs)(prediction.outputs))
 
-    async def _infer(self, target: Target, method: Method, body: bytes, call: Call) -> Response:
+    async def _infer(
+        self, target: Target, method: Method, body: bytes, deadline: float | None, call: Call
+    ) -> Response:
         document = read_document(body)
         examples = read_examples(document, method)  # all of the body is read before the model is looked up
         task = Task(target=target, method=method, signature=document.get("signature_name", ""))
-        inferred = await infer(self._predictor, task, examples)
+        inferred = await infer(self._predictor, task, examples, deadline=deadline)
         call.version = inferred.manifest.version
         return Response(body=encode_results(inferred.result))
 
@@ -133,4 +135,4 @@ async def _body(request: Request) -> bytes:
     """TensorFlow Serving looks for the word anywhere in the header and takes any other coding for plain JSON."""
     if b"gzip" in request.header(b"content-encoding"):
         return await inflate(request, b"gzip")
-    return await request.body()
+    return request.body

@@ -36,8 +36,16 @@ class Inferred:
     result: Classes | Array
 
 
-async def infer(predictor: Predicting, task: Task, examples: Sequence[Example]) -> Inferred:
+async def infer(
+    predictor: Predicting, task: Task, examples: Sequence[Example], *, deadline: float | None = None
+) -> Inferred:
     """Ask the version that the task's target means.
+
+    Args:
+        predictor: is asked.
+        task: for what.
+        examples: about which.
+        deadline: second of the monotonic clock after which nobody wants the answer.
 
     Raises:
         FairleadError: as `Predicting.predict`; INVALID_ARGUMENT too when the version does not do what is asked.
@@ -49,13 +57,15 @@ async def infer(predictor: Predicting, task: Task, examples: Sequence[Example]) 
         check_fits(task.method, manifest.signature)
         return decode_examples(examples, manifest.signature)
 
-    prediction = await predictor.predict(task.target, decode)
+    prediction = await predictor.predict(task.target, decode, deadline=deadline)
     read = read_classes if task.method is Method.CLASSIFY else read_values
     return Inferred(manifest=prediction.manifest, result=read(prediction))
 
 
-async def infer_all(predictor: Predicting, tasks: Sequence[Task], examples: Sequence[Example]) -> list[Inferred]:
-    """Ask for several things of one model, one after the other; all are answered or none.
+async def infer_all(
+    predictor: Predicting, tasks: Sequence[Task], examples: Sequence[Example], *, deadline: float | None = None
+) -> list[Inferred]:
+    """Ask for several things of one model, one after the other; all are answered or none. Arguments as for `infer`.
 
     Raises:
         FairleadError: as `infer`; INVALID_ARGUMENT too when the tasks are of several models or repeat a signature.
@@ -64,4 +74,4 @@ async def infer_all(predictor: Predicting, tasks: Sequence[Task], examples: Sequ
         raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
     if len({(task.target, task.signature) for task in tasks}) < len(tasks):
         raise invalid("Duplicate evaluation of a signature in a MultiInferenceRequest.")
-    return [await infer(predictor, task, examples) for task in tasks]
+    return [await infer(predictor, task, examples, deadline=deadline) for task in tasks]

@@ -10,6 +10,7 @@ from fairlead.servable.signature import Tensors
 from fairlead.serving.status import State, VersionStatus
 from fairlead.serving.target import Target
 from fairlead.transport.content_coding import compress, plain_body
+from fairlead.transport.deadline import earlier
 from fairlead.transport.json_document import parse_json
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
@@ -59,7 +60,13 @@ class V2:
             return decode_inputs(inference, manifest)
 
         names = [wanted.name for wanted in inference.wanted]
-        prediction = await self._predictor.predict(target, decode, outputs=names or None, size=len(body))
+        prediction = await self._predictor.predict(
+            target,
+            decode,
+            outputs=names or None,
+            deadline=earlier(request.deadline, inference.deadline(request.arrived)),
+            size=len(body),
+        )
         return await compress(encode_answer(inference, prediction), request.header(b"accept-encoding"))
 
     def _page(self, ask: Ask, target: Target) -> Response:

@@ -45,6 +45,7 @@ class Inference:
         raw: the only input's bytes, when the request is nothing else.
         wanted: the outputs; none means all of them.
         is_binary: whether outputs that are not listed go back as bytes.
+        timeout_us: how long the client waits; 0 when it does not say.
     """
 
     id: str = ""
@@ -52,6 +53,11 @@ class Inference:
     raw: memoryview | None = None
     wanted: tuple[Wanted, ...] = ()
     is_binary: bool = False
+    timeout_us: int = 0
+
+    def deadline(self, since: float) -> float | None:
+        """The monotonic second until which the client waits, counted from `since`."""
+        return since + self.timeout_us / 1e6 if self.timeout_us else None
 
 
 def read_inference(body: bytes, header_length: bytes) -> Inference:
@@ -67,11 +73,13 @@ def read_inference(body: bytes, header_length: bytes) -> Inference:
     if not isinstance(document, dict):
         raise invalid(f"the request must be a JSON object, not {echo(document)}")
     tail = BinaryTail(memoryview(body)[size:])
+    parameters = _parameters(document, "the request")
     inference = Inference(
         id=_field(document, "id", str, "the request") if "id" in document else "",
         given=tuple(_given(element, tail) for element in _elements(document, "inputs")),
         wanted=tuple(_wanted(element) for element in _elements(document, "outputs", is_optional=True)),
-        is_binary=_flag(_parameters(document, "the request"), "binary_data_output"),
+        is_binary=_flag(parameters, "binary_data_output"),
+        timeout_us=_count(parameters, "timeout", "the request") if "timeout" in parameters else 0,
     )
     tail.finish()
     return inference
