@@ -14,6 +14,7 @@ from fairlead.transport.deadline import asked_deadline, earlier
 ROWS = orjson.dumps({"instances": [[1.0, 2.0]]})
 WAYS = [
     ("/v1/models/echo:predict", ROWS),
+    ("/v1/models/digits:classify", orjson.dumps({"examples": [{"image": [0.5] * 784}]})),
     ("/predict?model=echo", ROWS),
     ("/v2/models/echo/infer", orjson.dumps(echo())),
 ]

@@ -87,9 +87,7 @@ class TfServing:
             raise
         return Response(body=(encode_predictions if is_rows else encode_outputs)(prediction.outputs))
 
-    async def _infer(
-        self, target: Target, method: Method, body: bytes, deadline: float | None, call: Call
-    ) -> Response:
+    async def _infer(self, target: Target, method: Method, body: bytes, deadline: float | None, call: Call) -> Response:
         document = read_document(body)
         examples = read_examples(document, method)  # all of the body is read before the model is looked up
         task = Task(target=target, method=method, signature=document.get("signature_name", ""))
