@@ -81,6 +81,15 @@ class Settings:
     default_model: str | None = _setting(
         "FAIRLEAD_DEFAULT_MODEL", None, str, "the model that /predict means when a request names none", "the only one"
     )
+    version_policy: str = _setting(
+        "FAIRLEAD_VERSION_POLICY",
+        "latest",
+        str,
+        "which versions of a plain model serve: latest, latest:2, all or specific:3,7",
+    )
+    quiet_period_s: float = _setting(
+        "FAIRLEAD_QUIET_PERIOD_S", 2.0, _seconds, "seconds without a change after which a plain version counts as whole"
+    )
     poll_interval_s: float = _setting("FAIRLEAD_POLL_INTERVAL_S", 0.5, _seconds, "seconds between looks at the store")
     threads: int | None = _setting(
         "FAIRLEAD_THREADS", None, _positive, "threads that run models", "the CPUs this process may use"

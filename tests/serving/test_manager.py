@@ -16,7 +16,7 @@ from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import OnnxLoader
-from fairlead.servable.servable import Servable
+from fairlead.servable.servable import LoadedModel
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import _FIRST_RETRY_S, Manager
 from fairlead.serving.source import StoreSource
@@ -24,10 +24,11 @@ from fairlead.serving.status import State
 from fairlead.serving.target import Target
 from fairlead.store.files import digest_file
 from fairlead.telemetry import LoadMetrics
-from fairlead.testing import publish_digit
+from fairlead.testing import DIGIT_SIGNATURE, publish_digit
 
 from .conftest import World
 
+PROBABILITIES = {"name": "probs", "dtype": "float32", "shape": [-1, 9]}
 ONE = np.zeros((1, 28, 28, 1), np.float32)
 
 
@@ -201,7 +202,11 @@ def test_a_version_that_does_not_reproduce_its_golden_outputs_is_refused(world: 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"runtime": "cobol"}, "needs the runtime 'cobol'; this process has onnx"), ({"files": {}}, "its manifest lists")],
+    [
+        ({"runtime": "cobol"}, "needs the runtime 'cobol'; this process has onnx"),
+        ({"files": {}}, "its manifest lists"),
+        ({"signature": {**DIGIT_SIGNATURE.to_json(), "outputs": [PROBABILITIES]}}, "m@1 has the signatures {'serving_"),
+    ],
 )
 def test_a_version_this_process_cannot_run_says_why(world: World, change: dict[str, object], reason: str) -> None:
     """An unknown runtime and a version without proof are refused by name."""
@@ -276,7 +281,7 @@ def test_a_loader_that_breaks_is_an_error_of_its_version_alone(world: World) -> 
     """Whatever it raises is told in the status, and the manager goes on."""
 
     class Broken:
-        def load(self, directory: Path, manifest: Manifest) -> Servable:
+        def load(self, directory: Path) -> LoadedModel:
             raise ZeroDivisionError("by a bug")
 
     release(world, "m", 1)

@@ -14,7 +14,7 @@ from fairlead.serving.status import State
 
 def snapshot(version: int, state: State, role: str = "", *, is_due: bool = True) -> Snapshot:
     """A version that is stable, aspired (but not stable) or, with no role, unwanted."""
-    return Snapshot(version=version, state=state, is_aspired=role != "", is_stable=role == "stable", is_due=is_due)
+    return Snapshot(version=version, state=state, is_aspired=role != "", is_default=role == "stable", is_due=is_due)
 
 
 def test_nothing_is_done_when_all_is_as_it_should_be() -> None:
@@ -91,7 +91,7 @@ def test_following_the_policy_never_leaves_a_served_model_without_an_answer() ->
             if action is None:
                 break
             old = versions[action.version]
-            versions[action.version] = snapshot(old.version, loaded[action.do], "stable" if old.is_stable else "")
+            versions[action.version] = snapshot(old.version, loaded[action.do], "stable" if old.is_default else "")
             if answered:
                 assert any(v.state is State.AVAILABLE for v in versions.values()), states
 

@@ -55,7 +55,7 @@ def _pair(inputs: Tensors) -> dict[str, Array]:
 
 def _words(inputs: Tensors) -> dict[str, Array]:
     upper = np.array([word.upper() for word in inputs["text"]], dtype=object)
-    raw = np.array([word.encode() for word in inputs["text"]], dtype=object)
+    raw = np.array([word if isinstance(word, bytes) else word.encode() for word in inputs["text"]], dtype=object)
     return {"upper": upper, "raw_bytes": raw}
 
 

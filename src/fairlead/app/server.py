@@ -12,14 +12,11 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from fairlead.app.models import open_manager
 from fairlead.app.releases import open_store
 from fairlead.config import Settings
-from fairlead.servable.identity import ServableId
-from fairlead.servable.runtimes.onnx import OnnxLoader
-from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
 from fairlead.serving.predictor import Predictor
-from fairlead.serving.source import StoreSource
 from fairlead.serving.status import Readiness
 from fairlead.telemetry import BatchMetrics, LoadMetrics, process_registry
 from fairlead.transport.http import HttpApp
@@ -69,7 +66,7 @@ async def _serve(
     async with AsyncExitStack() as lifetimes:
         registry = process_registry()
         metrics = TransportMetrics(registry)
-        manager = _manager(settings, LoadMetrics(registry), metrics)
+        manager = open_manager(settings, LoadMetrics(registry), lambda id_: metrics.retire(id_.model, id_.version))
         manager.start()
         lifetimes.callback(manager.stop)
         predictor = Predictor(
@@ -117,23 +114,6 @@ def _tune_interpreter() -> None:
     gc.freeze()
     gc.set_threshold(_GC_ALLOCATIONS, 20, 20)
     sys.setswitchinterval(_SWITCH_S)
-
-
-def _manager(settings: Settings, load_metrics: LoadMetrics, transport_metrics: TransportMetrics) -> Manager:
-    store = open_store(settings)
-
-    def retire(id_: ServableId) -> None:
-        transport_metrics.retire(id_.model, id_.version)
-
-    return Manager(
-        StoreSource(store, settings.models),
-        # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
-        VersionLoader(store, {"onnx": OnnxLoader(threads=1)}),
-        metrics=load_metrics,
-        default_model=settings.default_model,
-        poll_interval_s=settings.poll_interval_s,
-        on_unloaded=retire,
-    )
 
 
 async def _announce(manager: Manager, address: str, on_ready: Callable[[str, Readiness], None]) -> None:

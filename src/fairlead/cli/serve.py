@@ -19,6 +19,8 @@ FLAGS = (
     "rest_port",
     "models",
     "default_model",
+    "version_policy",
+    "quiet_period_s",
     "threads",
     "max_in_flight",
     "max_queue_s",

@@ -11,7 +11,7 @@ from typing import Any
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId, check_model_name
-from fairlead.servable.signature import Signature
+from fairlead.servable.signature import DEFAULT_SIGNATURE, Signature
 
 __all__ = ["SCHEMA_VERSION", "Cost", "Manifest"]
 
@@ -46,8 +46,8 @@ class Manifest:
 
     Attributes:
         model, version: who it is; the directory's own name must agree.
-        runtime: which Loader reads it ("onnx").
-        signature: its named inputs and outputs.
+        runtime: which Loader reads it ("onnx" or "tensorflow").
+        signature: its named inputs and outputs; of several signatures the one that answers.
         labels: the classes' names in the order of the output's last axis; empty when it is no classifier.
         transform: how a raw picture or text becomes the input tensor; empty when there is none.
         files: SHA-256 (hex) of every file of the version but the manifest itself.
@@ -57,6 +57,8 @@ class Manifest:
         cost: None when it was not measured.
         created_at: when it was made, in UTC.
         latency_objective_ms: what a caller may expect of one row.
+        signatures: all of them by name, where the model has names for them; see `named_signatures`.
+        init_op: the operation that TensorFlow ran after it loaded the model; its clients are shown it.
     """
 
     model: str
@@ -72,11 +74,13 @@ class Manifest:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     cost: Cost | None = None
     latency_objective_ms: float = 50.0
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    init_op: str = ""
 
     def __post_init__(self) -> None:
         check_model_name(self.model)
-        if self.version < 1:
-            raise FairleadError(Code.INVALID_ARGUMENT, f"version {self.version} is not a positive number")
+        if self.version < 0:
+            raise FairleadError(Code.INVALID_ARGUMENT, f"version {self.version} is negative")
         if self.created_at.tzinfo is None:
             raise FairleadError(Code.INVALID_ARGUMENT, f"created_at {self.created_at} has no time zone")
         for name, digest in self.files.items():
@@ -87,9 +91,14 @@ class Manifest:
     def id(self) -> ServableId:
         return ServableId(self.model, self.version)
 
+    @property
+    def named_signatures(self) -> Mapping[str, Signature]:
+        """Every signature by the name that a caller may ask for."""
+        return self.signatures or {DEFAULT_SIGNATURE: self.signature}
+
     def encode(self) -> bytes:
         """The bytes of `manifest.json`."""
-        body = {
+        body: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "model": self.model,
             "version": self.version,
@@ -105,6 +114,8 @@ class Manifest:
             "cost": self.cost.to_json() if self.cost else None,
             "latency_objective_ms": self.latency_objective_ms,
         }
+        if self.signatures:
+            body["signatures"] = {name: signature.to_json() for name, signature in self.signatures.items()}
         return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
     @staticmethod
@@ -148,4 +159,6 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
         lineage=dict(body["lineage"]),
         cost=Cost.from_json(body["cost"]) if body["cost"] else None,
         latency_objective_ms=float(body["latency_objective_ms"]),
+        # Manifests written before a model could have several lack them.
+        signatures={str(name): Signature.from_json(data) for name, data in body.get("signatures", {}).items()},
     )

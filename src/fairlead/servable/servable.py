@@ -1,19 +1,19 @@
-"""The two ports: a Servable answers, a Loader makes one from a directory."""
+"""The two ports: a Servable answers, a Loader makes one for each signature of the model in a directory."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fairlead.servable.manifest import Manifest
-from fairlead.servable.signature import Array, Tensors
+from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors
 
-__all__ = ["Loader", "Servable"]
+__all__ = ["LoadedModel", "Loader", "Servable"]
 
 
 class Servable(Protocol):
-    """A loaded version. Safe to call from several threads at once until it is closed."""
+    """A signature of a loaded version. Safe to call from several threads at once until it is closed."""
 
     def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
         """Run the model on one batch.
@@ -30,12 +30,37 @@ class Servable(Protocol):
         """Free the memory. Called once, when no request holds the servable any more."""
 
 
-class Loader(Protocol):
-    """Makes a Servable from the files of one version."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model in memory.
 
-    def load(self, directory: Path, manifest: Manifest) -> Servable:
-        """Load the version in `directory`, whose digests have been verified.
+    Attributes:
+        signatures: what it takes and gives, by signature name; at least one.
+        servables: who answers, by the same names.
+        init_op: see `Manifest.init_op`.
+    """
+
+    signatures: Mapping[str, Signature]
+    servables: Mapping[str, Servable]
+    init_op: str = ""
+
+    @property
+    def default(self) -> str:
+        """The name of the signature that is meant when a caller names none."""
+        return DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in self.signatures else min(self.signatures)
+
+    def close(self) -> None:
+        """Close every servable."""
+        for servable in self.servables.values():
+            servable.close()
+
+
+class Loader(Protocol):
+    """Makes Servables from the files of one version."""
+
+    def load(self, directory: Path) -> LoadedModel:
+        """Load the model in `directory`.
 
         Raises:
-            FairleadError: the reason, when the files cannot be loaded or do not fit the manifest's signature.
+            FairleadError: the reason, when the files cannot be loaded.
         """

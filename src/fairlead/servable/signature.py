@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["Array", "Signature", "TensorSpec", "Tensors"]
+__all__ = ["DEFAULT_SIGNATURE", "Array", "Signature", "TensorSpec", "Tensors"]
+
+DEFAULT_SIGNATURE = "serving_default"
+"""The signature that is meant when a caller names none."""
 
 _DTYPES = frozenset(
     {"float16", "float32", "float64", "bool", "string"}
@@ -28,13 +31,17 @@ class TensorSpec:
 
     Attributes:
         name: what clients call it.
-        dtype: a numpy dtype's name, or "string".
+        dtype: a numpy dtype's name, or "string", whose values are str or bytes.
         shape: one entry an axis; -1 for an axis of any length. The batch is axis 0.
+        is_unranked: the number of axes is not known either; the shape is empty then.
+        node: what the model's own graph calls it; empty where that is the name.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    is_unranked: bool = False
+    node: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -55,26 +62,36 @@ class TensorSpec:
 
     def admits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` can be this tensor."""
-        return len(shape) == len(self.shape) and all(
-            want in (-1, got) for want, got in zip(self.shape, shape, strict=True)
+        return self.is_unranked or (
+            len(shape) == len(self.shape)
+            and all(want in (-1, got) for want, got in zip(self.shape, shape, strict=True))
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+        return {"name": self.name, "dtype": self.dtype, "shape": None if self.is_unranked else list(self.shape)}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> TensorSpec:
+        shape = data["shape"]
         return TensorSpec(
-            name=str(data["name"]), dtype=str(data["dtype"]), shape=tuple(int(size) for size in data["shape"])
+            name=str(data["name"]),
+            dtype=str(data["dtype"]),
+            shape=tuple(int(size) for size in shape or ()),
+            is_unranked=shape is None,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """The inputs and outputs of a servable, each in the order the model declares them."""
+    """The inputs and outputs of a servable, each in the order the model declares them.
+
+    Attributes:
+        method: what TensorFlow Serving's clients are told it is for.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    method: str = field(default="tensorflow/serving/predict", compare=False)
 
     def __post_init__(self) -> None:
         for side, specs in (("input", self.inputs), ("output", self.outputs)):

@@ -1,47 +1,134 @@
-"""How a published version becomes one that answers."""
+"""How the files of a version become one that answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.servable import Loader, Servable
+from fairlead.servable.servable import LoadedModel, Loader, Servable
+from fairlead.servable.signature import DEFAULT_SIGNATURE
+from fairlead.servable.warmup import warm_up
+from fairlead.serving.target import UnknownSignatureError
+from fairlead.store.plain import runtime_of
 from fairlead.store.store import Store
 
-__all__ = ["VersionLoader"]
+__all__ = ["LoadedVersion", "VersionLoader"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedVersion:
+    """A version that can answer: its model, and for each signature the manifest that has it as its own."""
+
+    model: LoadedModel
+    manifests: Mapping[str, Manifest]
+
+    def answering(self, signature: str) -> tuple[Servable, Manifest]:
+        """Who answers for `signature`; the empty name and TensorFlow's `serving_default` mean the default.
+
+        Raises:
+            UnknownSignatureError: when the model has no such signature.
+        """
+        name = self.model.default if signature in ("", DEFAULT_SIGNATURE) else signature
+        if name not in self.manifests:
+            raise UnknownSignatureError(signature, known=", ".join(self.manifests))
+        return self.model.servables[name], self.manifests[name]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.model.close()
 
 
 class VersionLoader:
-    """From an id to a proven servable: verify the digests, load, warm, reproduce the golden outputs.
+    """From an id to a version that has been warmed, and proven where there is something to prove it with.
 
     Args:
-        store: where versions are.
-        loaders: by the manifest's runtime.
+        store: where published versions are.
+        loaders: by runtime.
     """
 
     def __init__(self, store: Store, loaders: Mapping[str, Loader]) -> None:
         self._store = store
         self._loaders = loaders
 
-    def load(self, id_: ServableId) -> tuple[Servable, Manifest]:
-        """Raises FairleadError when any of the stages fails; nothing stays loaded then."""
+    def load(self, id_: ServableId, directory: Path | None = None) -> LoadedVersion:
+        """Load the version; nothing stays loaded when any of the stages fails.
+
+        Args:
+            id_: who it is.
+            directory: where a plain version is; None for one that was published in the store.
+
+        Raises:
+            FairleadError: the reason.
+        """
+        return self._load_published(id_) if directory is None else self._load_plain(id_, directory)
+
+    def _load_published(self, id_: ServableId) -> LoadedVersion:
+        """Verify the digests, load, reproduce the golden outputs."""
         version = self._store.open(id_)
         manifest = version.manifest
-        if manifest.runtime not in self._loaders:
-            known = ", ".join(sorted(self._loaders))
-            raise FairleadError(
-                Code.FAILED_PRECONDITION, f"{id_} needs the runtime {manifest.runtime!r}; this process has {known}"
-            )
+        loader = self._loader(id_, manifest.runtime)
         if GOLDEN_FILE not in manifest.files:
             raise FairleadError(Code.FAILED_PRECONDITION, f"{id_} has no {GOLDEN_FILE} to prove itself with")
         golden = Golden.load(version.directory / GOLDEN_FILE)
-        servable = self._loaders[manifest.runtime].load(version.directory, manifest)
+        model = loader.load(version.directory)
         try:
-            golden.prove(servable)
+            _check_signatures(model, manifest)
+            golden.prove(model.servables[model.default])
         except BaseException:
-            servable.close()
+            model.close()
             raise
-        return servable, manifest
+        return _loaded(model, manifest)
+
+    def _load_plain(self, id_: ServableId, directory: Path) -> LoadedVersion:
+        """Load, and warm with what the directory has for it."""
+        runtime = runtime_of(directory)
+        if runtime is None:
+            raise FairleadError(Code.NOT_FOUND, f"{directory} holds no model any more")
+        model = self._loader(id_, runtime).load(directory)
+        try:
+            warm_up(model)
+            manifest = Manifest(
+                model=id_.model,
+                version=id_.version,
+                runtime=runtime,
+                signature=model.signatures[model.default],
+                signatures=model.signatures,
+                init_op=model.init_op,
+                labels=(),
+                files={},
+                created_at=datetime.fromtimestamp(directory.stat().st_mtime, UTC),
+            )
+        except BaseException:
+            model.close()
+            raise
+        return _loaded(model, manifest)
+
+    def _loader(self, id_: ServableId, runtime: str) -> Loader:
+        if runtime not in self._loaders:
+            known = ", ".join(sorted(self._loaders))
+            raise FairleadError(
+                Code.FAILED_PRECONDITION, f"{id_} needs the runtime {runtime!r}; this process has {known}"
+            )
+        return self._loaders[runtime]
+
+
+def _check_signatures(model: LoadedModel, manifest: Manifest) -> None:
+    found, wanted = (
+        {name: signature.to_json() for name, signature in signatures.items()}
+        for signatures in (model.signatures, manifest.named_signatures)
+    )
+    if found != wanted:
+        raise FairleadError(
+            Code.FAILED_PRECONDITION, f"{manifest.id} has the signatures {found} but its manifest says {wanted}"
+        )
+
+
+def _loaded(model: LoadedModel, manifest: Manifest) -> LoadedVersion:
+    manifests = {name: replace(manifest, signature=signature) for name, signature in model.signatures.items()}
+    return LoadedVersion(model=model, manifests=manifests)

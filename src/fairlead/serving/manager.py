@@ -18,7 +18,7 @@ from fairlead.serving.loading import VersionLoader
 from fairlead.serving.model import Model, ModelVersion
 from fairlead.serving.policy import Action, Do, next_action
 from fairlead.serving.router import choose
-from fairlead.serving.source import StoreSource
+from fairlead.serving.source import Source
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target
 from fairlead.telemetry import LoadMetrics
@@ -44,7 +44,7 @@ class Manager:
 
     def __init__(
         self,
-        source: StoreSource,
+        source: Source,
         loader: VersionLoader,
         *,
         metrics: LoadMetrics,
@@ -80,9 +80,9 @@ class Manager:
             self._thread.join()
         self._pool.shutdown(cancel_futures=True)
         with self._lock:
-            servables = [v.servable for m in self._models.values() for v in m.versions.values() if v.servable]
-        for servable in servables:
-            servable.close()
+            loaded = [v.loaded for m in self._models.values() for v in m.versions.values() if v.loaded]
+        for version in loaded:
+            version.close()
 
     def _run(self) -> None:
         while not self._stopping:
@@ -134,7 +134,7 @@ class Manager:
     def _load(self, model: Model, version: ModelVersion) -> None:
         began = time.monotonic()
         try:
-            servable, manifest = self._loader.load(version.id)
+            loaded = self._loader.load(version.id, version.directory)
         except FairleadError as error:
             self._fail(version, error)
         except Exception as error:  # noqa: BLE001 - a broken model must not take another down
@@ -146,7 +146,7 @@ class Manager:
             self._metrics.loaded(version.id.model, version.id.version, seconds)
             _log.info("%s is loaded and proven after %.3f s", version.id, seconds)
             with self._lock:
-                version.servable, version.manifest = servable, manifest
+                version.loaded = loaded
                 version.error, version.attempts = None, 0
                 version.state = State.AVAILABLE
                 model.settle()
@@ -162,10 +162,10 @@ class Manager:
 
     def _unload(self, version: ModelVersion) -> None:
         with self._lock:
-            servable, version.servable = version.servable, None
-        if servable is not None:
-            servable.close()
-            del servable
+            loaded, version.loaded = version.loaded, None
+        if loaded is not None:
+            loaded.close()
+            del loaded
             _trim()
         self._metrics.unloaded(version.id.model, version.id.version)
         self._on_unloaded(version.id)
@@ -180,14 +180,15 @@ class Manager:
         """Pin the version that `target` means.
 
         Raises:
-            FairleadError: NOT_FOUND or INVALID_ARGUMENT, see `router.choose`.
+            FairleadError: NOT_FOUND or INVALID_ARGUMENT, see `router.choose`; UnknownSignatureError.
         """
         with self._lock:
             version = self._choose(target)
-            if version.servable is None or version.manifest is None:
+            if version.loaded is None:
                 raise FairleadError(Code.INTERNAL, f"{version.id} is available but not loaded")
+            servable, manifest = version.loaded.answering(target.signature)
             version.users += 1
-            return Handle(version.servable, version.manifest, lambda: self._let_go(version))
+            return Handle(servable, manifest, lambda: self._let_go(version))
 
     def describe(self, target: Target) -> Manifest:
         """The manifest of the version that `target` means; raises as `acquire` does."""
@@ -229,9 +230,10 @@ class Manager:
     def readiness(self) -> Readiness:
         """Whether every required model can answer, and what stands in the way."""
         with self._lock:
-            serving = {name: model.serving() for name, model in sorted(self._models.items())}
-            troubles = {name: model.trouble() for name, model in self._models.items()}
-            has_ended = all(model.has_ended() for model in self._models.values())
+            wanted = {name: model for name, model in sorted(self._models.items()) if model.is_wanted()}
+            serving = {name: model.serving() for name, model in wanted.items()}
+            troubles = {name: model.trouble() for name, model in wanted.items()}
+            has_ended = all(model.has_ended() for model in wanted.values())
         missing = tuple(troubles[name] for name, version in serving.items() if version is None)
         degraded = tuple(troubles[name] for name, version in serving.items() if version is not None and troubles[name])
         if not serving:
@@ -253,7 +255,7 @@ class Manager:
         if self._default_model:
             return self._default_model
         with self._lock:
-            names = sorted(self._models)
+            names = sorted(name for name, model in self._models.items() if model.is_wanted())
         if len(names) == 1:
             return names[0]
         if not names:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
-from fairlead.servable.manifest import Manifest
-from fairlead.servable.servable import Servable
+from fairlead.serving.loading import LoadedVersion
 from fairlead.serving.policy import Snapshot
+from fairlead.serving.router import default_version
 from fairlead.serving.source import Aspired
 from fairlead.serving.status import State, VersionStatus
 
@@ -20,6 +21,7 @@ class ModelVersion:
     """One version's life. Not safe in threads by itself: the manager's lock guards it.
 
     Attributes:
+        directory: where a plain version is; None for one that was published in the store.
         error: why the last load failed; None once one succeeded.
         users: how many requests hold it.
         attempts: loads that failed in a row.
@@ -27,10 +29,10 @@ class ModelVersion:
     """
 
     id: ServableId
+    directory: Path | None = None
     state: State = State.START
     error: FairleadError | None = None
-    servable: Servable | None = None
-    manifest: Manifest | None = None
+    loaded: LoadedVersion | None = None
     users: int = 0
     attempts: int = 0
     retry_at: float = 0.0
@@ -63,7 +65,8 @@ class Model:
         """Take note of what should be up."""
         self.aspired = aspired
         for number in aspired.versions:
-            self.versions.setdefault(number, ModelVersion(id=ServableId(self.name, number)))
+            version = self.versions.setdefault(number, ModelVersion(id=ServableId(self.name, number)))
+            version.directory = aspired.plain.get(number)
 
     def settle(self) -> None:
         """Remember the stable version while it can answer: it stands in when the next one cannot yet.
@@ -73,14 +76,17 @@ class Model:
         if self.aspired and self.aspired.stable in self.available():
             self.last = self.aspired.stable
 
+    def is_wanted(self) -> bool:
+        """Whether anything should be up of it; not so for a model that was taken out of service."""
+        return self.aspired is None or bool(self.aspired.versions) or bool(self.problem)
+
     def available(self) -> frozenset[int]:
         """The versions that can answer now."""
         return frozenset(number for number, version in self.versions.items() if version.state is State.AVAILABLE)
 
     def serving(self) -> int | None:
         """The version that answers by default now."""
-        up = self.available()
-        return next((number for number in (self.aspired and self.aspired.stable, self.last) if number in up), None)
+        return default_version(self.aspired, self.available(), self.last)
 
     def snapshots(self, now: float) -> list[Snapshot]:
         """What the policy decides on, at the monotonic second `now`."""
@@ -90,26 +96,28 @@ class Model:
                 version=number,
                 state=version.state,
                 is_aspired=aspired is not None and number in aspired.versions,
-                is_stable=aspired is not None and number == aspired.stable,
+                is_default=aspired is not None and number in aspired.defaults,
                 is_due=now >= version.retry_at,
             )
             for number, version in self.versions.items()
         ]
 
     def has_ended(self) -> bool:
-        """Whether the first attempt at the stable version is over, well or badly."""
-        stable = self._stable()
-        return stable is not None and (stable.state is State.AVAILABLE or stable.error is not None)
+        """Whether the first attempt at every default version is over, well or badly."""
+        defaults = self._defaults()
+        return bool(defaults) and all(v.state is State.AVAILABLE or v.error is not None for v in defaults)
 
     def trouble(self) -> str:
         """One sentence on what is wrong; empty when all is well."""
         if self.problem:
             return f"{self.name}: {self.problem}"
-        stable = self._stable()
-        if stable is None or stable.state is State.AVAILABLE:
-            return ""
-        reason = f": {stable.error.message}" if stable.error else ""
-        return f"{self.name}: version {stable.id.version} is {stable.state}{reason}"
+        troubles = [_trouble(version) for version in self._defaults() if version.state is not State.AVAILABLE]
+        return f"{self.name}: {'; '.join(troubles)}" if troubles else ""
 
-    def _stable(self) -> ModelVersion | None:
-        return self.versions.get(self.aspired.stable) if self.aspired else None
+    def _defaults(self) -> list[ModelVersion]:
+        return [self.versions[number] for number in sorted(self.aspired.defaults)] if self.aspired else []
+
+
+def _trouble(version: ModelVersion) -> str:
+    reason = f": {version.error.message}" if version.error else ""
+    return f"version {version.id.version} is {version.state}{reason}"

@@ -32,33 +32,33 @@ class Snapshot:
 
     Attributes:
         is_aspired: it should be up.
-        is_stable: it is the one that should answer by default.
+        is_default: it is one that should answer callers who name none.
         is_due: it may be tried now; False while a failed load waits for its next try.
     """
 
     version: int
     state: State
     is_aspired: bool
-    is_stable: bool
+    is_default: bool
     is_due: bool = True
 
 
 def next_action(snapshots: Collection[Snapshot]) -> Action | None:
     """The next step for one model, or None when there is nothing to do now.
 
-    Availability first: what serves is unloaded only when the stable version can answer, or when nothing is aspired.
+    Availability first: what serves is unloaded only when a default version can answer, or when nothing is aspired.
 
-    >>> old = Snapshot(version=1, state=State.AVAILABLE, is_aspired=False, is_stable=False)
-    >>> new = Snapshot(version=2, state=State.START, is_aspired=True, is_stable=True)
+    >>> old = Snapshot(version=1, state=State.AVAILABLE, is_aspired=False, is_default=False)
+    >>> new = Snapshot(version=2, state=State.START, is_aspired=True, is_default=True)
     >>> next_action([old, new])
     Action(do=<Do.LOAD: 1>, version=2)
     """
     loadable = [s for s in snapshots if s.is_aspired and s.state in (State.START, State.END) and s.is_due]
     if loadable:
-        first = max(loadable, key=lambda s: (s.is_stable, s.version))
+        first = max(loadable, key=lambda s: (s.is_default, s.version))
         return Action(Do.LOAD, first.version)
-    stable_answers = any(s.is_stable and s.state is State.AVAILABLE for s in snapshots)
-    if stable_answers or not any(s.is_aspired for s in snapshots):
+    has_answer = any(s.is_default and s.state is State.AVAILABLE for s in snapshots)
+    if has_answer or not any(s.is_aspired for s in snapshots):
         for snapshot in sorted(snapshots, key=lambda s: s.version):
             if snapshot.state is State.AVAILABLE and not snapshot.is_aspired:
                 return Action(Do.UNLOAD, snapshot.version)

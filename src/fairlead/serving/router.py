@@ -8,7 +8,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.serving.source import Aspired
 from fairlead.serving.target import Target
 
-__all__ = ["choose"]
+__all__ = ["choose", "default_version"]
 
 
 def choose(target: Target, aspired: Aspired | None, available: Collection[int], last: int | None) -> int:
@@ -24,24 +24,45 @@ def choose(target: Target, aspired: Aspired | None, available: Collection[int], 
         FairleadError: INVALID_ARGUMENT for an unknown label, NOT_FOUND when nothing available fits. The words are
             TensorFlow Serving's, which clients match on.
     """
-    if target.label is not None and not (aspired and target.label == "stable"):
+    if target.label is not None and not _is_stable(target.label, aspired):
         return _labelled(target.label, target.model, aspired, available)
     if target.version is not None:
         return _available(target, target.version, available)
-    for version in (aspired.stable if aspired else None, last):
-        if version is not None and version in available:
-            return version
-    raise _not_found(target)
+    version = default_version(aspired, available, last)
+    if version is None:
+        raise _not_found(target)
+    return version
+
+
+def default_version(aspired: Aspired | None, available: Collection[int], last: int | None) -> int | None:
+    """The version that answers a caller who names none; None while there is none. For the arguments see `choose`."""
+    if aspired is not None and aspired.stable is None:
+        return max(available, default=None)
+    wanted = [last] if aspired is None else [aspired.stable, last]
+    return next((version for version in wanted if version in available), None)
+
+
+def _is_stable(label: str, aspired: Aspired | None) -> bool:
+    """Whether the label stands for what a release calls stable; in a plain tree it is a label like any other."""
+    return label == "stable" and aspired is not None and aspired.stable is not None
 
 
 def _labelled(label: str, model: str, aspired: Aspired | None, available: Collection[int]) -> int:
     if not aspired or label not in aspired.labels:
-        known = ", ".join(["stable", *sorted(aspired.labels)]) if aspired else "none, the model is not known either"
         raise FairleadError(
-            Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}", hint=f"labels of {model}: {known}"
+            Code.INVALID_ARGUMENT,
+            f"Unrecognized servable version label: {label}",
+            hint=f"labels of {model}: {_known_labels(aspired)}",
         )
     version = aspired.labels[label]
     return _available(Target(model=model, version=version), version, available)
+
+
+def _known_labels(aspired: Aspired | None) -> str:
+    if aspired is None:
+        return "none, the model is not known either"
+    stable = [] if aspired.stable is None else ["stable"]
+    return ", ".join([*stable, *sorted(aspired.labels)]) or "none"
 
 
 def _available(target: Target, version: int, available: Collection[int]) -> int:

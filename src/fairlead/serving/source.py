@@ -4,60 +4,123 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 from fairlead.errors import FairleadError
+from fairlead.serving.version_policy import LATEST, VersionPolicy
+from fairlead.store.plain import QuietVersions
 from fairlead.store.store import Store
 
-__all__ = ["Aspired", "StoreSource"]
+__all__ = ["Aspired", "Source", "StoreSource", "aspire_plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aspired:
-    """What should be up of one model.
+    """What should be up of one model; of a model that was taken out of service, nothing.
 
     Attributes:
-        stable: the version that answers when a caller names none.
+        stable: the version that answers when a caller names none; None for a plain model, where the highest that is up
+            does.
         labels: names a caller may use, "stable" left out.
-        revision: of the release behind it; 0 when there is none and the newest version serves.
+        revision: of the release behind it; 0 when there is none.
+        plain: the versions of a plain model that should be up, and where they are.
     """
 
-    stable: int
+    stable: int | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     revision: int = 0
+    plain: Mapping[int, Path] = field(default_factory=dict)
+
+    @property
+    def defaults(self) -> frozenset[int]:
+        """The versions that should answer callers who name none."""
+        return frozenset(self.plain) if self.stable is None else frozenset({self.stable})
 
     @property
     def versions(self) -> frozenset[int]:
-        return frozenset({self.stable, *self.labels.values()})
+        """All that should be up. The labels of a plain model ask for no version: the policy does."""
+        return self.defaults if self.stable is None else self.defaults.union(self.labels.values())
+
+
+class Source(Protocol):
+    """Says what should be up."""
+
+    def read(self) -> tuple[dict[str, Aspired], dict[str, str]]:
+        """What is aspired, by model, and for each model that something is wrong with, what.
+
+        A model that is in the second alone is left as it is; one that is in neither, too.
+        """
 
 
 class StoreSource:
-    """Reads the aspired state of every required model.
+    """Reads the aspired state of every required model: its release, else its newest version, else its plain versions.
 
     Args:
         store: the model store.
         models: the models required; none named means every model in the store.
+        policy: which versions of a plain model should be up.
+        quiet_period_s: see `QuietVersions`.
     """
 
-    def __init__(self, store: Store, models: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        models: Sequence[str] = (),
+        *,
+        policy: VersionPolicy = LATEST,
+        quiet_period_s: float = 2.0,
+    ) -> None:
         self._store = store
         self._models = tuple(models)
+        self._policy = policy
+        self._quiet = QuietVersions(quiet_period_s)
+        self._known: set[str] = set()
+        self._held: set[str] = set()
 
     def read(self) -> tuple[dict[str, Aspired], dict[str, str]]:
-        """What is aspired, by model, and for each model that cannot be read why not."""
         aspired: dict[str, Aspired] = {}
         problems: dict[str, str] = {}
-        for model in self._models or self._store.models():
+        names = set(self._models or self._store.models())
+        self._known |= names
+        for model in sorted(self._known):
             try:
                 aspired[model] = self._read_model(model)
-            except (FairleadError, OSError, LookupError) as error:
+            except (FairleadError, OSError) as error:
                 problems[model] = str(error)
+            else:
+                self._note(model, aspired[model])
+                if model in names and not aspired[model].versions:
+                    problems[model] = "the store has no version of it yet"
         return aspired, problems
+
+    def _note(self, model: str, aspired: Aspired) -> None:
+        """Remember what is up, which stays so while the store cannot be read."""
+        if aspired.versions:
+            self._held.add(model)
+        else:
+            self._held.discard(model)
 
     def _read_model(self, model: str) -> Aspired:
         release = self._store.release(model)
         if release:
             return Aspired(stable=release.stable, labels=release.labels, revision=release.revision)
         versions = self._store.versions(model)
-        if not versions:
-            raise LookupError("the store has no version of it yet")
-        return Aspired(stable=versions[-1])
+        if versions:
+            return Aspired(stable=versions[-1])
+        base = self._store.base(model)
+        if model not in self._held and not base.exists():  # there is nothing to hold on to
+            return Aspired()
+        return aspire_plain(base, self._policy, self._quiet)
+
+
+def aspire_plain(
+    base: Path, policy: VersionPolicy, quiet: QuietVersions, labels: Mapping[str, int] | None = None
+) -> Aspired:
+    """What should be up of the plain model under `base`: those of its whole versions that the policy chooses.
+
+    Raises:
+        OSError: when `base` cannot be read.
+    """
+    versions = quiet.read(base)
+    return Aspired(plain={number: versions[number] for number in policy.choose(versions)}, labels=labels or {})

@@ -9,6 +9,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId, check_model_name, parse_version
 from fairlead.servable.manifest import Manifest
 from fairlead.store import files
+from fairlead.store.plain import plain_versions
 from fairlead.store.release import Release
 
 __all__ = ["HISTORY", "MANIFEST_FILE", "RELEASE_FILE", "Store", "Version", "names_in"]
@@ -58,7 +59,7 @@ class Store:
             )
 
     def models(self) -> tuple[str, ...]:
-        """The names of all models with a version or a release, sorted."""
+        """The names of all models with a version or a release, sorted; those with plain versions are among them."""
         return tuple(name for name in names_in(self.root) if _is_model_name(name) and self._is_model(self.root / name))
 
     def versions(self, model: str) -> tuple[int, ...]:
@@ -148,7 +149,12 @@ class Store:
         return self.root / check_model_name(model)
 
     def _is_model(self, base: Path) -> bool:
-        return (base / RELEASE_FILE).is_file() or bool(self.versions(base.name))
+        if (base / RELEASE_FILE).is_file() or self.versions(base.name):
+            return True
+        try:
+            return bool(plain_versions(base))
+        except OSError:
+            return False
 
     def _no_version(self, id_: ServableId) -> FairleadError:
         versions = self.versions(id_.model)

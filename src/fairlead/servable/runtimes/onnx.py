@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
-from fairlead.servable.manifest import Manifest
-from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.servable.servable import LoadedModel
+from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors, TensorSpec
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,6 +35,7 @@ class OnnxServable:
     def __init__(self, session: InferenceSession) -> None:
         self._session: InferenceSession | None = session
         self._outputs = [output.name for output in session.get_outputs()]
+        self._strings = [tensor.name for tensor in session.get_inputs() if tensor.type == "tensor(string)"]
 
     def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
         wanted = self._outputs if outputs is None else [name for name in self._outputs if name in outputs]
@@ -42,8 +43,9 @@ class OnnxServable:
             raise FairleadError(Code.INTERNAL, "the model was closed while a request held it")
         if not wanted:  # ONNX Runtime takes an empty list for all outputs
             return {}
+        feeds = {**inputs, **{name: _texts(name, inputs[name]) for name in self._strings}}
         try:
-            values = self._session.run(wanted, dict(inputs))
+            values = self._session.run(wanted, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             code = Code.INVALID_ARGUMENT if type(error).__name__ == "InvalidArgument" else Code.INTERNAL
             raise FairleadError(code, f"the model refused the input: {error}") from error
@@ -63,15 +65,9 @@ class OnnxLoader:
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
 
-    def load(self, directory: Path, manifest: Manifest) -> OnnxServable:
-        servable, found = open_model(directory / MODEL_FILE, self._threads)
-        if found != manifest.signature:
-            raise FairleadError(
-                Code.FAILED_PRECONDITION,
-                f"{MODEL_FILE} of {manifest.id} has the signature {found.to_json()}"
-                f" but its manifest says {manifest.signature.to_json()}",
-            )
-        return servable
+    def load(self, directory: Path) -> LoadedModel:
+        servable, signature = open_model(directory / MODEL_FILE, self._threads)
+        return LoadedModel(signatures={DEFAULT_SIGNATURE: signature}, servables={DEFAULT_SIGNATURE: servable})
 
 
 def open_model(path: Path, threads: int = 1) -> tuple[OnnxServable, Signature]:
@@ -85,6 +81,17 @@ def open_model(path: Path, threads: int = 1) -> tuple[OnnxServable, Signature]:
         return OnnxServable(session), _signature(session)
     except UnicodeDecodeError as error:  # a damaged name is met only when it is read
         raise FairleadError(Code.DATA_LOSS, f"{path.name} cannot be loaded: {error}") from error
+
+
+def _texts(name: str, array: Array) -> Array:
+    """The strings as str: ONNX Runtime would take bytes for their representation in Python."""
+    try:
+        texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel().tolist()]
+    except UnicodeDecodeError as error:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"input {name!r} holds bytes that are not text in UTF-8, which is what ONNX takes"
+        ) from error
+    return np.array(texts, object).reshape(array.shape)
 
 
 def _open(path: Path, threads: int) -> InferenceSession:

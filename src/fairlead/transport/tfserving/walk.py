@@ -159,12 +159,13 @@ def _check_range(spec: TensorSpec, value: int) -> None:
         raise invalid(f"JSON Value: {value} Type: Number is not of expected type: {spec.dtype}")
 
 
-def _text(encoded: str) -> str:
-    """A string tensor holds text, so the bytes must be UTF-8."""
+def _text(encoded: str) -> str | bytes:
+    """What the base64 stands for, text where it is UTF-8."""
+    data = decode_base64(encoded)
     try:
-        return decode_base64(encoded).decode()
-    except UnicodeDecodeError as error:
-        raise invalid("the base64 value is not text in UTF-8, which is what the model's string input holds") from error
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 def _brackets(shape: Shape) -> str:

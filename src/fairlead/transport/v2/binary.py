@@ -74,7 +74,7 @@ def _strings(name: str, shape: tuple[int, ...], data: memoryview) -> Array:
     count = math.prod(shape)
     if len(data) < count * _LENGTH.size:
         raise invalid(f"input {name!r} is BYTES: {count} elements do not fit into {len(data)} bytes")
-    texts = [_text(name, element) for element in _elements(name, count, data)]
+    texts = [_text(element) for element in _elements(name, count, data)]
     return np.array(texts, object).reshape(shape)
 
 
@@ -92,14 +92,12 @@ def _elements(name: str, count: int, data: memoryview) -> Iterator[memoryview]:
         raise invalid(f"input {name!r} is BYTES: {len(data) - start} bytes are left behind its {count} elements")
 
 
-def _text(name: str, data: memoryview) -> str:
-    """A string tensor holds text, so the bytes must be UTF-8."""
+def _text(data: memoryview) -> str | bytes:
+    """Text where the bytes are UTF-8; some models take other bytes as well, and refuse them where they do not."""
     try:
         return str(data, "utf-8")
-    except UnicodeDecodeError as error:
-        raise invalid(
-            f"input {name!r} holds bytes that are not text in UTF-8, which is what the model takes"
-        ) from error
+    except UnicodeDecodeError:
+        return bytes(data)
 
 
 def _with_length(item: str | bytes) -> bytes:

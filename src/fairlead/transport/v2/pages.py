@@ -17,7 +17,7 @@ __all__ = ["index_entry", "model_page", "server_page"]
 EXTENSIONS = ("binary_tensor_data", "classification")
 """What is offered beyond the protocol itself. Clients may rely on a name here, so each is offered in full."""
 
-_PLATFORMS = {"onnx": "onnxruntime_onnx"}
+_PLATFORMS = {"onnx": "onnxruntime_onnx", "tensorflow": "tensorflow_savedmodel"}
 _INDEX_STATES = {
     State.AVAILABLE: "READY",
     State.LOADING: "LOADING",
@@ -52,7 +52,7 @@ def index_entry(status: VersionStatus) -> dict[str, Any]:
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": spec.shape}
+    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": (-1,) if spec.is_unranked else spec.shape}
 
 
 @functools.cache
