@@ -15,7 +15,7 @@ from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 from fairlead.servable.transform import Handwriting
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.status import Readiness, State, VersionStatus
-from fairlead.serving.target import Target
+from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.transport.http import HttpApp
 from fairlead.transport.metrics import TransportMetrics
 
@@ -158,7 +158,10 @@ class FakeCatalogue:
             raise FairleadError(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {target.label}")
         if target.model not in MODELS or target.version not in (None, 1):
             raise FairleadError(Code.NOT_FOUND, f"Servable not found for request: {target}")
-        return MODELS[target.model][0]
+        manifest = MODELS[target.model][0]
+        if target.signature and target.signature not in manifest.named_signatures:
+            raise UnknownSignatureError(target.signature, ", ".join(manifest.named_signatures))
+        return manifest
 
     def statuses(self, model: str, version: int | None) -> tuple[VersionStatus, ...]:
         if model in self.others:

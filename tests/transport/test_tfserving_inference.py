@@ -178,7 +178,7 @@ async def test_several_methods_at_once() -> None:
     """Each task is answered, in order, from the same examples."""
     tasks = [
         Task(target=Target(model="half"), method=Method.REGRESS),
-        Task(target=Target(model="half"), method=Method.CLASSIFY, signature="serving_default"),
+        Task(target=Target(model="half", signature="serving_default"), method=Method.CLASSIFY),
     ]
     values, classes = await infer_all(Split(), tasks, [{"x": Feature(Kind.FLOAT, [1.0])}])
     assert encode_results(values.result) == b'{"results":[2.5]}'
@@ -191,7 +191,7 @@ async def test_several_methods_at_once() -> None:
     [
         ([Task(target=Target(model=model), method=Method.REGRESS) for model in ("half", "echo")], "same model name"),
         ([Task(target=Target(model="half"), method=method) for method in Method], "Duplicate evaluation"),
-        ([Task(target=Target(model="half"), method=Method.REGRESS, signature="s")], "with the name: s"),
+        ([Task(target=Target(model="half", signature="s"), method=Method.REGRESS)], "with the name: s"),
     ],
 )
 async def test_tasks_that_cannot_go_together(tasks: Sequence[Task], said: str) -> None:

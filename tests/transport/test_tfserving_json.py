@@ -71,7 +71,6 @@ def test_forms_of_several_inputs(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ({"signature_name": "s"}, 'Serving signature name: "s" not found in signature def'),
         ({}, "Missing 'inputs' or 'instances' key"),
         ({"instances": {}}, "JSON Value: {} Expecting 'instances' to be an list/array"),
         ({"instances": []}, "JSON Value: [] No values in 'instances' array"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from fairlead.errors import Code, FairleadError
@@ -14,7 +15,6 @@ from fairlead.transport.content_coding import inflate
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, Predicting
-from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.refusal import refused
 from fairlead.transport.tfserving.answer import encode_outputs, encode_predictions, encode_results
 from fairlead.transport.tfserving.document import read_document
@@ -22,7 +22,7 @@ from fairlead.transport.tfserving.inference import Task, infer
 from fairlead.transport.tfserving.json_examples import read_examples
 from fairlead.transport.tfserving.method import Method
 from fairlead.transport.tfserving.pages import metadata_page, status_page
-from fairlead.transport.tfserving.tensors import decode_tensors
+from fairlead.transport.tfserving.predict_body import PredictBody
 
 __all__ = ["TfServing"]
 
@@ -31,6 +31,7 @@ _QUALIFIER = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"/v1/models/{_MODEL}{_QUALIFIER}:(classify|regress|predict)", re.IGNORECASE)
 _GET = re.compile(rf"/v1/models(?:/{_MODEL})?{_QUALIFIER}(/metadata)?", re.IGNORECASE)
 _SHOWN_CHARS = 1024
+_INLINE_BYTES = 1 << 20
 _BEFORE_DECODING = (Code.NOT_FOUND, Code.INVALID_ARGUMENT)
 
 
@@ -67,31 +68,27 @@ class TfServing:
         return refused({"error": error.message}, error)
 
     async def _predict(self, target: Target, body: bytes, deadline: float | None, call: Call) -> Response:
-        is_rows = True
+        asked = PredictBody(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(PredictBody, body)
 
         def decode(manifest: Manifest) -> Tensors:
-            nonlocal is_rows
             call.version = manifest.version
-            quick = quick_tensors(body, manifest.signature)
-            if quick is not None:
-                return quick
-            document = read_document(body)
-            is_rows = "instances" in document
-            return decode_tensors(document, manifest.signature)
+            return asked.decode(manifest)
 
         try:
-            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=len(body))
+            prediction = await self._predictor.predict(
+                replace(target, signature=asked.signature), decode, deadline=deadline, size=len(body)
+            )
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
-                read_document(body)  # a body that is no JSON is told before a model that nobody knows
+                asked.document()  # a body that is no JSON is told before a model that nobody knows
             raise
-        return Response(body=(encode_predictions if is_rows else encode_outputs)(prediction.outputs))
+        return Response(body=(encode_predictions if asked.is_rows else encode_outputs)(prediction.outputs))
 
     async def _infer(self, target: Target, method: Method, body: bytes, deadline: float | None, call: Call) -> Response:
         document = read_document(body)
         examples = read_examples(document, method)  # all of the body is read before the model is looked up
-        task = Task(target=target, method=method, signature=document.get("signature_name", ""))
-        inferred = await infer(self._predictor, task, examples, deadline=deadline)
+        target = replace(target, signature=document.get("signature_name", ""))
+        inferred = await infer(self._predictor, Task(target=target, method=method), examples, deadline=deadline)
         call.version = inferred.manifest.version
         return Response(body=encode_results(inferred.result))
 

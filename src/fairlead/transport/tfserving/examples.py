@@ -28,7 +28,8 @@ def with_context(examples: Sequence[Example], context: Example) -> list[Example]
 def takes_serialized(signature: Signature) -> bool:
     """Whether the signature is one that was made for examples: its only input takes them serialized."""
     (first, *others) = signature.inputs
-    return not others and (first.name, first.dtype, first.shape) == ("inputs", "string", (-1,))
+    is_row = first.is_unranked or first.shape == (-1,)
+    return not others and is_row and (first.name, first.dtype) == ("inputs", "string")
 
 
 def decode_examples(examples: Sequence[Example], signature: Signature) -> Tensors:

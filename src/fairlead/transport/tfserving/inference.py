@@ -7,25 +7,23 @@ from dataclasses import dataclass
 
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
-from fairlead.serving.target import Target
+from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.transport.invalid import invalid
 from fairlead.transport.ports import Predicting
 from fairlead.transport.tfserving.examples import decode_examples
 from fairlead.transport.tfserving.feature import Example
 from fairlead.transport.tfserving.method import Method, check_fits
 from fairlead.transport.tfserving.result import Classes, read_classes, read_values
-from fairlead.transport.tfserving.tensors import DEFAULT_SIGNATURES
 
 __all__ = ["Inferred", "Task", "infer", "infer_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One thing asked of one signature, by its name; an empty one is the model's default."""
+    """One thing asked of one signature."""
 
     target: Target
     method: Method
-    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +50,13 @@ async def infer(
     """
 
     def decode(manifest: Manifest) -> Tensors:
-        if task.signature not in DEFAULT_SIGNATURES:
-            raise invalid(f"No signature was found with the name: {task.signature}")
         check_fits(task.method, manifest.signature)
         return decode_examples(examples, manifest.signature)
 
-    prediction = await predictor.predict(task.target, decode, deadline=deadline)
+    try:
+        prediction = await predictor.predict(task.target, decode, deadline=deadline)
+    except UnknownSignatureError as error:
+        raise invalid(f"No signature was found with the name: {error.signature}") from error
     read = read_classes if task.method is Method.CLASSIFY else read_values
     return Inferred(manifest=prediction.manifest, result=read(prediction))
 
@@ -72,6 +71,6 @@ async def infer_all(
     """
     if len({task.target.model for task in tasks}) > 1:
         raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-    if len({(task.target, task.signature) for task in tasks}) < len(tasks):
+    if len({task.target for task in tasks}) < len(tasks):
         raise invalid("Duplicate evaluation of a signature in a MultiInferenceRequest.")
     return [await infer(predictor, task, examples, deadline=deadline) for task in tasks]

@@ -32,7 +32,7 @@ class Method(enum.StrEnum):
 
 def check_fits(method: Method, signature: Signature) -> None:
     """Raise INVALID_ARGUMENT unless `signature` takes rows and has the outputs that `method` is about."""
-    if any(spec.shape[:1] != (-1,) for spec in signature.inputs):
+    if any(not spec.is_unranked and spec.shape[:1] != (-1,) for spec in signature.inputs):
         what = "classification" if method is Method.CLASSIFY else "regression"
         raise invalid(f"No {what} inputs found in SignatureDef: {_shown(signature.inputs)}")
     if method is Method.CLASSIFY:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.signature import TensorSpec
+from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.serving.status import VersionStatus
 
 __all__ = ["metadata_page", "status_page"]
 
+_INIT_OP = "__saved_model_init_op"
 _DT_NAMES = {"float16": "DT_HALF", "float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 
 
@@ -29,22 +30,37 @@ def status_page(statuses: Iterable[VersionStatus]) -> dict[str, Any]:
 
 
 def metadata_page(manifest: Manifest) -> dict[str, Any]:
-    """The version's signature. Its only one is `serving_default`."""
-    signature = {
-        "inputs": {spec.name: _tensor_info(spec) for spec in manifest.signature.inputs},
-        "outputs": {spec.name: _tensor_info(spec) for spec in manifest.signature.outputs},
-        "method_name": "tensorflow/serving/predict",
-        "defaults": {},
-    }
+    """Every signature of the version."""
+    signatures = {name: _signature(signature) for name, signature in manifest.named_signatures.items()}
+    if manifest.init_op:
+        signatures[_INIT_OP] = _init_signature(manifest.init_op)
     return {
         "model_spec": {"name": manifest.model, "signature_name": "", "version": str(manifest.version)},
-        "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}},
+        "metadata": {"signature_def": {"signature_def": signatures}},
     }
+
+
+def _signature(signature: Signature) -> dict[str, Any]:
+    return {
+        "inputs": {spec.name: _tensor_info(spec) for spec in signature.inputs},
+        "outputs": {spec.name: _tensor_info(spec) for spec in signature.outputs},
+        "method_name": signature.method,
+        "defaults": {},
+    }
+
+
+def _init_signature(operation: str) -> dict[str, Any]:
+    """What every SavedModel of TensorFlow 2 has: a signature that nobody can call."""
+    output = {"dtype": "DT_INVALID", "tensor_shape": {"dim": [], "unknown_rank": True}, "name": operation}
+    return {"inputs": {}, "outputs": {_INIT_OP: output}, "method_name": "", "defaults": {}}
 
 
 def _tensor_info(spec: TensorSpec) -> dict[str, Any]:
     return {
         "dtype": _DT_NAMES.get(spec.dtype, f"DT_{spec.dtype.upper()}"),
-        "tensor_shape": {"dim": [{"size": str(size), "name": ""} for size in spec.shape], "unknown_rank": False},
-        "name": f"{spec.name}:0",
+        "tensor_shape": {
+            "dim": [{"size": str(size), "name": ""} for size in spec.shape],
+            "unknown_rank": spec.is_unranked,
+        },
+        "name": spec.node or f"{spec.name}:0",
     }

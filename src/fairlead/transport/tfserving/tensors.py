@@ -21,9 +21,7 @@ from fairlead.transport.tfserving.walk import (
     walk_tensor,
 )
 
-__all__ = ["DEFAULT_SIGNATURES", "decode_inputs", "decode_instances", "decode_tensors", "quick_array"]
-
-DEFAULT_SIGNATURES = ("", "serving_default")
+__all__ = ["decode_inputs", "decode_instances", "decode_tensors", "quick_array"]
 
 
 def decode_tensors(document: Mapping[str, Any], signature: Signature) -> Tensors:
@@ -32,9 +30,6 @@ def decode_tensors(document: Mapping[str, Any], signature: Signature) -> Tensors
     Raises:
         FairleadError: INVALID_ARGUMENT, in TensorFlow Serving's words. Shapes are left to `Signature.check_inputs`.
     """
-    name = document.get("signature_name", "")
-    if name not in DEFAULT_SIGNATURES:
-        raise FairleadError(Code.INVALID_ARGUMENT, f'Serving signature name: "{name}" not found in signature def')
     if "instances" in document and "inputs" in document:
         raise FairleadError(
             Code.INVALID_ARGUMENT,

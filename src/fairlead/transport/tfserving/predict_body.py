@@ -1,0 +1,77 @@
+"""The body of a `:predict` request: which signature it names, and the tensors in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Tensors
+from fairlead.transport.quick_rows import quick_tensors
+from fairlead.transport.tfserving.document import read_document
+from fairlead.transport.tfserving.tensors import decode_tensors
+
+__all__ = ["PredictBody"]
+
+_KEY = b"signature_name"
+_FIRST = re.compile(rb'\s*\{\s*"signature_name"\s*:\s*"(\w*)"\s*,')
+_LAST = re.compile(rb',\s*"signature_name"\s*:\s*"(\w*)"\s*\}\s*\Z')
+
+
+class PredictBody:
+    """A body that is read no further than its signature's name, until it is known who takes the rest.
+
+    Args:
+        body: the JSON text.
+
+    Attributes:
+        signature: the name of the signature that is asked; empty when none is named.
+        is_rows: whether the tensors came as rows, once they were decoded.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when it had to be parsed for the name, and could not be.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._rest: bytes | None = body
+        self._document: dict[str, Any] | None = None
+        self.signature = ""
+        self.is_rows = True
+        if _KEY in body or b"\\" in body:  # an escape may stand for a letter of the key
+            self._find_signature()
+
+    def decode(self, manifest: Manifest) -> Tensors:
+        """The inputs of `manifest`'s signature.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT, in TensorFlow Serving's words.
+        """
+        quick = None if self._rest is None else quick_tensors(self._rest, manifest.signature)
+        if quick is not None:
+            return quick
+        document = self.document()
+        self.is_rows = "instances" in document
+        return decode_tensors(document, manifest.signature)
+
+    def document(self) -> dict[str, Any]:
+        """All of the body.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT when it is no object.
+        """
+        if self._document is None:
+            self._document = read_document(self._body)
+        return self._document
+
+    def _find_signature(self) -> None:
+        """Cut the name off where most clients write it, so that the rest can go the short way; else parse it all."""
+        body = self._body
+        if first := _FIRST.match(body):  # of equal keys the first counts
+            self.signature, self._rest = first[1].decode(), b"{" + body[first.end() :]
+            return
+        last = _LAST.match(body, body.rfind(b","))
+        if last and body.count(_KEY) == 1 and b"\\" not in body:
+            self.signature, self._rest = last[1].decode(), body[: last.start()] + b"}"
+            return
+        self.signature, self._rest = self.document().get("signature_name", ""), None
