@@ -16,10 +16,11 @@ __all__ = ["DEFAULT_SIGNATURE", "Array", "Signature", "TensorSpec", "Tensors"]
 DEFAULT_SIGNATURE = "serving_default"
 """The signature that is meant when a caller names none."""
 
-_DTYPES = frozenset(
-    {"float16", "float32", "float64", "bool", "string"}
-    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-)
+_NUMBERS = (
+    "bool", "float16", "float32", "float64",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
+_DTYPES: Mapping[str, np.dtype[Any]] = {name: np.dtype(name) for name in _NUMBERS} | {"string": np.dtype(object)}
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -58,14 +59,15 @@ class TensorSpec:
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype of an array that holds this tensor (object for strings)."""
-        return np.dtype(object if self.dtype == "string" else self.dtype)
+        return _DTYPES[self.dtype]
 
     def admits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` can be this tensor."""
-        return self.is_unranked or (
-            len(shape) == len(self.shape)
-            and all(want in (-1, got) for want, got in zip(self.shape, shape, strict=True))
-        )
+        if len(shape) != len(self.shape) or self.is_unranked:
+            return self.is_unranked
+        if shape[1:] == self.shape[1:]:  # rows of a fixed shape, as nearly always
+            return not shape or self.shape[0] in (-1, shape[0])
+        return all(want in (-1, got) for want, got in zip(self.shape, shape, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, "shape": None if self.is_unranked else list(self.shape)}
