@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
@@ -109,19 +110,21 @@ def _options(request: Request) -> Response:
 
 def _route(request: Request) -> Route:
     """Match the undecoded path; a query is a part of it, and so of the name."""
-    path = f"{request.path}?{request.query}" if request.query else request.path
-    pattern = {"POST": _POST, "GET": _GET}.get(request.method)
+    return _find_route(request.method, f"{request.path}?{request.query}" if request.query else request.path)
+
+
+@functools.lru_cache(maxsize=256)  # few are asked again and again
+def _find_route(method: str, path: str) -> Route:
+    pattern = {"POST": _POST, "GET": _GET}.get(method)
     match = pattern.fullmatch(path) if pattern else None
-    if not match or (request.method == "POST" and match[4] != match[4].lower()):
-        raise FairleadError(
-            Code.INVALID_ARGUMENT, f"Malformed request: {request.method[:_SHOWN_CHARS]} {path[:_SHOWN_CHARS]}"
-        )
+    if not match or (method == "POST" and match[4] != match[4].lower()):
+        raise FairleadError(Code.INVALID_ARGUMENT, f"Malformed request: {method[:_SHOWN_CHARS]} {path[:_SHOWN_CHARS]}")
     if not match[1]:
         raise FairleadError(Code.INVALID_ARGUMENT, "Missing model name in request.")
     target = Target(
         model=unquote(match[1]), version=path_version(match[2]), label=unquote(match[3]) if match[3] else None
     )
-    if request.method == "POST":
+    if method == "POST":
         return Route(verb=match[4], target=target)
     return Route(verb="metadata" if match[4] == "/metadata" else "status", target=target)
 

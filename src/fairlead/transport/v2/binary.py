@@ -22,14 +22,15 @@ class BinaryTail:
     def __init__(self, data: memoryview) -> None:
         self._rest = data
 
-    def take(self, where: str, size: int) -> memoryview:
-        """The next `size` bytes, for the input that `where` names.
+    def take(self, name: str, size: int) -> memoryview:
+        """The next `size` bytes, for the input of that name.
 
         Raises:
             FairleadError: INVALID_ARGUMENT when fewer are left.
         """
         if size > len(self._rest):
-            raise invalid(f"unexpected size for {where}, expecting {size - len(self._rest)} additional bytes")
+            missing = size - len(self._rest)
+            raise invalid(f"unexpected size for input {name[:80]!r}, expecting {missing} additional bytes")
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken
 
@@ -55,7 +56,8 @@ def from_bytes(spec: TensorSpec, shape: tuple[int, ...], data: memoryview) -> Ar
         )
     if dtype.kind == "b":
         _check_flags(spec.name, np.frombuffer(data, np.uint8))
-    return np.require(np.frombuffer(data, dtype.newbyteorder("<")), dtype, "A").reshape(shape)
+    array = np.frombuffer(data, dtype.newbyteorder("<"))
+    return array.astype(dtype, copy=not array.flags.aligned).reshape(shape)
 
 
 def to_bytes(array: Array) -> bytes:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from fairlead.servable.signature import Array
 
@@ -21,4 +25,9 @@ DATATYPES: Mapping[str, str] = MappingProxyType(
 
 def datatype_of(array: Array) -> str:
     """What the protocol calls the type of `array`."""
-    return DATATYPES.get(array.dtype.name, BYTES)
+    return _named(array.dtype)
+
+
+@functools.lru_cache(maxsize=64)  # numpy spells a name anew each time
+def _named(dtype: np.dtype[Any]) -> str:
+    return DATATYPES.get(dtype.name, BYTES)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
+from fairlead.serving.predictor import Prediction
 from fairlead.serving.status import State, VersionStatus
 from fairlead.serving.target import Target
 from fairlead.transport.content_coding import compress, plain_body
@@ -16,7 +17,7 @@ from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refused
 from fairlead.transport.v2.answer import check_wanted, encode_answer
-from fairlead.transport.v2.inference import read_inference
+from fairlead.transport.v2.inference import Inference, read_inference
 from fairlead.transport.v2.inputs import decode_inputs
 from fairlead.transport.v2.pages import index_entry, model_page, server_page
 from fairlead.transport.v2.route import Ask, find_route
@@ -51,23 +52,32 @@ class V2:
     async def _infer(self, request: Request, target: Target, call: Call) -> Response:
         call.api = "infer"
         body = await plain_body(request)
-        call.version = self._describe(target).version  # an unknown model is told before any fault in the body
-        inference = read_inference(body, request.header(_JSON_LENGTH))
+        try:
+            inference = read_inference(body, request.header(_JSON_LENGTH))
+        except FairleadError:
+            call.version = self._describe(target).version  # an unknown model is told before any fault in the body
+            raise
+        prediction = await self._predict(request, target, call, inference, len(body))
+        accepted = request.header(b"accept-encoding")
+        response = encode_answer(inference, prediction)
+        return await compress(response, accepted) if accepted else response
 
+    async def _predict(
+        self, request: Request, target: Target, call: Call, inference: Inference, size: int
+    ) -> Prediction:
         def decode(manifest: Manifest) -> Tensors:
             call.version = manifest.version
             check_wanted(inference, manifest)
             return decode_inputs(inference, manifest)
 
         names = [wanted.name for wanted in inference.wanted]
-        prediction = await self._predictor.predict(
-            target,
-            decode,
-            outputs=names or None,
-            deadline=earlier(request.deadline, inference.deadline(request.arrived)),
-            size=len(body),
-        )
-        return await compress(encode_answer(inference, prediction), request.header(b"accept-encoding"))
+        deadline = earlier(request.deadline, inference.deadline(request.arrived))
+        try:
+            return await self._predictor.predict(target, decode, outputs=names or None, deadline=deadline, size=size)
+        except FairleadError as error:
+            if error.code is Code.NOT_FOUND:
+                raise self._missing(target) from error
+            raise
 
     def _page(self, ask: Ask, target: Target) -> Response:
         match ask:
@@ -116,7 +126,10 @@ class V2:
         try:
             return self._catalogue.describe(target)
         except FairleadError as error:
-            raise _missing(target, self._statuses(target.model, target.version)) from error
+            raise self._missing(target) from error
+
+    def _missing(self, target: Target) -> FairleadError:
+        return _missing(target, self._statuses(target.model, target.version))
 
     def _not_offered(self, target: Target) -> FairleadError:
         if not self._statuses(target.model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ __all__ = ["Given", "Inference", "Wanted", "read_inference"]
 
 _LENGTH_DIGITS = 19
 _SIZE = "binary_data_size"
+_SHORT_BYTES = 1024
+"""Longer JSON is not worth keeping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +72,51 @@ def read_inference(body: bytes, header_length: bytes) -> Inference:
     size = _json_size(header_length, len(body))
     if size == 0 and header_length:
         return Inference(raw=memoryview(body), is_binary=True)
-    document = parse_json(body[:size], takes_tokens=True)
+    is_short = size <= _SHORT_BYTES and size < len(body)
+    head = _read_again(body[:size]) if is_short else _read_head(body[:size])
+    tail = BinaryTail(memoryview(body)[size:])
+    given = tuple([_given(described, tail) for described in head.described])
+    tail.finish()
+    return Inference(id=head.id, given=given, wanted=head.wanted, is_binary=head.is_binary, timeout_us=head.timeout_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described:
+    """An input before the bytes behind the JSON are looked at; `data` is how many of them are its own, or values."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: list[Any] | int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """What the JSON says; as in `Inference`."""
+
+    id: str
+    described: tuple[_Described, ...]
+    wanted: tuple[Wanted, ...]
+    is_binary: bool
+    timeout_us: int
+
+
+def _read_head(text: bytes) -> _Head:
+    document = parse_json(text, takes_tokens=True)
     if not isinstance(document, dict):
         raise invalid(f"the request must be a JSON object, not {echo(document)}")
-    tail = BinaryTail(memoryview(body)[size:])
     parameters = _parameters(document, "the request")
-    inference = Inference(
+    return _Head(
         id=_field(document, "id", str, "the request") if "id" in document else "",
-        given=tuple(_given(element, tail) for element in _elements(document, "inputs")),
+        described=tuple(_described(element) for element in _elements(document, "inputs")),
         wanted=tuple(_wanted(element) for element in _elements(document, "outputs", is_optional=True)),
         is_binary=_flag(parameters, "binary_data_output"),
         timeout_us=_count(parameters, "timeout", "the request") if "timeout" in parameters else 0,
     )
-    tail.finish()
-    return inference
+
+
+_read_again = functools.lru_cache(maxsize=256)(_read_head)
+"""The same, for JSON with the data behind it: a client sends the same one with every request."""
 
 
 def _json_size(header_length: bytes, total: int) -> int:
@@ -96,25 +130,30 @@ def _json_size(header_length: bytes, total: int) -> int:
     return int(header_length)
 
 
-def _given(element: dict[str, Any], tail: BinaryTail) -> Given:
+def _given(described: _Described, tail: BinaryTail) -> Given:
+    data = described.data if isinstance(described.data, list) else tail.take(described.name, described.data)
+    return Given(name=described.name, datatype=described.datatype, shape=described.shape, data=data)
+
+
+def _described(element: dict[str, Any]) -> _Described:
     name = _field(element, "name", str, "an input")
     where = f"input {name[:80]!r}"
-    return Given(
+    return _Described(
         name=name,
         datatype=_field(element, "datatype", str, where),
         shape=_shape(_field(element, "shape", list, where), where),
-        data=_data(element, where, tail),
+        data=_data(element, where),
     )
 
 
-def _data(element: dict[str, Any], where: str, tail: BinaryTail) -> list[Any] | memoryview:
+def _data(element: dict[str, Any], where: str) -> list[Any] | int:
     parameters = _parameters(element, where)
     if (_SIZE in parameters) == ("data" in element):
         raise invalid(
             f"Input must set only one of the following fields: 'data', {_SIZE!r} in 'parameters'; see {where}"
         )
     if _SIZE in parameters:
-        return tail.take(where, _count(parameters, _SIZE, where))
+        return _count(parameters, _SIZE, where)
     data: list[Any] = _field(element, "data", list, where)
     return data
 

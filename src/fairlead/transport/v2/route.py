@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -64,24 +65,29 @@ def find_route(request: Request) -> Route:
         HttpError: 405 for the wrong method.
         FairleadError: NOT_FOUND for a path that means nothing, INVALID_ARGUMENT for a version beyond 64 bits.
     """
-    for ask, method, pattern in _ROUTES:
-        if match := pattern.fullmatch(request.path):
-            _check_method(request, method)
+    return _find(request.method, request.path)
+
+
+@functools.lru_cache(maxsize=256)  # few are asked again and again
+def _find(method: str, path: str) -> Route:
+    for ask, answered, pattern in _ROUTES:
+        if match := pattern.fullmatch(path):
+            if method != answered:
+                raise _wrong_method(method, path, answered)
             model, version = (*match.groups(), None, None)[:2]
             return Route(ask=ask, target=Target(model=unquote(model or ""), version=path_version(version)))
     raise FairleadError(
         Code.NOT_FOUND,
-        f"Nothing is served at {request.path[:_SHOWN_CHARS]}",
+        f"Nothing is served at {path[:_SHOWN_CHARS]}",
         hint="try GET /v2, POST /v2/repository/index or POST /v2/models/MODEL/infer",
     )
 
 
-def _check_method(request: Request, method: str) -> None:
-    if request.method != method:
-        raise HttpError(
-            405,
-            Code.INVALID_ARGUMENT,
-            f"{request.path[:_SHOWN_CHARS]} does not answer {request.method[:20]}",
-            hint=f"it answers {method}",
-            headers=((b"allow", method.encode()),),
-        )
+def _wrong_method(method: str, path: str, answered: str) -> HttpError:
+    return HttpError(
+        405,
+        Code.INVALID_ARGUMENT,
+        f"{path[:_SHOWN_CHARS]} does not answer {method[:20]}",
+        hint=f"it answers {answered}",
+        headers=((b"allow", answered.encode()),),
+    )
