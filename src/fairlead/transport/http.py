@@ -67,10 +67,12 @@ class HttpApp:
         dialect, protocol = self._dialect(request.path)
         call = Call(protocol=protocol)
         try:
-            response = await _answer(dialect, request, call)
+            response = await dialect.answer(request, call)
         except asyncio.CancelledError:
             self._count(call, Code.CANCELLED, request)
             raise
+        except Exception as error:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
+            response = _refusal(dialect, request, error)
         self._count(call, response.code, request)
         return response
 
@@ -118,14 +120,11 @@ class Nowhere:
         return refusal(error)
 
 
-async def _answer(dialect: Dialect, request: Request, call: Call) -> Response:
-    """What `dialect` says, its refusal, or for a bug a refusal that gives nothing away."""
-    try:
-        return await dialect.answer(request, call)
-    except FairleadError as error:
-        if error.code in _OUR_FAULT:
-            _log.error("%s %s failed: %s", request.method, request.path[:200], error)
-        return dialect.refuse(error)
-    except Exception:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
-        _log.exception("%s %s broke", request.method, request.path[:200])
+def _refusal(dialect: Dialect, request: Request, error: Exception) -> Response:
+    """What `dialect` says of `error`; a bug's refusal gives nothing away."""
+    if not isinstance(error, FairleadError):
+        _log.error("%s %s broke", request.method, request.path[:200], exc_info=error)
         return dialect.refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
+    if error.code in _OUR_FAULT:
+        _log.error("%s %s failed: %s", request.method, request.path[:200], error)
+    return dialect.refuse(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from typing import Any
@@ -234,6 +235,7 @@ class RequestReader:
             self.owes_continue = True
 
 
+@functools.lru_cache(maxsize=256)  # few are asked again and again
 def _split(url: bytes) -> tuple[str, str]:
     """Path and query. Nothing is decoded, and a fragment, which clients should not send, is dropped."""
     if not url.startswith(b"/") or b"#" in url:
