@@ -17,7 +17,6 @@ from tests.transport.fakes import LIMIT, FakeCatalogue, FakePredictor, build_app
 from tests.transport.live import Running
 
 from fairlead.transport.http import HttpApp
-from fairlead.transport.limits import Limits
 from fairlead.transport.message import Request
 
 
@@ -105,8 +104,8 @@ def start() -> Iterator[Callable[..., Running]]:
     """Starts servers of a test's own, and sees to it that they have left when it ends."""
     with ExitStack() as lifetimes:
 
-        def start(limits: Limits | None = None, **waits: float) -> Running:
-            running = Running(limits, **waits)
+        def start(*arguments: Any, **options: Any) -> Running:
+            running = Running(*arguments, **options)
             lifetimes.callback(running.stop)
             return running
 

@@ -19,17 +19,29 @@ TIMEOUT_S = 20.0
 
 
 class Running:
-    """A server in a thread of its own."""
+    """A server in a thread of its own; `shared` is the port if another one accepts from it too."""
 
     def __init__(
-        self, limits: Limits | None = None, *, quiet_s: float = QUIET_S, drain_timeout_s: float = 30.0
+        self,
+        limits: Limits | None = None,
+        *,
+        shared: socket.socket | None = None,
+        quiet_s: float = QUIET_S,
+        drain_timeout_s: float = 30.0,
     ) -> None:
         catalogue = FakeCatalogue()
         self.predictor = FakePredictor(catalogue)
         self.app = build_app(catalogue, self.predictor)
-        self.sock = open_socket("127.0.0.1", 0)
+        self.sock = shared.dup() if shared else open_socket("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]
-        self.server = HttpServer(self.app, self.sock, limits=limits, quiet_s=quiet_s, drain_timeout_s=drain_timeout_s)
+        self.server = HttpServer(
+            self.app,
+            self.sock,
+            limits=limits,
+            owns_port=shared is None,
+            quiet_s=quiet_s,
+            drain_timeout_s=drain_timeout_s,
+        )
         self.thread = threading.Thread(target=lambda: uvloop.run(self._serve()))
         self.thread.start()
         with closing(self.connect()) as connection:  # answered once the loop is known

@@ -1,12 +1,13 @@
 """The listening socket, and what is said when there is none to be had."""
 
+import resource
 import socket
 import sys
 
 import pytest
 
 from fairlead.errors import Code, FairleadError
-from fairlead.transport.listener import open_socket, turn_away
+from fairlead.transport.listener import allow_connections, open_socket, turn_away
 
 
 def test_a_taken_port_is_named_with_the_next_step() -> None:
@@ -63,3 +64,20 @@ def test_who_is_turned_away() -> None:
                 connection.setblocking(True)
                 early.sendall(b"hello")
                 assert connection.recv(5) == b"hello"
+
+
+def test_as_many_files_as_connections() -> None:
+    """The usual limit of 1024 files is raised as far as it goes, and never lowered."""
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = soft if hard == resource.RLIM_INFINITY else hard
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        allow_connections(400)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(656, most), hard)
+        allow_connections(1)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(656, most), hard)
+        if hard != resource.RLIM_INFINITY:
+            allow_connections(10 * hard)
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

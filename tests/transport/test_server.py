@@ -8,6 +8,8 @@ import pytest
 from tests.transport.fakes import LIMIT
 from tests.transport.live import BODY, PATH, TIMEOUT_S, Running, ask, is_open
 
+from fairlead.transport.listener import open_socket
+
 
 def test_a_request_in_flight_is_answered(start: Callable[..., Running]) -> None:
     """A request that is being computed when the drain begins is answered, and told to close."""
@@ -122,3 +124,23 @@ def test_a_request_in_pieces(start: Callable[..., Running]) -> None:
         for byte in request:
             client.sendall(bytes([byte]))
         assert client.recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_shared_port_stays_open(start: Callable[..., Running]) -> None:
+    """A server that leaves a port that others share goes without a word to those who connect meanwhile."""
+    with open_socket("127.0.0.1", 0) as shared:
+        first = start(shared=shared)
+        with closing(first.connect()) as held:
+            assert ask(held).status == 200  # so it is the first one's
+            gate = first.holds_answers()
+            held.request("POST", PATH, BODY)
+            first.drain()
+            first.loop.call_soon_threadsafe(gate.set)
+            assert held.getresponse().headers["connection"] == "close"
+        first.thread.join(TIMEOUT_S)
+        assert not first.thread.is_alive()
+        with closing(first.connect()) as waiting:  # nobody accepts, and nobody refuses
+            waiting.request("POST", PATH, BODY)
+            second = start(shared=shared)
+            assert waiting.getresponse().status == 200
+        assert second.port == first.port

@@ -21,7 +21,7 @@ from fairlead.serving.status import Readiness
 from fairlead.telemetry import BatchMetrics, LoadMetrics, process_registry
 from fairlead.transport.http import HttpApp
 from fairlead.transport.limits import Limits
-from fairlead.transport.listener import open_socket
+from fairlead.transport.listener import allow_connections, open_socket
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.server import HttpServer
 
@@ -51,6 +51,7 @@ def serve(
     open_store(settings).check()
     sock = open_socket(settings.host, settings.rest_port)
     address = _address(settings.host, sock)
+    allow_connections(settings.max_connections)
     _tune_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, sock, address, on_listening, on_ready))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import resource
 import socket
 import struct
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["BACKLOG", "open_socket", "turn_away"]
+__all__ = ["BACKLOG", "allow_connections", "open_socket", "turn_away"]
 
 BACKLOG = 2048
 
+_OTHER_FILES = 256
 _SO_ATTACH_FILTER = 26  # Linux's number; the socket module does not have it
 _DROP_SYN = (  # classic BPF over the TCP header: code, jump if true, jump if false, operand
     (0x30, 0, 0, 13),  # load the byte with the flags
@@ -37,6 +39,16 @@ def open_socket(host: str, port: int) -> socket.socket:
         return _listen(family, address)
     except OSError as error:
         raise _explain(error, place, port) from error
+
+
+def allow_connections(count: int) -> None:
+    """Let this process have so many files open, and some beside them, as far as the system lets it: 1024 is usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft not in (resource.RLIM_INFINITY, hard) and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def turn_away(sock: socket.socket) -> None:

@@ -38,16 +38,19 @@ def check_wanted(inference: Inference, manifest: Manifest) -> None:
 
 def encode_answer(inference: Inference, prediction: Prediction) -> Response:
     """The outputs in the order in which they were asked for, else in the model's."""
-    manifest, specs = prediction.manifest, _specs(prediction.manifest)
-    everything = [Wanted(name=name, is_binary=inference.is_binary) for name in specs]
+    manifest = prediction.manifest
     outputs: list[bytes] = []
     blobs: list[bytes] = []
-    for wanted in inference.wanted or everything:
+    for wanted in inference.wanted or _everything(inference, manifest):
         array = prediction.outputs[wanted.name]
         if wanted.classes:
-            array = classify(array, specs[wanted.name], wanted.classes, manifest.labels)
+            array = classify(array, _specs(manifest)[wanted.name], wanted.classes, manifest.labels)
         outputs.append(_output(wanted, array, blobs))
     return _response(_head(inference, manifest, outputs), b"".join(blobs))
+
+
+def _everything(inference: Inference, manifest: Manifest) -> list[Wanted]:
+    return [Wanted(name=spec.name, is_binary=inference.is_binary) for spec in manifest.signature.outputs]
 
 
 def _specs(manifest: Manifest) -> dict[str, TensorSpec]:
