@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup up test check bench lock clean
+.PHONY: setup up test check protos bench lock clean
 
 setup: $(INSTALLED)
 
@@ -28,6 +28,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_tree.py
+
+# The descriptors that the gRPC port loads, from the .proto files beside them; settings.md too.
+protos: setup
+	$(BIN)/python tools/check_tree.py --write
 
 bench: setup
 	$(BIN)/python benchmarks/startup.py

@@ -1,6 +1,6 @@
-"""What no linter sees: pages made from code are up to date, lock files name no index, every test says its rule.
+"""What no linter sees: generated files are up to date, lock files name no index, every test says its rule.
 
-Run by `make check`. `python tools/check_tree.py --write` brings the pages up to date.
+Run by `make check`. `python tools/check_tree.py --write` brings the generated files up to date.
 """
 
 from __future__ import annotations
@@ -8,12 +8,17 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tempfile
 from pathlib import Path
+
+from grpc_tools import protoc
 
 from fairlead.config import markdown
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = ROOT / "docs" / "settings.md"
+GRPC = ROOT / "src" / "fairlead" / "transport" / "grpc"
+DESCRIPTORS = GRPC / "protos.binpb"
 MARK = "<!-- made by tools/check_tree.py from fairlead.config -->\n"
 ADDRESS = re.compile(r"--(extra-)?index-url|--find-links|https?://|\"resolved\"")
 
@@ -24,11 +29,25 @@ def settings_page() -> str:
     return f"{head}{MARK}{markdown()}"
 
 
+def descriptors() -> bytes:
+    """`protos.binpb` as it should be: the descriptors of the `.proto` files, in the order of their names."""
+    protos = GRPC / "protos"
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "protos.binpb"
+        names = sorted(path.name for path in protos.glob("*.proto"))
+        arguments = [f"-I{protos}", f"-I{Path(protoc.__file__).parent / '_proto'}", f"--descriptor_set_out={out}"]
+        if protoc.main(["protoc", *arguments, *names]):
+            sys.exit(1)
+        return out.read_bytes()
+
+
 def faults() -> list[str]:
     """One line for each thing that is wrong."""
     found = []
     if settings_page() != SETTINGS.read_text():
         found.append(f"{SETTINGS.relative_to(ROOT)} is out of date: python tools/check_tree.py --write")
+    if descriptors() != DESCRIPTORS.read_bytes():
+        found.append(f"{DESCRIPTORS.relative_to(ROOT)} is out of date: make protos")
     for lock in sorted((ROOT / "requirements").glob("*.txt")):
         found += [f"{lock.name}:{n}: names an address" for n, line in _lines(lock) if ADDRESS.search(line)]
         found += [f"{lock.name}: {name} has no hash" for name in _unhashed(lock)]
@@ -55,6 +74,7 @@ def main() -> int:
     """Print the faults; the exit status says whether there are any."""
     if "--write" in sys.argv:
         SETTINGS.write_text(settings_page())
+        DESCRIPTORS.write_bytes(descriptors())
     found = faults()
     print("\n".join(found) or "the tree is in order")
     return 1 if found else 0
