@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from fairlead.transport.v2.datatype import datatype_of
 from fairlead.transport.v2.inference import Inference, Wanted
 from fairlead.transport.v2.values import to_json
 
-__all__ = ["check_wanted", "encode_answer"]
+__all__ = ["check_wanted", "encode_answer", "wanted_arrays"]
 
 _BINARY = b"application/octet-stream"
 
@@ -37,16 +38,22 @@ def check_wanted(inference: Inference, manifest: Manifest) -> None:
 
 
 def encode_answer(inference: Inference, prediction: Prediction) -> Response:
-    """The outputs in the order in which they were asked for, else in the model's."""
-    manifest = prediction.manifest
+    """The outputs that were asked for."""
     outputs: list[bytes] = []
     blobs: list[bytes] = []
+    for wanted, array in wanted_arrays(inference, prediction):
+        outputs.append(_output(wanted, array, blobs))
+    return _response(_head(inference, prediction.manifest, outputs), b"".join(blobs))
+
+
+def wanted_arrays(inference: Inference, prediction: Prediction) -> Iterator[tuple[Wanted, Array]]:
+    """The outputs in the order in which they were asked for, else in the model's; or their best classes."""
+    manifest = prediction.manifest
     for wanted in inference.wanted or _everything(inference, manifest):
         array = prediction.outputs[wanted.name]
         if wanted.classes:
             array = classify(array, _specs(manifest)[wanted.name], wanted.classes, manifest.labels)
-        outputs.append(_output(wanted, array, blobs))
-    return _response(_head(inference, manifest, outputs), b"".join(blobs))
+        yield wanted, array
 
 
 def _everything(inference: Inference, manifest: Manifest) -> list[Wanted]:

@@ -11,7 +11,7 @@ import numpy as np
 from fairlead.servable.signature import Array, TensorSpec
 from fairlead.transport.invalid import invalid
 
-__all__ = ["BinaryTail", "from_bytes", "to_bytes"]
+__all__ = ["BinaryTail", "from_bytes", "text_of", "to_bytes"]
 
 _LENGTH = struct.Struct("<I")
 
@@ -76,7 +76,7 @@ def _strings(name: str, shape: tuple[int, ...], data: memoryview) -> Array:
     count = math.prod(shape)
     if len(data) < count * _LENGTH.size:
         raise invalid(f"input {name!r} is BYTES: {count} elements do not fit into {len(data)} bytes")
-    texts = [_text(element) for element in _elements(name, count, data)]
+    texts = [text_of(element) for element in _elements(name, count, data)]
     return np.array(texts, object).reshape(shape)
 
 
@@ -94,7 +94,7 @@ def _elements(name: str, count: int, data: memoryview) -> Iterator[memoryview]:
         raise invalid(f"input {name!r} is BYTES: {len(data) - start} bytes are left behind its {count} elements")
 
 
-def _text(data: memoryview) -> str | bytes:
+def text_of(data: memoryview | bytes) -> str | bytes:
     """Text where the bytes are UTF-8; some models take other bytes as well, and refuse them where they do not."""
     try:
         return str(data, "utf-8")

@@ -8,7 +8,6 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
 from fairlead.serving.predictor import Prediction
-from fairlead.serving.status import State, VersionStatus
 from fairlead.serving.target import Target
 from fairlead.transport.content_coding import compress, plain_body
 from fairlead.transport.deadline import earlier
@@ -19,6 +18,7 @@ from fairlead.transport.refusal import refused
 from fairlead.transport.v2.answer import check_wanted, encode_answer
 from fairlead.transport.v2.inference import Inference, read_inference
 from fairlead.transport.v2.inputs import decode_inputs
+from fairlead.transport.v2.models import Models
 from fairlead.transport.v2.pages import index_entry, model_page, server_page
 from fairlead.transport.v2.route import Ask, find_route
 
@@ -34,6 +34,7 @@ class V2:
     def __init__(self, predictor: Predicting, catalogue: Catalogue, is_draining: Callable[[], bool]) -> None:
         self._predictor = predictor
         self._catalogue = catalogue
+        self._models = Models(catalogue)
         self._is_draining = is_draining
 
     async def answer(self, request: Request, call: Call) -> Response:
@@ -55,7 +56,7 @@ class V2:
         try:
             inference = read_inference(body, request.header(_JSON_LENGTH))
         except FairleadError:
-            call.version = self._describe(target).version  # an unknown model is told before any fault in the body
+            call.version = self._models.describe(target).version  # an unknown model is told before any fault in the body
             raise
         prediction = await self._predict(request, target, call, inference, len(body))
         accepted = request.header(b"accept-encoding")
@@ -76,7 +77,7 @@ class V2:
             return await self._predictor.predict(target, decode, outputs=names or None, deadline=deadline, size=size)
         except FairleadError as error:
             if error.code is Code.NOT_FOUND:
-                raise self._missing(target) from error
+                raise self._models.missing(target) from error
             raise
 
     def _page(self, ask: Ask, target: Target) -> Response:
@@ -92,65 +93,18 @@ class V2:
                     Code.UNIMPLEMENTED, "statistics are not offered", hint="GET /metrics counts requests"
                 )
             case Ask.LOAD:
-                raise self._not_offered(target)
+                raise self._models.not_controlled(target)
             case Ask.MODEL_READY:
-                self._describe(target)
+                self._models.describe(target)
                 return Response.of({"name": target.model, "ready": True})
-        return Response.of(model_page(self._describe(target), self._available(target)))
+        return Response.of(model_page(self._models.describe(target), self._models.available(target)))
 
     def _ready(self) -> Response:
         is_ready = self._catalogue.readiness().is_ready and not self._is_draining()
         return Response.of({"ready": is_ready}, status=200 if is_ready else _UNAVAILABLE)
 
-    def _available(self, target: Target) -> list[int]:
-        statuses = self._catalogue.statuses(target.model, target.version)
-        return [status.id.version for status in statuses if status.state is State.AVAILABLE]
-
     def _index(self, body: bytes) -> Response:
         """All versions of all models; those that are ready when the body says so."""
         asked = parse_json(body) if body else {}
         only_ready = isinstance(asked, dict) and asked.get("ready") is True
-        statuses = [status for model in self._catalogue.readiness().models for status in self._statuses(model)]
-        return Response.of(
-            [index_entry(status) for status in statuses if status.state is State.AVAILABLE or not only_ready]
-        )
-
-    def _statuses(self, model: str, version: int | None = None) -> tuple[VersionStatus, ...]:
-        """The versions of `model`; none when it is not known."""
-        try:
-            return self._catalogue.statuses(model, version)
-        except FairleadError:
-            return ()
-
-    def _describe(self, target: Target) -> Manifest:
-        try:
-            return self._catalogue.describe(target)
-        except FairleadError as error:
-            raise self._missing(target) from error
-
-    def _missing(self, target: Target) -> FairleadError:
-        return _missing(target, self._statuses(target.model, target.version))
-
-    def _not_offered(self, target: Target) -> FairleadError:
-        if not self._statuses(target.model):
-            return _missing(target, ())
-        return FairleadError(
-            Code.UNIMPLEMENTED,
-            "models are not loaded and unloaded by request: a model's release decides what is loaded",
-            hint=f"fairlead promote {target.model} VERSION",
-        )
-
-
-def _missing(target: Target, statuses: tuple[VersionStatus, ...]) -> FairleadError:
-    """Why `target` cannot answer: it will or should, and cannot yet, or nobody knows of it."""
-    version = "" if target.version is None else f" version {target.version}"
-    for status in statuses:
-        if status.state is not State.END or status.message:
-            reason = status.message or f"version {status.id.version} is {status.state}"
-            return FairleadError(
-                Code.UNAVAILABLE, f"model {target.model[:80]!r}{version} is not at ready state: {reason}"
-            )
-    what = f"{target.model[:80]!r}{version} is not found"
-    return FairleadError(
-        Code.NOT_FOUND, f"Request for unknown model: {what}", hint="POST /v2/repository/index lists the models"
-    )
+        return Response.of([index_entry(status) for status in self._models.index(only_ready=only_ready)])

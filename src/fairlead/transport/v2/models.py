@@ -1,0 +1,75 @@
+"""The models as the Open Inference Protocol speaks of them, over REST or gRPC."""
+
+from __future__ import annotations
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.serving.status import State, VersionStatus
+from fairlead.serving.target import Target
+from fairlead.transport.ports import Catalogue
+
+__all__ = ["Models"]
+
+
+class Models:
+    """What the catalogue knows, with the protocol's words for what it does not."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def describe(self, target: Target) -> Manifest:
+        """The manifest of the version that `target` means now.
+
+        Raises:
+            FairleadError: UNAVAILABLE when it will or should answer, and cannot yet; NOT_FOUND when nobody knows of it.
+        """
+        try:
+            return self._catalogue.describe(target)
+        except FairleadError as error:
+            raise self.missing(target) from error
+
+    def missing(self, target: Target) -> FairleadError:
+        """Why `target` cannot answer."""
+        return _missing(target, self._statuses(target.model, target.version))
+
+    def available(self, target: Target) -> list[int]:
+        """The versions that answer, of those that `target` names."""
+        statuses = self._catalogue.statuses(target.model, target.version)
+        return [status.id.version for status in statuses if status.state is State.AVAILABLE]
+
+    def index(self, *, only_ready: bool) -> list[VersionStatus]:
+        """All versions of all models."""
+        statuses = [status for model in self._catalogue.readiness().models for status in self._statuses(model)]
+        return [status for status in statuses if status.state is State.AVAILABLE or not only_ready]
+
+    def not_controlled(self, target: Target) -> FairleadError:
+        """Why a model is not loaded or unloaded by request."""
+        if not self._statuses(target.model):
+            return _missing(target, ())
+        return FairleadError(
+            Code.UNIMPLEMENTED,
+            "models are not loaded and unloaded by request: a model's release decides what is loaded",
+            hint=f"fairlead promote {target.model} VERSION",
+        )
+
+    def _statuses(self, model: str, version: int | None = None) -> tuple[VersionStatus, ...]:
+        """The versions of `model`; none when it is not known."""
+        try:
+            return self._catalogue.statuses(model, version)
+        except FairleadError:
+            return ()
+
+
+def _missing(target: Target, statuses: tuple[VersionStatus, ...]) -> FairleadError:
+    """Why `target` cannot answer: it will or should, and cannot yet, or nobody knows of it."""
+    version = "" if target.version is None else f" version {target.version}"
+    for status in statuses:
+        if status.state is not State.END or status.message:
+            reason = status.message or f"version {status.id.version} is {status.state}"
+            return FairleadError(
+                Code.UNAVAILABLE, f"model {target.model[:80]!r}{version} is not at ready state: {reason}"
+            )
+    what = f"{target.model[:80]!r}{version} is not found"
+    return FairleadError(
+        Code.NOT_FOUND, f"Request for unknown model: {what}", hint="POST /v2/repository/index lists the models"
+    )
