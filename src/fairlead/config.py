@@ -75,6 +75,7 @@ class Settings:
     tracking_uri: str | None = _setting("MLFLOW_TRACKING_URI", None, str, "the MLflow registry", "sqlite in HOME")
     host: str = _setting("FAIRLEAD_HOST", "127.0.0.1", str, "address to listen on; :: or 0.0.0.0 for all")
     rest_port: int = _setting("FAIRLEAD_REST_PORT", 8501, _port, "port of the REST protocols; 0 takes a free one")
+    grpc_port: int = _setting("FAIRLEAD_GRPC_PORT", 8500, _port, "port of the gRPC protocols; 0 takes a free one")
     models: tuple[str, ...] = _setting(
         "FAIRLEAD_MODELS", (), _names, "models to serve, by commas; each is required for readiness", "all in the store"
     )
@@ -111,7 +112,7 @@ class Settings:
         "FAIRLEAD_MAX_BATCH_DELAY_S", 0.0, _seconds, "seconds that a batch waits to be fuller; 0 never waits"
     )
     max_body_bytes: int = _setting(
-        "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body, also once decompressed"
+        "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body or message, also once decompressed"
     )
     max_connections: int = _setting(
         "FAIRLEAD_MAX_CONNECTIONS", 8192, _positive, "connections open at once in a process; more are refused with 503"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,10 +22,11 @@ Answer = tuple[int, Any]
 
 @dataclass
 class Server:
-    """A running `fairlead` process and its port."""
+    """A running `fairlead` process and its ports."""
 
     process: subprocess.Popen[bytes]
     port: int
+    grpc_port: int
     log: Path
 
     def call(
@@ -75,10 +77,12 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         executable: str = sys.executable,
     ) -> Server:
         log = tmp_path / f"server-{len(started)}.log"
-        command = [executable, *program, "serve", "--store", str(store), "--rest-port", "0", *flags]
+        command = [executable, *program, "serve", "--store", str(store), "--rest-port", "0", "--grpc-port", "0"]
+        command += flags
         with log.open("wb") as writer:
             process = subprocess.Popen(command, stderr=writer, stdout=writer, env={**os.environ, "FAIRLEAD_ENV": ""})
-        server = Server(process=process, port=_port_of(process, log), log=log)
+        port, grpc_port = ports_of(process, log)
+        server = Server(process=process, port=port, grpc_port=grpc_port, log=log)
         started.append(server)
         return server
 
@@ -89,13 +93,13 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             server.process.wait(10)
 
 
-def _port_of(process: subprocess.Popen[bytes], log: Path) -> int:
-    """The port that the process says it listens on."""
+def ports_of(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
+    """The ports that the process says it listens on: of REST, and of gRPC."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for line in log.read_text().splitlines():
-            if line.startswith("listening on "):
-                return int(line.split()[2].rsplit(":", 1)[1])
+            if found := re.match(r"listening on http://[^ ]*:(\d+) \(gRPC on [^ ]*:(\d+)\)", line):
+                return int(found[1]), int(found[2])
         assert process.poll() is None, log.read_text()
         time.sleep(0.01)
     raise AssertionError(log.read_text())

@@ -209,7 +209,7 @@ def test_a_port_in_use_is_said_with_the_next_command(
         taken.listen()
         port = taken.getsockname()[1]
 
-        status = main(["serve", "--store", str(store.root), "--rest-port", str(port)])
+        status = main(["serve", "--store", str(store.root), "--rest-port", str(port), "--grpc-port", "0"])
 
     assert status == 1
     error = capsys.readouterr().err

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fairlead.store.store import Store
 
-from .conftest import Server
+from .conftest import Server, ports_of
 
 COMMAND = (sys.executable, "-m", "fairlead.cli.main")
 # Nothing answers there: a download fails at once, so these tests train on the bundled digits with or without a network.
@@ -56,7 +56,11 @@ def up(folder: Path, *recipe: str) -> tuple[Server, str]:
     log = folder / "up.log"
     with log.open("wb") as writer:
         process = subprocess.Popen(
-            [*COMMAND, "up", *recipe, "--rest-port", "0"], cwd=folder, env=environment(), stdout=writer, stderr=writer
+            [*COMMAND, "up", *recipe, "--rest-port", "0", "--grpc-port", "0"],
+            cwd=folder,
+            env=environment(),
+            stdout=writer,
+            stderr=writer,
         )
     deadline = time.monotonic() + 400
     while "Ctrl-C drains and stops." not in log.read_text():
@@ -64,8 +68,8 @@ def up(folder: Path, *recipe: str) -> tuple[Server, str]:
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
     said = log.read_text()
-    port = next(line for line in said.splitlines() if line.startswith("listening on")).rsplit(":", 1)[1]
-    return Server(process=process, port=int(port), log=log), said
+    port, grpc_port = ports_of(process, log)
+    return Server(process=process, port=port, grpc_port=grpc_port, log=log), said
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -341,6 +341,7 @@ async def test_the_size_of_a_batch_follows_the_pace() -> None:
     assert sizes == [256, 32, 16, 8]
 
 
+@settings(deadline=None)  # each example starts a thread
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 3), st.booleans()), min_size=1, max_size=12))
 def test_every_request_gets_its_own_rows(requests: list[tuple[int, int, bool]]) -> None:
     """Whatever the mix of sizes and shapes, and whoever is poisoned."""
@@ -357,6 +358,7 @@ def test_every_request_gets_its_own_rows(requests: list[tuple[int, int, bool]]) 
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert bench.lender.users == 0
         assert max(bench.model.runs) <= 4
+        bench.predictor.close()
         return answers
 
     for answer, array, (_, _, is_poisoned) in zip(asyncio.run(run()), arrays, requests, strict=True):

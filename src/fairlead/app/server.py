@@ -7,8 +7,9 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import uvloop
 
@@ -19,50 +20,61 @@ from fairlead.serving.manager import Manager
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
 from fairlead.telemetry import BatchMetrics, LoadMetrics, process_registry
+from fairlead.transport.grpc.app import GrpcApp
+from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.http import HttpApp
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import allow_connections, open_socket
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.server import HttpServer
 
-__all__ = ["serve"]
+__all__ = ["Addresses", "serve"]
 
 _READY_POLL_S = 0.02
 _GC_ALLOCATIONS = 50_000
 _SWITCH_S = 0.0005
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the server is reached from this machine: a URL for REST, host and port for gRPC."""
+
+    rest: str
+    grpc: str
+
+
 def serve(
     settings: Settings,
     *,
-    on_listening: Callable[[str], None],
-    on_ready: Callable[[str, Readiness], None],
+    on_listening: Callable[[Addresses], None],
+    on_ready: Callable[[Addresses, Readiness], None],
 ) -> None:
-    """Serve the store until a signal ends it. The port is open before any model is loaded.
+    """Serve the store until a signal ends it. The ports are open before any model is loaded.
 
     Args:
         settings: what was asked for.
-        on_listening: told the server's address once it accepts connections.
-        on_ready: told the address once every required model answers, with what is served.
+        on_listening: told the server's addresses once it accepts connections.
+        on_ready: told the addresses once every required model answers, with what is served.
 
     Raises:
-        FairleadError: when the store is none, or the port cannot be had.
+        FairleadError: when the store is none, or a port cannot be had.
     """
     open_store(settings).check()
-    sock = open_socket(settings.host, settings.rest_port)
-    address = _address(settings.host, sock)
+    sockets = {name: open_socket(settings.host, getattr(settings, f"{name}_port")) for name in ("rest", "grpc")}
+    rest, grpc = (_address(settings.host, sock) for sock in sockets.values())
+    addresses = Addresses(rest=f"http://{rest}", grpc=grpc)
     allow_connections(settings.max_connections)
     _tune_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, sock, address, on_listening, on_ready))
+        runner.run(_serve(settings, sockets, addresses, on_listening, on_ready))
 
 
 async def _serve(
     settings: Settings,
-    sock: socket.socket,
-    address: str,
-    on_listening: Callable[[str], None],
-    on_ready: Callable[[str, Readiness], None],
+    sockets: Mapping[str, socket.socket],
+    addresses: Addresses,
+    on_listening: Callable[[Addresses], None],
+    on_ready: Callable[[Addresses, Readiness], None],
 ) -> None:
     async with AsyncExitStack() as lifetimes:
         registry = process_registry()
@@ -81,19 +93,32 @@ async def _serve(
         )
         lifetimes.callback(predictor.close)
         app = HttpApp(predictor, manager, metrics, max_body_bytes=settings.max_body_bytes)
+        limits = _limits(settings)
         server = HttpServer(
             app,
-            sock,
-            limits=_limits(settings),
+            sockets["rest"],
+            limits=limits,
             drain_delay_s=settings.drain_delay_s,
             drain_timeout_s=settings.drain_timeout_s,
         )
+        grpc_server = GrpcServer(
+            GrpcApp(predictor, manager, metrics, max_message_bytes=settings.max_body_bytes),
+            sockets["grpc"],
+            limits=limits,
+            drain_delay_s=settings.drain_delay_s,
+            drain_timeout_s=settings.drain_timeout_s,
+        )
+
+        def drain() -> None:
+            server.drain()
+            grpc_server.drain()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.drain)
-        announcing = asyncio.create_task(_announce(manager, address, on_ready))
+            asyncio.get_running_loop().add_signal_handler(number, drain)
+        announcing = asyncio.create_task(_announce(manager, addresses, on_ready))
         lifetimes.callback(announcing.cancel)
-        on_listening(address)
-        await server.serve()
+        on_listening(addresses)
+        await asyncio.gather(server.serve(), grpc_server.serve())
 
 
 def _limits(settings: Settings) -> Limits:
@@ -117,13 +142,13 @@ def _tune_interpreter() -> None:
     sys.setswitchinterval(_SWITCH_S)
 
 
-async def _announce(manager: Manager, address: str, on_ready: Callable[[str, Readiness], None]) -> None:
+async def _announce(manager: Manager, addresses: Addresses, on_ready: Callable[[Addresses, Readiness], None]) -> None:
     while not (readiness := manager.readiness()).is_ready:  # noqa: ASYNC110 - the manager is no part of the event loop
         await asyncio.sleep(_READY_POLL_S)
-    on_ready(address, readiness)
+    on_ready(addresses, readiness)
 
 
 def _address(host: str, sock: socket.socket) -> str:
-    """A URL that reaches the socket from this machine."""
+    """Host and port that reach the socket from this machine."""
     shown = "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - what it is shown as, not bound to
-    return f"http://{f'[{shown}]' if ':' in shown else shown}:{sock.getsockname()[1]}"
+    return f"{f'[{shown}]' if ':' in shown else shown}:{sock.getsockname()[1]}"

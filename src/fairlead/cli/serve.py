@@ -17,6 +17,7 @@ FLAGS = (
     "store",
     "host",
     "rest_port",
+    "grpc_port",
     "models",
     "default_model",
     "version_policy",
@@ -38,7 +39,7 @@ FLAGS = (
 
 EXAMPLE = """example:
   fairlead serve --store .fairlead/store
-  fairlead serve --host 0.0.0.0 --rest-port 8501 --models digits
+  fairlead serve --host 0.0.0.0 --rest-port 8501 --grpc-port 8500 --models digits
 
 SIGTERM drains: open requests are answered, then the process ends with status 0."""
 
@@ -52,9 +53,10 @@ def run(arguments: Namespace) -> int:
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
-        on_listening=lambda address: say(f"listening on {address} with {settings.thread_count} threads"),
-        on_ready=lambda address, readiness: say(
-            f"ready: {', '.join(f'{model}@{version}' for model, version in readiness.models.items())} at {address}"
+        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc}) with {settings.thread_count} threads"),
+        on_ready=lambda at, readiness: say(
+            f"ready: {', '.join(f'{model}@{version}' for model, version in readiness.models.items())} "
+            f"at {at.rest} (gRPC at {at.grpc})"
         ),
     )
     say("drained")

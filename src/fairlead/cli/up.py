@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fairlead.app.releases import open_store
 from fairlead.app.sample import write_sample
-from fairlead.app.server import serve
+from fairlead.app.server import Addresses, serve
 from fairlead.cli.output import say, settings_from
 from fairlead.cli.serve import FLAGS
 from fairlead.config import Settings, add_flags
@@ -52,8 +52,8 @@ def run(arguments: Namespace) -> int:
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
-        on_listening=lambda address: say(f"listening on {address}"),
-        on_ready=lambda address, readiness: say(_welcome(settings, model, address, readiness)),
+        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc})"),
+        on_ready=lambda at, readiness: say(_welcome(settings, model, at, readiness)),
     )
     say("drained")
     return 0
@@ -71,19 +71,19 @@ def _train_command(settings: Settings, arguments: Namespace) -> list[str]:
     return command
 
 
-def _welcome(settings: Settings, model: str, address: str, readiness: Readiness) -> str:
+def _welcome(settings: Settings, model: str, at: Addresses, readiness: Readiness) -> str:
     version = readiness.models.get(model)
-    lines = [f"\n{model} version {version} is served at {address}\n"]
+    lines = [f"\n{model} version {version} is served at {at.rest} (gRPC at {at.grpc})\n"]
     try:
         sample = write_sample(open_store(settings), model, version, settings.home / "samples")
     except FairleadError as error:
         lines.append(f"  no picture to try it with: {error.message}")
     else:
-        url = f"{address}/predict?model={model}"
+        url = f"{at.rest}/predict?model={model}"
         program = (
             f'import urllib.request as u; print(u.urlopen("{url}", open("{sample}", "rb").read()).read().decode())'
         )
         lines.append(f'  a picture   curl -s --data-binary @{sample} "{url}"')
         lines.append(f"  from Python python3 -c '{program}'")
-    lines.append(f"  its status  curl -s {address}/v1/models/{model}")
+    lines.append(f"  its status  curl -s {at.rest}/v1/models/{model}")
     return "\n".join([*lines, "\nCtrl-C drains and stops.\n"])

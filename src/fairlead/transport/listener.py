@@ -11,7 +11,7 @@ import struct
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["BACKLOG", "allow_connections", "open_socket", "turn_away"]
+__all__ = ["BACKLOG", "accept_all", "allow_connections", "open_socket", "turn_away"]
 
 BACKLOG = 2048
 
@@ -62,6 +62,15 @@ def turn_away(sock: socket.socket) -> None:
         sock.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_DROP_SYN), ctypes.addressof(program))
         )
+
+
+def accept_all(sock: socket.socket) -> list[socket.socket]:
+    """The connections that wait behind `sock`."""
+    accepted: list[socket.socket] = []
+    with contextlib.suppress(OSError):  # nobody waits, or the process may open no more files
+        while True:
+            accepted.append(sock.accept()[0])
+    return accepted
 
 
 def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:

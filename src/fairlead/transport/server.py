@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 
 from fairlead.transport.connection import App, HttpConnection
 from fairlead.transport.limits import Limits
-from fairlead.transport.listener import BACKLOG, turn_away
+from fairlead.transport.listener import BACKLOG, accept_all, turn_away
 
 __all__ = ["QUIET_S", "HttpServer"]
 
@@ -108,7 +107,7 @@ class HttpServer:
         if self._owns_port:
             turn_away(self._sock)
             await asyncio.sleep(_POLL_S)  # for handshakes that had begun
-            waiting = _accept_all(self._sock)
+            waiting = accept_all(self._sock)
         if self._server is not None:
             self._server.close()
         loop = asyncio.get_running_loop()
@@ -133,11 +132,3 @@ class HttpServer:
             connection.abort()
         while self._connections:  # noqa: ASYNC110 - their ends are due in the next turn of the loop
             await asyncio.sleep(0)
-
-
-def _accept_all(sock: socket.socket) -> list[socket.socket]:
-    accepted: list[socket.socket] = []
-    with contextlib.suppress(OSError):  # nobody waits, or the process may open no more files
-        while True:
-            accepted.append(sock.accept()[0])
-    return accepted

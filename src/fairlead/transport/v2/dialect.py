@@ -56,7 +56,9 @@ class V2:
         try:
             inference = read_inference(body, request.header(_JSON_LENGTH))
         except FairleadError:
-            call.version = self._models.describe(target).version  # an unknown model is told before any fault in the body
+            call.version = self._models.describe(
+                target
+            ).version  # an unknown model is told before any fault in the body
             raise
         prediction = await self._predict(request, target, call, inference, len(body))
         accepted = request.header(b"accept-encoding")

@@ -1,0 +1,105 @@
+"""Everything that the gRPC port answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+from fairlead.errors import Code, FairleadError
+from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
+from fairlead.transport.grpc.health import health_service
+from fairlead.transport.grpc.inbox import Budget
+from fairlead.transport.grpc.inference import InferenceService
+from fairlead.transport.grpc.method import Context, Service, Streaming
+from fairlead.transport.grpc.opening import read_opening
+from fairlead.transport.grpc.reflection import reflection_services
+from fairlead.transport.grpc.stream import Exchange, Stream
+from fairlead.transport.grpc.tfserving import ModelService, PredictionService
+from fairlead.transport.metrics import TransportMetrics
+from fairlead.transport.ports import Catalogue, Predicting
+
+__all__ = ["GrpcApp"]
+
+_BUDGET_MESSAGES = 8
+"""How many messages of the largest size can be on their way at once."""
+
+
+class GrpcApp:
+    """The services, and what their calls share.
+
+    Args:
+        predictor: answers predictions.
+        catalogue: knows models, versions and readiness.
+        metrics: counts calls.
+        max_message_bytes: the largest message that is taken, before and after decompression.
+
+    Attributes:
+        draining: set to True when the process is about to leave: readiness is withdrawn.
+    """
+
+    def __init__(
+        self,
+        predictor: Predicting,
+        catalogue: Catalogue,
+        metrics: TransportMetrics,
+        *,
+        max_message_bytes: int,
+    ) -> None:
+        self.draining = False
+        self.max_message_bytes = max_message_bytes
+        self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
+        self._catalogue = catalogue
+        self._metrics = metrics
+        traffic: Sequence[Service] = (
+            PredictionService(predictor, catalogue, max_message_bytes).service(),
+            ModelService(catalogue).service(),
+            InferenceService(predictor, catalogue, self._is_ready).service(),
+        )
+        probed = [service.name for service in traffic]
+        services = (*traffic, health_service(probed, self._is_ready), *reflection_services())
+        self._methods = {method.path.encode(): method for service in services for method in service.methods()}
+
+    def accept(self, stream: Stream) -> Exchange:
+        """Begin the call that `stream` asks for, or refuse it."""
+        head = stream.head
+        if head.reading is None:
+            head.reading = read_opening(head, self._methods)
+        opening = head.reading
+        if not isinstance(opening, Opening):
+            stream.send_trailers(opening)
+            return _REFUSED
+        if opening.method.unary is not None:
+            return UnaryCall(self, stream, opening, opening.method.unary)
+        return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming))
+
+    def record(self, context: Context, code: Code | None, started: float) -> None:
+        """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
+        if context.protocol:
+            seconds = time.monotonic() - started
+            self._metrics.record(context, code, seconds, is_known=code is None or self._knows(context.model))
+
+    def _is_ready(self) -> bool:
+        return self._catalogue.readiness().is_ready and not self.draining
+
+    def _knows(self, model: str) -> bool:
+        try:
+            return bool(self._catalogue.statuses(model, None))
+        except FairleadError:
+            return False
+
+
+class _Refused:
+    """A request that was answered by its headers alone."""
+
+    def data(self, payload: bytes, *, is_last: bool) -> None:
+        pass
+
+    def cancel(self) -> None:
+        pass
+
+    def time_out(self) -> None:
+        pass
+
+
+_REFUSED = _Refused()

@@ -1,0 +1,264 @@
+"""gRPC calls: messages come in, messages go out, and each call ends with one status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fairlead.errors import Code, FairleadError
+from fairlead.transport.grpc.coding import inflate
+from fairlead.transport.grpc.inbox import PREFIX_SIZE, Budget, Inbox
+from fairlead.transport.grpc.messages import DecodeError, Message
+from fairlead.transport.grpc.method import Context, Method, Streaming, Unary
+from fairlead.transport.grpc.status import HEAD, OK, refusal, trailers
+from fairlead.transport.grpc.stream import Stream
+from fairlead.transport.invalid import invalid
+
+__all__ = ["Opening", "Server", "StreamingCall", "UnaryCall"]
+
+_log = logging.getLogger(__name__)
+_OUR_FAULT = frozenset({Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS})
+_MESSAGES_BEFORE_A_TURN = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a call's headers say.
+
+    Attributes:
+        coding: how compressed messages are compressed.
+        timeout_s: how long the client waits; None for as long as it takes.
+    """
+
+    method: Method
+    coding: bytes
+    timeout_s: float | None
+
+
+class Server(Protocol):
+    """What all calls share.
+
+    Attributes:
+        budget: the memory for messages that are being received.
+        max_message_bytes: the largest message, before and after decompression.
+    """
+
+    budget: Budget
+    max_message_bytes: int
+
+    def record(self, context: Context, code: Code | None, started: float) -> None:
+        """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
+
+
+class _Call:
+    """What calls have in common: a task that answers, and an end."""
+
+    def __init__(self, server: Server, stream: Stream, opening: Opening) -> None:
+        self._server = server
+        self._stream = stream
+        self._method = opening.method
+        self._coding = opening.coding
+        self._loop = asyncio.get_running_loop()
+        self._started = time.monotonic()
+        self._inbox: Inbox | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._has_head = self._is_over = False
+        self.context = Context(protocol=self._method.protocol, api=self._method.name)
+        if opening.timeout_s is not None:
+            self.context.deadline = self._started + opening.timeout_s
+            self._timer = self._loop.call_later(opening.timeout_s, self._expire)
+
+    # -- called by the connection (`stream.Exchange`) --------------------------------------------------------------
+
+    def cancel(self) -> None:
+        self._stop()
+        self._end(Code.CANCELLED)
+
+    def time_out(self) -> None:
+        self._stop()
+        self._refuse(FairleadError(Code.DEADLINE_EXCEEDED, "the message was not complete in time"))
+
+    # -- called here -----------------------------------------------------------------------------------------------
+
+    def _expire(self) -> None:
+        self._stop()
+        self._refuse(FairleadError(Code.DEADLINE_EXCEEDED, "Deadline exceeded"))
+
+    def _stop(self) -> None:
+        """End the task: nobody waits for what it does."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _open_inbox(self) -> Inbox:
+        if self._inbox is None:
+            self._inbox = Inbox(self._server.budget, self._server.max_message_bytes)
+        return self._inbox
+
+    def _start(self, answering: Coroutine[Any, Any, None]) -> None:
+        self._task = self._loop.create_task(self._guard(answering))
+
+    async def _guard(self, answering: Coroutine[Any, Any, None]) -> None:
+        try:
+            await answering
+        except FairleadError as error:
+            if error.code in _OUR_FAULT:
+                _log.error("%s failed: %s", self._method.path, error)
+            self._refuse(error)
+        except Exception:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
+            _log.exception("%s broke", self._method.path)
+            self._refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
+
+    async def _parse(self, message: bytes, *, is_compressed: bool) -> Message:
+        if is_compressed:
+            message = await inflate(message, self._coding, self._server.max_message_bytes)
+        self.context.size = len(message)
+        try:
+            return self._method.request.FromString(message)
+        except DecodeError as error:
+            raise invalid(f"the message is no {self._method.request.DESCRIPTOR.full_name}") from error
+
+    def _refuse(self, error: FairleadError) -> None:
+        if not self._is_over:
+            details = self._method.details(error)
+            self._stream.send_trailers((trailers if self._has_head else refusal)(error, details))
+            self._end(error.code)
+
+    def _end(self, code: Code | None) -> None:
+        """Let go of everything, once."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._stream.stop_clock()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._inbox is not None:
+            self._inbox.clear()
+        self._server.record(self.context, code, self._started)
+
+
+class UnaryCall(_Call):
+    """One message in, one message out."""
+
+    def __init__(self, server: Server, stream: Stream, opening: Opening, answer: Unary) -> None:
+        super().__init__(server, stream, opening)
+        self._answer = answer
+
+    def data(self, payload: bytes, *, is_last: bool) -> None:
+        if self._is_over:
+            return
+        if is_last and self._inbox is None and self._is_plain(payload):
+            self._begin(payload[PREFIX_SIZE:], is_compressed=False)
+            return
+        try:
+            self._receive(payload, is_last=is_last)
+        except FairleadError as error:
+            self._refuse(error)
+
+    def _receive(self, payload: bytes, *, is_last: bool) -> None:
+        inbox = self._open_inbox()
+        inbox.add(payload)
+        if not is_last:
+            self._stream.expect(inbox.missing)
+            return
+        taken = inbox.take()
+        if taken is None:
+            raise invalid("the request ended before its message did")
+        if len(inbox):
+            raise invalid("the request has more than one message")
+        is_compressed, message = taken
+        self._begin(message, is_compressed=is_compressed)
+
+    def _is_plain(self, payload: bytes) -> bool:
+        """Whether this is one whole message, not compressed and not too large."""
+        size = len(payload) - PREFIX_SIZE
+        return (
+            payload[:PREFIX_SIZE] == size.to_bytes(PREFIX_SIZE, "big", signed=True)
+            and size <= self._server.max_message_bytes
+        )
+
+    def _begin(self, message: bytes, *, is_compressed: bool) -> None:
+        self._stream.stop_clock()
+        self._start(self._run(message, is_compressed=is_compressed))
+
+    async def _run(self, message: bytes, *, is_compressed: bool) -> None:
+        request = await self._parse(message, is_compressed=is_compressed)
+        response = await self._answer(request, self.context)
+        self._stream.answer(HEAD, _framed(response), OK)
+        self._end(None)
+
+
+class StreamingCall(_Call):
+    """Messages in, messages out, for as long as both sides like."""
+
+    def __init__(self, server: Server, stream: Stream, opening: Opening, answer: Streaming) -> None:
+        super().__init__(server, stream, opening)
+        self._answer = answer
+        self._is_received = False
+        self._arrival = asyncio.Event()
+        stream.stop_clock()
+        self._start(self._run())
+
+    def data(self, payload: bytes, *, is_last: bool) -> None:
+        if self._is_over:
+            return
+        inbox = self._open_inbox()
+        try:
+            had_missing = inbox.missing
+            inbox.add(payload)
+            self._await_more(inbox, has_begun=not had_missing)
+        except FairleadError as error:
+            self._refuse(error)
+            return
+        self._is_received = is_last
+        self._arrival.set()
+
+    def _await_more(self, inbox: Inbox, *, has_begun: bool) -> None:
+        """Let the client complete the message it has begun, in time."""
+        if not inbox.missing:
+            self._stream.stop_clock()
+        else:
+            self._stream.expect(inbox.missing)
+            if has_begun or self._stream.due is None:
+                self._stream.start_clock()
+
+    async def _run(self) -> None:
+        async for response in self._answer(self._requests(), self.context):
+            if not self._has_head:
+                self._has_head = True
+                self._stream.send_head(HEAD)
+            self._stream.send(_framed(response))
+            await self._stream.sent()
+        self._stream.send_trailers(OK if self._has_head else HEAD + OK)
+        self._end(None)
+
+    async def _requests(self) -> AsyncIterator[Message]:
+        """The messages as they come."""
+        inbox, count = self._open_inbox(), 0
+        while True:
+            taken = inbox.take()
+            if taken is None:
+                if self._is_received:
+                    break
+                self._arrival.clear()
+                await self._arrival.wait()
+                continue
+            is_compressed, message = taken
+            yield await self._parse(message, is_compressed=is_compressed)
+            inbox.settle()
+            self._await_more(inbox, has_begun=True)
+            self._stream.expect(0)
+            count += 1
+            if not count % _MESSAGES_BEFORE_A_TURN:
+                await asyncio.sleep(0)
+        if len(inbox):
+            raise invalid("the request ended before its message did")
+
+
+def _framed(response: Message) -> bytes:
+    body: bytes = response.SerializeToString()
+    return b"\x00%b%b" % (len(body).to_bytes(4, "big"), body)

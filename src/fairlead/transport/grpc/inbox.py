@@ -1,0 +1,122 @@
+"""Messages as they arrive, piece by piece, and how much memory they may take."""
+
+from __future__ import annotations
+
+from fairlead.errors import Code, FairleadError
+from fairlead.transport.grpc.status import OversizeError
+from fairlead.transport.invalid import invalid
+
+__all__ = ["PREFIX_SIZE", "Budget", "Inbox", "too_large"]
+
+PREFIX_SIZE = 5
+"""One byte that says whether the message is compressed, four with its length."""
+
+
+def too_large(what: str, max_bytes: int) -> FairleadError:
+    """The refusal of a message beyond the limit."""
+    return OversizeError(
+        f"{what} is larger than {max_bytes} bytes, the limit that FAIRLEAD_MAX_BODY_BYTES sets",
+        hint="send fewer rows in one request, or raise FAIRLEAD_MAX_BODY_BYTES",
+    )
+
+
+class Budget:
+    """The memory that all unfinished messages of a server share."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held = 0
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes more.
+
+        Raises:
+            FairleadError: UNAVAILABLE when there is no room for them.
+        """
+        if self._held + size > self._size:
+            raise FairleadError(
+                Code.UNAVAILABLE,
+                f"messages that are being received hold {self._held} bytes, and {size} more do not fit",
+                hint="try again shortly",
+            )
+        self._held += size
+
+    def give_back(self, size: int) -> None:
+        """Hold `size` bytes less."""
+        self._held -= size
+
+
+class Inbox:
+    """What came of one call's messages and was not taken yet. Memory is asked for before a message has come.
+
+    Args:
+        budget: where it comes from.
+        max_bytes: the largest message.
+    """
+
+    __slots__ = ("_budget", "_data", "_held", "_max_bytes")
+
+    def __init__(self, budget: Budget, max_bytes: int) -> None:
+        self._budget = budget
+        self._max_bytes = max_bytes
+        self._data = bytearray()
+        self._held = 0
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def add(self, payload: bytes) -> None:
+        """Take in a piece of what the client sent.
+
+        Raises:
+            FairleadError: RESOURCE_EXHAUSTED for a message that is too large, UNAVAILABLE when memory is short,
+                INVALID_ARGUMENT for what is no message.
+        """
+        self._data += payload
+        self._hold(max(len(self._data), len(self._data) + self.missing))
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the first message lacks: 0 when it is complete, and when nothing of it has come."""
+        if not self._data:
+            return 0
+        return max(0, (PREFIX_SIZE if len(self._data) < PREFIX_SIZE else self._end()) - len(self._data))
+
+    def take(self) -> tuple[bool, bytes] | None:
+        """The first message, and whether it is compressed; None while it is not complete.
+
+        Raises:
+            FairleadError: as `add`.
+        """
+        if len(self._data) < PREFIX_SIZE or len(self._data) < (end := self._end()):
+            return None
+        with memoryview(self._data) as view:
+            message = bytes(view[PREFIX_SIZE:end])
+        is_compressed = bool(self._data[0])
+        del self._data[:end]
+        return is_compressed, message
+
+    def settle(self) -> None:
+        """Give back the memory of messages that were taken and are not held any more."""
+        self._hold(len(self._data) + self.missing)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._data.clear()
+        self._hold(0)
+
+    def _end(self) -> int:
+        """Where the first message ends."""
+        if self._data[0] > 1:
+            raise invalid(f"a message begins with {self._data[0]}, which is neither 0 nor 1")
+        size = int.from_bytes(self._data[1:PREFIX_SIZE], "big")
+        if size > self._max_bytes:
+            raise too_large(f"The message of {size} bytes", self._max_bytes)
+        return PREFIX_SIZE + size
+
+    def _hold(self, size: int) -> None:
+        if size > self._held:
+            self._budget.take(size - self._held)
+        else:
+            self._budget.give_back(self._held - size)
+        self._held = size

@@ -1,0 +1,133 @@
+"""The Open Inference Protocol's GRPCInferenceService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Tensors
+from fairlead.serving.target import Target
+from fairlead.transport.grpc.infer_message import encode_response, read_request
+from fairlead.transport.grpc.messages import Message, message_class
+from fairlead.transport.grpc.method import Context, Service
+from fairlead.transport.invalid import invalid
+from fairlead.transport.path_version import path_version
+from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.v2.answer import check_wanted
+from fairlead.transport.v2.inputs import decode_inputs
+from fairlead.transport.v2.models import Models
+from fairlead.transport.v2.pages import index_entry, model_page, server_page
+
+__all__ = ["InferenceService"]
+
+
+def _class(name: str) -> Message:
+    return message_class(f"inference.{name}")
+
+
+_Live, _Ready = _class("ServerLiveResponse"), _class("ServerReadyResponse")
+_ModelReady, _ModelMetadata = _class("ModelReadyResponse"), _class("ModelMetadataResponse")
+_ServerMetadata, _Index = _class("ServerMetadataResponse"), _class("RepositoryIndexResponse")
+_StreamResponse = _class("ModelStreamInferResponse")
+
+
+class InferenceService:
+    """Answers as the REST side does, in messages."""
+
+    def __init__(self, predictor: Predicting, catalogue: Catalogue, is_ready: Callable[[], bool]) -> None:
+        self._predictor = predictor
+        self._models = Models(catalogue)
+        self._is_ready = is_ready
+
+    def service(self) -> Service:
+        """What of it is offered."""
+        return Service(
+            name="inference.GRPCInferenceService",
+            unary={
+                "ServerLive": self.server_live,
+                "ServerReady": self.server_ready,
+                "ServerMetadata": self.server_metadata,
+                "ModelReady": self.model_ready,
+                "ModelMetadata": self.model_metadata,
+                "ModelInfer": self.model_infer,
+                "RepositoryIndex": self.repository_index,
+                "RepositoryModelLoad": self.repository_control,
+                "RepositoryModelUnload": self.repository_control,
+                "ModelStatistics": self.not_offered,
+                "ModelConfig": self.not_offered,
+            },
+            streaming={"ModelStreamInfer": self.model_stream_infer},
+            protocol="v2-grpc",
+            probes=frozenset({"ServerLive", "ServerReady"}),
+        )
+
+    async def server_live(self, _request: Message, _context: Context) -> Message:
+        """ServerLive."""
+        return _Live(live=True)
+
+    async def server_ready(self, _request: Message, _context: Context) -> Message:
+        """ServerReady."""
+        return _Ready(ready=self._is_ready())
+
+    async def server_metadata(self, _request: Message, _context: Context) -> Message:
+        """ServerMetadata."""
+        return _ServerMetadata(**server_page())
+
+    async def model_ready(self, request: Message, context: Context) -> Message:
+        """ModelReady. A model that nobody knows is an error."""
+        self._models.describe(_target(request.name, request.version, context))
+        return _ModelReady(ready=True)
+
+    async def model_metadata(self, request: Message, context: Context) -> Message:
+        """ModelMetadata."""
+        target = _target(request.name, request.version, context)
+        return _ModelMetadata(**model_page(self._models.describe(target), self._models.available(target)))
+
+    async def model_infer(self, request: Message, context: Context) -> Message:
+        """ModelInfer."""
+        target = _target(request.model_name, request.model_version, context)
+        context.version = self._models.describe(target).version  # before any fault in the request
+        inference = read_request(request)
+
+        def decode(manifest: Manifest) -> Tensors:
+            context.version = manifest.version
+            check_wanted(inference, manifest)
+            return decode_inputs(inference, manifest)
+
+        names = [wanted.name for wanted in inference.wanted]
+        prediction = await self._predictor.predict(
+            target, decode, outputs=names or None, deadline=context.deadline, size=context.size
+        )
+        return encode_response(inference, prediction)
+
+    async def model_stream_infer(self, requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+        """ModelStreamInfer: the answers come in the order of the requests, and an error ends nothing."""
+        async for request in requests:
+            try:
+                answer = await self.model_infer(request, context)
+            except FairleadError as error:
+                yield _StreamResponse(error_message=str(error))
+            else:
+                yield _StreamResponse(infer_response=answer)
+
+    async def repository_index(self, request: Message, _context: Context) -> Message:
+        """RepositoryIndex."""
+        return _Index(models=[index_entry(status) for status in self._models.index(only_ready=request.ready)])
+
+    async def repository_control(self, request: Message, context: Context) -> Message:
+        """RepositoryModelLoad and RepositoryModelUnload."""
+        raise self._models.not_controlled(_target(request.model_name, "", context))
+
+    async def not_offered(self, _request: Message, context: Context) -> Message:
+        """ModelStatistics and ModelConfig."""
+        raise FairleadError(Code.UNIMPLEMENTED, f"{context.api} is not offered")
+
+
+def _target(model: str, version: str, context: Context) -> Target:
+    """Whom a request is for; an empty version leaves the choice to the server."""
+    if version and not (version.isascii() and version.isdigit()):
+        raise invalid(f"failed to get model version from specified version string {version[:80]!r}: it is no number")
+    target = Target(model=model, version=path_version(version or None))
+    context.model, context.version = target.model, target.version
+    return target
