@@ -22,6 +22,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("grpc_port", "FAIRLEAD_GRPC_PORT", "0", 0),
     ("models", "FAIRLEAD_MODELS", "digits, messages,", ("digits", "messages")),
     ("default_model", "FAIRLEAD_DEFAULT_MODEL", "digits", "digits"),
+    ("version_policy", "FAIRLEAD_VERSION_POLICY", "latest:2", "latest:2"),
+    ("quiet_period_s", "FAIRLEAD_QUIET_PERIOD_S", "0.5", 0.5),
     ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "0.25", 0.25),
     ("threads", "FAIRLEAD_THREADS", "1", 1),
     ("max_in_flight", "FAIRLEAD_MAX_IN_FLIGHT", "1", 1),
