@@ -76,6 +76,15 @@ def _half_plus_two(inputs: Tensors) -> dict[str, Array]:
     return {"y": inputs["x"] / 2 + 2}
 
 
+HALF = specs(x=("float32", (-1, 1)))
+_SUM = TensorSpec(name="y", dtype="float32", shape=(), is_unranked=True, node="StatefulPartitionedCall:0")
+
+
+def _several(inputs: Tensors) -> dict[str, Array]:
+    """One signature goes from x to y and adds one, the other goes back."""
+    return {"y": inputs["x"] + 1} if "x" in inputs else {"x": inputs["y"] - 1}
+
+
 def _serialized(inputs: Tensors) -> dict[str, Array]:
     """Two classes an example: its bytes and how many there are."""
     table = [[example, b"none"] for example in inputs["inputs"]]
@@ -128,6 +137,17 @@ MODELS: dict[str, tuple[Manifest, Compute]] = {
         ),
         _serialized,
     ),
+    "several": (
+        replace(
+            manifest_of("several", HALF, specs(y=("float32", (-1, 1)))),
+            signatures={
+                "serving_default": Signature(inputs=tuple(HALF.values()), outputs=(_SUM,)),
+                "flipped": Signature(inputs=(_SUM,), outputs=tuple(HALF.values()), method="tensorflow/serving/regress"),
+            },
+            init_op="NoOp",
+        ),
+        _several,
+    ),
     "broken": (manifest_of("broken", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _broken),
     "failing": (manifest_of("failing", specs(x=("float32", (-1,))), specs(y=("float32", (-1,)))), _failing),
 }
@@ -159,9 +179,10 @@ class FakeCatalogue:
         if target.model not in MODELS or target.version not in (None, 1):
             raise FairleadError(Code.NOT_FOUND, f"Servable not found for request: {target}")
         manifest = MODELS[target.model][0]
-        if target.signature and target.signature not in manifest.named_signatures:
-            raise UnknownSignatureError(target.signature, ", ".join(manifest.named_signatures))
-        return manifest
+        signatures = manifest.named_signatures
+        if target.signature and target.signature not in signatures:
+            raise UnknownSignatureError(target.signature, ", ".join(signatures))
+        return replace(manifest, signature=signatures[target.signature or "serving_default"])
 
     def statuses(self, model: str, version: int | None) -> tuple[VersionStatus, ...]:
         if model in self.others:

@@ -1,5 +1,6 @@
 """TensorFlow Serving's routes, the order of its checks, its pages and its words."""
 
+import json
 from typing import Any
 
 import pytest
@@ -140,6 +141,57 @@ def test_dtypes_have_tensorflows_names(client: Client) -> None:
     for model, tensor, name in (("pair", "n", "DT_INT32"), ("words", "text", "DT_STRING"), ("flags", "x", "DT_BOOL")):
         signatures = client.get(f"/v1/models/{model}/metadata").json()["metadata"]["signature_def"]["signature_def"]
         assert signatures["serving_default"]["inputs"][tensor]["dtype"] == name
+
+
+def test_metadata_shows_every_signature(client: Client) -> None:
+    """With its method and the graph's own names; an unknown rank has no axes, and nobody can call the init op."""
+    page = client.get("/v1/models/several/metadata").json()
+    signatures = page["metadata"]["signature_def"]["signature_def"]
+    shape = {"dim": [], "unknown_rank": True}
+    assert list(signatures) == ["serving_default", "flipped", "__saved_model_init_op"]
+    assert signatures["flipped"]["method_name"] == "tensorflow/serving/regress"
+    assert signatures["flipped"]["inputs"] == {
+        "y": {"dtype": "DT_FLOAT", "tensor_shape": shape, "name": "StatefulPartitionedCall:0"}
+    }
+    assert signatures["__saved_model_init_op"] == {
+        "inputs": {},
+        "outputs": {"__saved_model_init_op": {"dtype": "DT_INVALID", "tensor_shape": shape, "name": "NoOp"}},
+        "method_name": "",
+        "defaults": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("signature", "rows", "predictions"),
+    [
+        ("", [[1.0]], [[2.0]]),
+        ("serving_default", [[1.0]], [[2.0]]),
+        ("flipped", [[1.0], [2.0]], [[0.0], [1.0]]),
+        ("flipped", [5.0], [4.0]),
+    ],
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{"signature_name": NAME, "instances": ROWS}',
+        '{"instances": ROWS, "signature_name": NAME}',
+        '{"a": 1, "signature\\u005fname": NAME, "instances": ROWS}',
+    ],
+)
+def test_a_signature_is_asked_by_its_name(
+    client: Client, form: str, signature: str, rows: list[Any], predictions: list[Any]
+) -> None:
+    """Wherever in the body it stands and however its key is written."""
+    body = form.replace("NAME", json.dumps(signature)).replace("ROWS", json.dumps(rows))
+    answer = client.post("/v1/models/several:predict", body.encode())
+    assert (answer.status, answer.json()) == (200, {"predictions": predictions})
+
+
+def test_an_unknown_signature(client: Client) -> None:
+    """It is 400 once the model is found, and before the values are looked at."""
+    for body in ({"signature_name": "s"}, {"instances": [["x"]], "signature_name": "s"}):
+        answer = client.predict("several", body)
+        assert (answer.status, answer.error) == (400, 'Serving signature name: "s" not found in signature def')
 
 
 def test_options(client: Client) -> None:
