@@ -41,6 +41,23 @@ def test_several_outputs_are_named() -> None:
     assert encode_outputs(outputs) == b'{"outputs":{"a":[1.0,NaN],"b":[[1,2],[3,4]]}}'
 
 
+def test_several_outputs_of_strings() -> None:
+    """Each row has its own text and its own bytes, whichever way the model gave them."""
+    outputs = {
+        "text": np.array([b"a", "\u00e9"], object),
+        "raw_bytes": np.array([[b"\xff"], ["b"]], object),
+        "n": np.array([1, 2], np.int32),
+    }
+    assert orjson.loads(encode_predictions(outputs)) == {
+        "predictions": [
+            {"text": "a", "raw_bytes": [{"b64": "/w=="}], "n": 1},
+            {"text": "\u00e9", "raw_bytes": [{"b64": "Yg=="}], "n": 2},
+        ]
+    }
+    assert orjson.loads(encode_outputs({"w": np.array(b"a", object)})) == {"outputs": "a"}
+    assert encode_predictions({"w": np.empty((0, 2), object)}) == b'{"predictions":[]}'
+
+
 def test_strings_and_bytes() -> None:
     """An output whose name ends in _bytes is base64, and any other string is text."""
     words = np.array(["a", "é"], dtype=object)

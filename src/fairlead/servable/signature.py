@@ -142,7 +142,7 @@ def _check_tensor(spec: TensorSpec, array: Array) -> None:
             Code.INVALID_ARGUMENT,
             f"input {spec.name!r} has shape {list(array.shape)} but the model takes {list(spec.shape)}",
         )
-    if spec.shape[:1] == (-1,) and array.shape[0] == 0:
+    if (spec.is_unranked or spec.shape[:1] == (-1,)) and array.shape[:1] == (0,):
         raise FairleadError(Code.INVALID_ARGUMENT, f"input {spec.name!r} has no rows")
     if array.dtype != spec.numpy_dtype:
         raise FairleadError(

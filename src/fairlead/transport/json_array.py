@@ -11,7 +11,7 @@ import orjson
 
 from fairlead.servable.signature import Array, TensorSpec
 
-__all__ = ["LEAF_TYPES", "make_array", "write_array"]
+__all__ = ["LEAF_TYPES", "make_array", "text_of", "write_array"]
 
 LEAF_TYPES: Mapping[str, frozenset[type]] = {
     "f": frozenset({float, int}),
@@ -40,6 +40,11 @@ def write_array(array: Array) -> bytes:
     plain: Any = np.ascontiguousarray(array) if array.ndim else array[()]
     text = orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
     return _with_tokens(text, array) if b"null" in text else text
+
+
+def text_of(value: str | bytes) -> str:
+    """A string tensor's element as JSON can hold it; what is not UTF-8 is replaced."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
 def _with_tokens(text: bytes, array: Array) -> bytes:

@@ -15,6 +15,7 @@ from fairlead.serving.predictor import Prediction
 from fairlead.serving.target import Target
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.content_coding import plain_body
+from fairlead.transport.json_array import text_of
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refusal
@@ -110,7 +111,11 @@ def _verdict(labels: tuple[str, ...], row: Array) -> dict[str, Any]:
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:
-    return {name: _finite(array).tolist() for name, array in prediction.outputs.items()}
+    return {name: _values(_finite(array)) for name, array in prediction.outputs.items()}
+
+
+def _values(array: Array) -> Any:
+    return (np.vectorize(text_of, otypes=[object])(array) if array.dtype.kind == "O" else array).tolist()
 
 
 def _finite(array: Array) -> Array:

@@ -10,7 +10,7 @@ import orjson
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array
-from fairlead.transport.json_array import write_array
+from fairlead.transport.json_array import text_of, write_array
 from fairlead.transport.tfserving.result import Classes
 
 __all__ = ["encode_outputs", "encode_predictions", "encode_results"]
@@ -26,7 +26,7 @@ def encode_predictions(outputs: Mapping[str, Array]) -> bytes:
     if len(outputs) == 1:
         ((name, array),) = outputs.items()
         return b'{"predictions":%b}' % _tensor(name, array)
-    elements = (_object({name: array[index] for name, array in outputs.items()}) for index in range(rows))
+    elements = (_object({name: array[index, ...] for name, array in outputs.items()}) for index in range(rows))
     return b'{"predictions":[%b]}' % b",".join(elements)
 
 
@@ -68,14 +68,11 @@ def _object(values: Mapping[str, Array]) -> bytes:
 
 
 def _tensor(name: str, array: Array) -> bytes:
-    if array.dtype.kind not in "fiub":
-        return orjson.dumps(np.asarray(array).tolist(), default=_bytes_as_base64 if name.endswith("_bytes") else _text)
-    return write_array(array)
+    if array.dtype.kind in "fiub":
+        return write_array(array)
+    write = np.vectorize(_base64_of if name.endswith("_bytes") else text_of, otypes=[object])
+    return orjson.dumps(write(array).tolist())
 
 
-def _bytes_as_base64(value: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(value).decode()}
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")
+def _base64_of(value: str | bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value.encode() if isinstance(value, str) else value).decode()}

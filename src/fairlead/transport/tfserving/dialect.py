@@ -70,15 +70,15 @@ class TfServing:
 
     async def _predict(self, target: Target, body: bytes, deadline: float | None, call: Call) -> Response:
         asked = PredictBody(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(PredictBody, body)
+        if asked.signature:
+            target = replace(target, signature=asked.signature)
 
         def decode(manifest: Manifest) -> Tensors:
             call.version = manifest.version
             return asked.decode(manifest)
 
         try:
-            prediction = await self._predictor.predict(
-                replace(target, signature=asked.signature), decode, deadline=deadline, size=len(body)
-            )
+            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=len(body))
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
                 asked.document()  # a body that is no JSON is told before a model that nobody knows

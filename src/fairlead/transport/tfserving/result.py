@@ -10,6 +10,7 @@ import numpy as np
 from fairlead.servable.signature import Array
 from fairlead.serving.predictor import Prediction
 from fairlead.transport.invalid import invalid
+from fairlead.transport.json_array import text_of
 from fairlead.transport.tfserving.method import classification_outputs, regression_output
 
 __all__ = ["Classes", "read_classes", "read_values"]
@@ -41,7 +42,7 @@ def read_classes(prediction: Prediction) -> Classes:
         raise invalid(f"classes and scores have the shapes {list(shape)} and {list(*others)}")
     scores = tables.get("scores", np.zeros(shape, np.float32))
     if "classes" in tables:
-        return Classes(labels=[[_text(label) for label in row] for row in tables["classes"].tolist()], scores=scores)
+        return Classes(labels=[[text_of(label) for label in row] for row in tables["classes"].tolist()], scores=scores)
     names = prediction.manifest.labels
     return Classes(labels=[names if len(names) == shape[1] else ("",) * shape[1]] * shape[0], scores=scores)
 
@@ -64,7 +65,3 @@ def _table(name: str, prediction: Prediction) -> Array:
     if array.ndim != 2 or len(array) != prediction.rows:  # noqa: PLR2004 - [examples, classes]
         raise invalid(f"output {name!r} has shape {list(array.shape)}, which is not [{prediction.rows}, classes]")
     return array
-
-
-def _text(label: str | bytes) -> str:
-    return label if isinstance(label, str) else label.decode(errors="replace")

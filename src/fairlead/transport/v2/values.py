@@ -13,7 +13,7 @@ import orjson
 from fairlead.errors import FairleadError
 from fairlead.servable.signature import Array, TensorSpec
 from fairlead.transport.invalid import invalid
-from fairlead.transport.json_array import LEAF_TYPES, make_array, write_array
+from fairlead.transport.json_array import LEAF_TYPES, make_array, text_of, write_array
 from fairlead.transport.json_document import echo
 from fairlead.transport.v2.datatype import DATATYPES
 
@@ -46,7 +46,7 @@ def to_json(array: Array) -> bytes:
     """The elements as one flat list."""
     if array.dtype.kind in "fiub":
         return write_array(array.ravel())
-    return orjson.dumps(array.ravel().tolist(), default=_text)
+    return orjson.dumps(array.ravel().tolist(), default=text_of)
 
 
 def _flat(values: list[Any]) -> list[Any]:
@@ -66,10 +66,6 @@ def _walk(values: list[Any]) -> Iterator[Any]:
             yield item
         else:
             levels.pop()
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")
 
 
 def _wrong(spec: TensorSpec, value: Any) -> FairleadError:
