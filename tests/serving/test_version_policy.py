@@ -22,11 +22,13 @@ from fairlead.serving.version_policy import LATEST, VersionPolicy
         ("specific:4", {4}),
         ("specific:1,9,77", {1, 9}),
         ("specific:77", set()),
+        ("specific:", set()),
     ],
 )
 def test_a_policy_chooses_among_what_is_there(text: str, chosen: set[int]) -> None:
     """By number, whatever the order they are found in."""
     assert VersionPolicy.parse(text).choose([3, 9, 1, 4]) == chosen
+    assert VersionPolicy.parse(str(VersionPolicy.parse(text))) == VersionPolicy.parse(text)
     assert VersionPolicy.parse(text).choose([]) == set()
 
 
@@ -37,7 +39,7 @@ def test_a_list_of_none_chooses_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "newest", "latest:0", "latest:-1", "latest:", "specific:", "specific:1,,2", "all "]
+    "text", ["", "newest", "latest:0", "latest:-1", "latest:", "specific", "specific:1,,2", "all "]
 )
 def test_other_texts_are_refused(text: str) -> None:
     """With what may be written instead."""

@@ -84,6 +84,10 @@ class Manager:
         for version in loaded:
             version.close()
 
+    def wake(self) -> None:
+        """Look at the source now."""
+        self._wake.set()
+
     def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()

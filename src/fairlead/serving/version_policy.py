@@ -10,7 +10,7 @@ from fairlead.errors import Code, FairleadError
 
 __all__ = ["LATEST", "VersionPolicy"]
 
-_TEXT = re.compile(r"latest(?::([1-9][0-9]{0,8}))?|all|specific:([0-9]{1,18}(?:,[0-9]{1,18})*)", re.ASCII)
+_TEXT = re.compile(r"latest(?::([1-9][0-9]{0,9}))?|all|specific:((?:[0-9]{1,19}(?:,[0-9]{1,19})*)?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,15 @@ class VersionPolicy:
         newest = sorted(versions, reverse=True)
         return frozenset(newest if self.latest is None else newest[: self.latest])
 
+    def __str__(self) -> str:
+        """What `parse` reads."""
+        if self.specific is not None:
+            return f"specific:{','.join(map(str, sorted(self.specific)))}"
+        return "all" if self.latest is None else f"latest:{self.latest}"
+
     @staticmethod
     def parse(text: str) -> VersionPolicy:
-        """The policy that `text` names: "latest", "latest:2", "all" or "specific:3,7".
+        """The policy that `text` names: "latest", "latest:2", "all" or "specific:3,7"; "specific:" chooses none.
 
         Raises:
             FairleadError: INVALID_ARGUMENT when it names none.
@@ -50,8 +56,8 @@ class VersionPolicy:
                 f"{text[:80]!r} is not a version policy",
                 hint="latest, latest:2, all or specific:3,7 (--version-policy, FAIRLEAD_VERSION_POLICY)",
             )
-        if match[2]:
-            return VersionPolicy(specific=frozenset(map(int, match[2].split(","))))
+        if match[2] is not None:
+            return VersionPolicy(specific=frozenset(map(int, filter(None, match[2].split(",")))))
         return VersionPolicy(latest=None if text == "all" else int(match[1] or 1))
 
 
