@@ -39,6 +39,17 @@ def test_an_input_in_bytes_and_an_output_in_json(client: Client) -> None:
     assert answer.json()["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [1, 2], "data": [1.0, 2.0]}]
 
 
+def test_the_same_json_before_other_bytes(client: Client) -> None:
+    """What a client repeats is read once, and what is new in each request is not mixed up with it."""
+    mixed = {"inputs": [tensor("a", "FP32", [1, 2], binary_data_size=8), tensor("n", "INT32", [1], [7])]}
+    for value in (1.0, 2.0, 3.0):
+        row = np.array([[value, value]], np.float32).tobytes()
+        assert infer(client, "echo", described(), row).json()["outputs"][0]["data"] == [value, value]
+        outputs = infer(client, "pair", mixed, row).json()["outputs"]
+        assert [output["data"] for output in outputs] == [[2 * value], [14]]
+        assert infer(client, "echo", described(), row[:-1]).status == 400
+
+
 @pytest.mark.parametrize(
     "asked",
     [{"parameters": {"binary_data_output": True}}, {"outputs": [{"name": "y", "parameters": {"binary_data": True}}]}],
