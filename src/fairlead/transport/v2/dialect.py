@@ -56,9 +56,8 @@ class V2:
         try:
             inference = read_inference(body, request.header(_JSON_LENGTH))
         except FairleadError:
-            call.version = self._models.describe(
-                target
-            ).version  # an unknown model is told before any fault in the body
+            manifest = self._models.describe(target)  # an unknown model is told before any fault in the body
+            call.version = manifest.version
             raise
         prediction = await self._predict(request, target, call, inference, len(body))
         accepted = request.header(b"accept-encoding")
