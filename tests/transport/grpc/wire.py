@@ -1,5 +1,6 @@
 """A client that speaks HTTP/2 frame by frame, well or badly."""
 
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ class Wire:
     def __init__(self, port: int) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
         self.sock.settimeout(TIMEOUT_S)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._buffer = b""
         self._next = 1
@@ -164,6 +166,10 @@ class Wire:
         self.send(frame(PING, 0, 0, b"pingpong"))
         while (got := self.read()).kind != PING or got.payload != b"pingpong":
             pass
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether the server says nothing, and does not close the connection, for so long."""
+        return not self._buffer and not select.select([self.sock], [], [], seconds)[0]
 
     def ends(self) -> list[Got]:
         """All that comes until the server closes the connection, which it must."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.grpc.coding import inflate
-from fairlead.transport.grpc.inbox import PREFIX_SIZE, Budget, Inbox
+from fairlead.transport.grpc.inbox import PREFIX_SIZE, Budget, Inbox, Received
 from fairlead.transport.grpc.messages import DecodeError, Message
 from fairlead.transport.grpc.method import Context, Method, Streaming, Unary
 from fairlead.transport.grpc.status import HEAD, OK, refusal, trailers
@@ -54,7 +55,7 @@ class Server(Protocol):
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
 
 
-class _Call:
+class _Call(ABC):
     """What calls have in common: a task that answers, and an end."""
 
     def __init__(self, server: Server, stream: Stream, opening: Opening) -> None:
@@ -99,12 +100,16 @@ class _Call:
             self._inbox = Inbox(self._server.budget, self._server.max_message_bytes)
         return self._inbox
 
-    def _start(self, answering: Coroutine[Any, Any, None]) -> None:
-        self._task = self._loop.create_task(self._guard(answering))
+    @abstractmethod
+    async def _run(self) -> None:
+        """Answer, and end the call."""
 
-    async def _guard(self, answering: Coroutine[Any, Any, None]) -> None:
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._guard())
+
+    async def _guard(self) -> None:
         try:
-            await answering
+            await self._run()
         except FairleadError as error:
             if error.code in _OUR_FAULT:
                 _log.error("%s failed: %s", self._method.path, error)
@@ -113,7 +118,7 @@ class _Call:
             _log.exception("%s broke", self._method.path)
             self._refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
 
-    async def _parse(self, message: bytes, *, is_compressed: bool) -> Message:
+    async def _parse(self, is_compressed: bool, message: bytes) -> Message:
         if is_compressed:
             message = await inflate(message, self._coding, self._server.max_message_bytes)
         self.context.size = len(message)
@@ -147,12 +152,13 @@ class UnaryCall(_Call):
     def __init__(self, server: Server, stream: Stream, opening: Opening, answer: Unary) -> None:
         super().__init__(server, stream, opening)
         self._answer = answer
+        self._message: Received
 
     def data(self, payload: bytes, *, is_last: bool) -> None:
         if self._is_over:
             return
         if is_last and self._inbox is None and self._is_plain(payload):
-            self._begin(payload[PREFIX_SIZE:], is_compressed=False)
+            self._begin((False, payload[PREFIX_SIZE:]))
             return
         try:
             self._receive(payload, is_last=is_last)
@@ -162,16 +168,15 @@ class UnaryCall(_Call):
     def _receive(self, payload: bytes, *, is_last: bool) -> None:
         inbox = self._open_inbox()
         inbox.add(payload)
+        if inbox.missing < 0:
+            raise invalid("the request has more than one message")
         if not is_last:
             self._stream.expect(inbox.missing)
             return
         taken = inbox.take()
         if taken is None:
             raise invalid("the request ended before its message did")
-        if len(inbox):
-            raise invalid("the request has more than one message")
-        is_compressed, message = taken
-        self._begin(message, is_compressed=is_compressed)
+        self._begin(taken)
 
     def _is_plain(self, payload: bytes) -> bool:
         """Whether this is one whole message, not compressed and not too large."""
@@ -181,12 +186,13 @@ class UnaryCall(_Call):
             and size <= self._server.max_message_bytes
         )
 
-    def _begin(self, message: bytes, *, is_compressed: bool) -> None:
+    def _begin(self, message: Received) -> None:
         self._stream.stop_clock()
-        self._start(self._run(message, is_compressed=is_compressed))
+        self._message = message
+        self._start()
 
-    async def _run(self, message: bytes, *, is_compressed: bool) -> None:
-        request = await self._parse(message, is_compressed=is_compressed)
+    async def _run(self) -> None:
+        request = await self._parse(*self._message)
         response = await self._answer(request, self.context)
         self._stream.answer(HEAD, _framed(response), OK)
         self._end(None)
@@ -201,16 +207,16 @@ class StreamingCall(_Call):
         self._is_received = False
         self._arrival = asyncio.Event()
         stream.stop_clock()
-        self._start(self._run())
+        self._start()
 
     def data(self, payload: bytes, *, is_last: bool) -> None:
         if self._is_over:
             return
         inbox = self._open_inbox()
         try:
-            had_missing = inbox.missing
+            had_begun = inbox.missing > 0
             inbox.add(payload)
-            self._await_more(inbox, has_begun=not had_missing)
+            self._await_more(inbox, has_begun=not had_begun)
         except FairleadError as error:
             self._refuse(error)
             return
@@ -219,7 +225,7 @@ class StreamingCall(_Call):
 
     def _await_more(self, inbox: Inbox, *, has_begun: bool) -> None:
         """Let the client complete the message it has begun, in time."""
-        if not inbox.missing:
+        if inbox.missing <= 0:
             self._stream.stop_clock()
         else:
             self._stream.expect(inbox.missing)
@@ -247,15 +253,14 @@ class StreamingCall(_Call):
                 self._arrival.clear()
                 await self._arrival.wait()
                 continue
-            is_compressed, message = taken
-            yield await self._parse(message, is_compressed=is_compressed)
+            yield await self._parse(*taken)
             inbox.settle()
             self._await_more(inbox, has_begun=True)
             self._stream.expect(0)
             count += 1
             if not count % _MESSAGES_BEFORE_A_TURN:
                 await asyncio.sleep(0)
-        if len(inbox):
+        if not inbox.is_empty:
             raise invalid("the request ended before its message did")
 
 

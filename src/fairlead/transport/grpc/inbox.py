@@ -6,7 +6,10 @@ from fairlead.errors import Code, FairleadError
 from fairlead.transport.grpc.status import OversizeError
 from fairlead.transport.invalid import invalid
 
-__all__ = ["PREFIX_SIZE", "Budget", "Inbox", "too_large"]
+__all__ = ["PREFIX_SIZE", "Budget", "Inbox", "Received", "too_large"]
+
+Received = tuple[bool, bytes]
+"""Whether a message is compressed, and its bytes."""
 
 PREFIX_SIZE = 5
 """One byte that says whether the message is compressed, four with its length."""
@@ -62,9 +65,6 @@ class Inbox:
         self._data = bytearray()
         self._held = 0
 
-    def __len__(self) -> int:
-        return len(self._data)
-
     def add(self, payload: bytes) -> None:
         """Take in a piece of what the client sent.
 
@@ -73,22 +73,26 @@ class Inbox:
                 INVALID_ARGUMENT for what is no message.
         """
         self._data += payload
-        self._hold(max(len(self._data), len(self._data) + self.missing))
+        self.settle()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is here."""
+        return not self._data
 
     @property
     def missing(self) -> int:
-        """How many bytes the first message lacks: 0 when it is complete, and when nothing of it has come."""
-        if not self._data:
-            return 0
-        return max(0, (PREFIX_SIZE if len(self._data) < PREFIX_SIZE else self._end()) - len(self._data))
+        """How many bytes the first message lacks; below 0 when there is more behind it. Nothing lacks nothing."""
+        return self._end() - len(self._data) if self._data else 0
 
-    def take(self) -> tuple[bool, bytes] | None:
+    def take(self) -> Received | None:
         """The first message, and whether it is compressed; None while it is not complete.
 
         Raises:
             FairleadError: as `add`.
         """
-        if len(self._data) < PREFIX_SIZE or len(self._data) < (end := self._end()):
+        end = self._end()
+        if len(self._data) < end:
             return None
         with memoryview(self._data) as view:
             message = bytes(view[PREFIX_SIZE:end])
@@ -97,8 +101,8 @@ class Inbox:
         return is_compressed, message
 
     def settle(self) -> None:
-        """Give back the memory of messages that were taken and are not held any more."""
-        self._hold(len(self._data) + self.missing)
+        """Hold as much memory as is needed now: a message that was taken is nobody's any more."""
+        self._hold(len(self._data) + max(0, self.missing))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -106,7 +110,9 @@ class Inbox:
         self._hold(0)
 
     def _end(self) -> int:
-        """Where the first message ends."""
+        """Where the first message ends, as far as that is known."""
+        if len(self._data) < PREFIX_SIZE:
+            return PREFIX_SIZE
         if self._data[0] > 1:
             raise invalid(f"a message begins with {self._data[0]}, which is neither 0 nor 1")
         size = int.from_bytes(self._data[1:PREFIX_SIZE], "big")
