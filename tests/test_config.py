@@ -20,11 +20,14 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("host", "FAIRLEAD_HOST", "::", "::"),
     ("rest_port", "FAIRLEAD_REST_PORT", "0", 0),
     ("grpc_port", "FAIRLEAD_GRPC_PORT", "0", 0),
+    ("management_host", "FAIRLEAD_MANAGEMENT_HOST", "0.0.0.0", "0.0.0.0"),
+    ("management_port", "FAIRLEAD_MANAGEMENT_PORT", "0", 0),
     ("models", "FAIRLEAD_MODELS", "digits, messages,", ("digits", "messages")),
     ("default_model", "FAIRLEAD_DEFAULT_MODEL", "digits", "digits"),
     ("version_policy", "FAIRLEAD_VERSION_POLICY", "latest:2", "latest:2"),
     ("quiet_period_s", "FAIRLEAD_QUIET_PERIOD_S", "0.5", 0.5),
     ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "0.25", 0.25),
+    ("workers", "FAIRLEAD_WORKERS", "3", 3),
     ("threads", "FAIRLEAD_THREADS", "1", 1),
     ("max_in_flight", "FAIRLEAD_MAX_IN_FLIGHT", "1", 1),
     ("max_queue_s", "FAIRLEAD_MAX_QUEUE_S", "0.5", 0.5),
@@ -48,6 +51,8 @@ BAD = [
     ("rest_port", "FAIRLEAD_REST_PORT", "http", "invalid literal for int() with base 10: 'http'"),
     ("rest_port", "FAIRLEAD_REST_PORT", "8501.0", "invalid literal for int() with base 10: '8501.0'"),
     ("grpc_port", "FAIRLEAD_GRPC_PORT", "70000", "must be between 0 and 65535"),
+    ("workers", "FAIRLEAD_WORKERS", "0", "must be at least 1"),
+    ("workers", "FAIRLEAD_WORKERS", "all", "invalid literal for int() with base 10: 'all'"),
     ("threads", "FAIRLEAD_THREADS", "0", "must be at least 1"),
     ("threads", "FAIRLEAD_THREADS", "auto", "invalid literal for int() with base 10: 'auto'"),
     ("max_in_flight", "FAIRLEAD_MAX_IN_FLIGHT", "-5", "must be at least 1"),
@@ -133,8 +138,42 @@ def test_the_reference_page_is_the_code() -> None:
 def test_there_is_always_a_cpu() -> None:
     """On this machine, whatever it is."""
     assert available_cpus() >= 1
-    assert Settings().thread_count == available_cpus()
-    assert Settings(threads=3).thread_count == 3
+
+
+@pytest.mark.parametrize(
+    ("workers", "threads", "counts"),
+    [
+        (None, None, (6, 1)),
+        (2, None, (2, 3)),
+        (4, None, (4, 1)),
+        (8, None, (8, 1)),
+        (None, 2, (3, 2)),
+        (None, 8, (1, 8)),
+        (5, 5, (5, 5)),
+    ],
+)
+def test_workers_and_threads_share_the_cpus(
+    monkeypatch: pytest.MonkeyPatch, workers: int | None, threads: int | None, counts: tuple[int, int]
+) -> None:
+    """What is not set is chosen so that there are no more threads than CPUs."""
+    monkeypatch.setattr(config, "available_cpus", lambda: 6)
+    settings = Settings(workers=workers, threads=threads)
+
+    assert (settings.worker_count, settings.thread_count) == counts
+
+
+def test_auto_is_a_number_of_workers() -> None:
+    """It takes back what the environment says."""
+    assert Settings.read({"FAIRLEAD_WORKERS": "3"}, workers="auto").workers is None
+
+
+@pytest.mark.parametrize(("name", "env", "text", "value"), GOOD)
+def test_settings_come_back_from_their_texts(name: str, env: str, text: str, value: object) -> None:
+    """What one process was told another can be told in words."""
+    settings = Settings.read({env: text})
+
+    assert Settings.read({}, **settings.texts()) == settings
+    assert Settings.read({}, **Settings().texts()) == Settings()
 
 
 @pytest.mark.parametrize(

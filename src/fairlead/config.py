@@ -33,6 +33,10 @@ def _positive(text: str) -> int:
     return value
 
 
+def _positive_or_auto(text: str) -> int | None:
+    return None if text == "auto" else _positive(text)
+
+
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:  # noqa: PLR2004 - what a port is
@@ -76,6 +80,12 @@ class Settings:
     host: str = _setting("FAIRLEAD_HOST", "127.0.0.1", str, "address to listen on; :: or 0.0.0.0 for all")
     rest_port: int = _setting("FAIRLEAD_REST_PORT", 8501, _port, "port of the REST protocols; 0 takes a free one")
     grpc_port: int = _setting("FAIRLEAD_GRPC_PORT", 8500, _port, "port of the gRPC protocols; 0 takes a free one")
+    management_host: str = _setting(
+        "FAIRLEAD_MANAGEMENT_HOST", "127.0.0.1", str, "address of the management port; it asks nobody for a password"
+    )
+    management_port: int = _setting(
+        "FAIRLEAD_MANAGEMENT_PORT", 8502, _port, "port of metrics, health and the workers' states; 0 takes a free one"
+    )
     models: tuple[str, ...] = _setting(
         "FAIRLEAD_MODELS", (), _names, "models to serve, by commas; each is required for readiness", "all in the store"
     )
@@ -92,11 +102,22 @@ class Settings:
         "FAIRLEAD_QUIET_PERIOD_S", 2.0, _seconds, "seconds without a change after which a plain version counts as whole"
     )
     poll_interval_s: float = _setting("FAIRLEAD_POLL_INTERVAL_S", 0.5, _seconds, "seconds between looks at the store")
+    workers: int | None = _setting(
+        "FAIRLEAD_WORKERS",
+        None,
+        _positive_or_auto,
+        "processes that answer requests, or auto: the CPUs (by affinity and cgroup) divided by the threads",
+        "auto",
+    )
     threads: int | None = _setting(
-        "FAIRLEAD_THREADS", None, _positive, "threads that run models", "the CPUs this process may use"
+        "FAIRLEAD_THREADS",
+        None,
+        _positive,
+        "threads that run models, in each worker",
+        "the CPUs divided by the workers",
     )
     max_in_flight: int = _setting(
-        "FAIRLEAD_MAX_IN_FLIGHT", 1024, _positive, "requests held at once; more are refused with 503"
+        "FAIRLEAD_MAX_IN_FLIGHT", 1024, _positive, "requests that a worker holds at once; more are refused with 503"
     )
     max_queue_s: float = _setting(
         "FAIRLEAD_MAX_QUEUE_S", 5.0, _seconds, "seconds of work that may wait for a version; more is refused with 503"
@@ -165,8 +186,22 @@ class Settings:
         return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').absolute()}"
 
     @property
+    def worker_count(self) -> int:
+        return self.workers or max(1, available_cpus() // (self.threads or 1))
+
+    @property
     def thread_count(self) -> int:
-        return self.threads or available_cpus()
+        """Threads in each worker; unless both numbers were set, all workers' together are no more than the CPUs."""
+        return self.threads or max(1, available_cpus() // self.worker_count)
+
+    def texts(self) -> dict[str, str]:
+        """The flags from which `read` makes the same settings; what is not set is left out."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            name: ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:

@@ -77,8 +77,8 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         executable: str = sys.executable,
     ) -> Server:
         log = tmp_path / f"server-{len(started)}.log"
-        command = [executable, *program, "serve", "--store", str(store), "--rest-port", "0", "--grpc-port", "0"]
-        command += flags
+        command = [executable, *program, "serve", "--store", str(store)]
+        command += ["--rest-port", "0", "--grpc-port", "0", "--management-port", "0", *flags]
         with log.open("wb") as writer:
             process = subprocess.Popen(command, stderr=writer, stdout=writer, env={**os.environ, "FAIRLEAD_ENV": ""})
         port, grpc_port = ports_of(process, log)

@@ -56,7 +56,7 @@ def up(folder: Path, *recipe: str) -> tuple[Server, str]:
     log = folder / "up.log"
     with log.open("wb") as writer:
         process = subprocess.Popen(
-            [*COMMAND, "up", *recipe, "--rest-port", "0", "--grpc-port", "0"],
+            [*COMMAND, "up", *recipe, "--rest-port", "0", "--grpc-port", "0", "--management-port", "0"],
             cwd=folder,
             env=environment(),
             stdout=writer,

@@ -7,10 +7,10 @@ from argparse import ArgumentParser, Namespace
 
 from fairlead.app.server import serve
 from fairlead.cli.output import say, settings_from
-from fairlead.config import add_flags
+from fairlead.config import Settings, add_flags, available_cpus
 from fairlead.telemetry import configure_logging
 
-__all__ = ["EXAMPLE", "FLAGS", "configure", "run"]
+__all__ = ["EXAMPLE", "FLAGS", "configure", "run", "share"]
 
 FLAGS = (
     "home",
@@ -18,10 +18,13 @@ FLAGS = (
     "host",
     "rest_port",
     "grpc_port",
+    "management_host",
+    "management_port",
     "models",
     "default_model",
     "version_policy",
     "quiet_period_s",
+    "workers",
     "threads",
     "max_in_flight",
     "max_queue_s",
@@ -41,7 +44,8 @@ EXAMPLE = """example:
   fairlead serve --store .fairlead/store
   fairlead serve --host 0.0.0.0 --rest-port 8501 --grpc-port 8500 --models digits
 
-SIGTERM drains: open requests are answered, then the process ends with status 0."""
+SIGTERM drains: open requests are answered, then the process ends with status 0.
+SIGHUP replaces the worker processes one by one, and no request fails."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -53,7 +57,7 @@ def run(arguments: Namespace) -> int:
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
-        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc}) with {settings.thread_count} threads"),
+        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}"),
         on_ready=lambda at, readiness: say(
             f"ready: {', '.join(f'{model}@{version}' for model, version in readiness.models.items())} "
             f"at {at.rest} (gRPC at {at.grpc})"
@@ -61,3 +65,10 @@ def run(arguments: Namespace) -> int:
     )
     say("drained")
     return 0
+
+
+def share(settings: Settings) -> str:
+    """How the machine is shared out: "2 workers x 1 thread on 2 CPUs"."""
+    counts = ((settings.worker_count, "worker"), (settings.thread_count, "thread"), (available_cpus(), "CPU"))
+    workers, threads, cpus = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+    return f"{workers} x {threads} on {cpus}"

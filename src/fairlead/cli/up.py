@@ -11,7 +11,7 @@ from fairlead.app.releases import open_store
 from fairlead.app.sample import write_sample
 from fairlead.app.server import Addresses, serve
 from fairlead.cli.output import say, settings_from
-from fairlead.cli.serve import FLAGS
+from fairlead.cli.serve import FLAGS, share
 from fairlead.config import Settings, add_flags
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.status import Readiness
@@ -52,7 +52,7 @@ def run(arguments: Namespace) -> int:
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
-        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc})"),
+        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}"),
         on_ready=lambda at, readiness: say(_welcome(settings, model, at, readiness)),
     )
     say("drained")

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import errno
 import resource
 import socket
 import struct
+import time
+from collections.abc import Sequence
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["BACKLOG", "accept_all", "allow_connections", "open_socket", "turn_away"]
+__all__ = ["BACKLOG", "accept_all", "allow_connections", "open_socket", "stop_arrivals", "turn_away"]
 
 BACKLOG = 2048
 
 _OTHER_FILES = 256
+_HANDSHAKE_S = 0.05
+_ACCEPTED_WITHIN_S = 2.0
+_POLL_S = 0.005
+_WAITING_AT = 24  # where Linux's struct tcp_info has, for a listening socket, how many wait to be accepted
+
 _SO_ATTACH_FILTER = 26  # Linux's number; the socket module does not have it
 _DROP_SYN = (  # classic BPF over the TCP header: code, jump if true, jump if false, operand
     (0x30, 0, 0, 13),  # load the byte with the flags
@@ -71,6 +79,28 @@ def accept_all(sock: socket.socket) -> list[socket.socket]:
         while True:
             accepted.append(sock.accept()[0])
     return accepted
+
+
+async def stop_arrivals(socks: Sequence[socket.socket]) -> None:
+    """Turn new connections away, and return once other processes have accepted all that had begun.
+
+    Whoever closes a socket that they share without this resets the connections that wait behind it.
+    """
+    for sock in socks:
+        turn_away(sock)
+    await asyncio.sleep(_HANDSHAKE_S)  # for handshakes that had begun
+    given_up = time.monotonic() + _ACCEPTED_WITHIN_S
+    while any(map(_waiting, socks)) and time.monotonic() < given_up:  # noqa: ASYNC110 - the kernel tells nobody
+        await asyncio.sleep(_POLL_S)
+
+
+def _waiting(sock: socket.socket) -> int:
+    """How many connections wait on `sock` to be accepted; 0 where the system does not say."""
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING_AT + 4)
+    except OSError:
+        return 0
+    return int(struct.unpack_from("=I", info, _WAITING_AT)[0])
 
 
 def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:

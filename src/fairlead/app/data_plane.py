@@ -1,0 +1,92 @@
+"""What a worker runs: the data plane, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from fairlead.app.models import open_manager
+from fairlead.app.releases import open_store
+from fairlead.config import Settings
+from fairlead.serving.predictor import Predictor
+from fairlead.serving.status import Readiness
+from fairlead.telemetry import BatchMetrics, LoadMetrics, process_registry
+from fairlead.transport.grpc.app import GrpcApp
+from fairlead.transport.grpc.server import GrpcServer
+from fairlead.transport.http import HttpApp
+from fairlead.transport.limits import Limits
+from fairlead.transport.listener import allow_connections
+from fairlead.transport.metrics import TransportMetrics
+from fairlead.transport.server import HttpServer
+
+__all__ = ["DataPlane"]
+
+
+class DataPlane:
+    """Everything that answers requests in one process. Its models load from the start.
+
+    Args:
+        settings: what was asked for.
+        sockets: listening sockets by protocol: "rest" and "grpc".
+        lifetimes: ends what begins here.
+
+    Raises:
+        FairleadError: when the store is none.
+    """
+
+    def __init__(self, settings: Settings, sockets: Mapping[str, socket.socket], lifetimes: AsyncExitStack) -> None:
+        open_store(settings).check()
+        allow_connections(settings.max_connections)
+        registry = process_registry()
+        metrics = TransportMetrics(registry)
+        self._manager = open_manager(
+            settings, LoadMetrics(registry), lambda id_: metrics.retire(id_.model, id_.version)
+        )
+        self._manager.start()
+        lifetimes.callback(self._manager.stop)
+        predictor = Predictor(
+            self._manager,
+            BatchMetrics(registry),
+            threads=settings.thread_count,
+            max_in_flight=settings.max_in_flight,
+            max_batch_rows=settings.max_batch_rows,
+            max_batch_delay_s=settings.max_batch_delay_s,
+            max_queue_s=settings.max_queue_s,
+        )
+        lifetimes.callback(predictor.close)
+        app = HttpApp(predictor, self._manager, metrics, max_body_bytes=settings.max_body_bytes)
+        grpc_app = GrpcApp(predictor, self._manager, metrics, max_message_bytes=settings.max_body_bytes)
+        self._apps = (app, grpc_app)
+        limits, drain_timeout_s = _limits(settings), settings.drain_timeout_s
+        self._servers = (
+            HttpServer(app, sockets["rest"], limits=limits, owns_port=False, drain_timeout_s=drain_timeout_s),
+            GrpcServer(grpc_app, sockets["grpc"], limits=limits, owns_port=False, drain_timeout_s=drain_timeout_s),
+        )
+
+    async def serve(self) -> None:
+        """Take connections and answer them until a drain has ended."""
+        await asyncio.gather(*(server.serve() for server in self._servers))
+
+    def readiness(self) -> Readiness:
+        """Whether the models answer."""
+        return self._manager.readiness()
+
+    def withdraw(self) -> None:
+        """Be no longer ready, and ask clients to close their connections."""
+        for app in self._apps:
+            app.draining = True
+
+    def drain(self) -> None:
+        """Stop accepting, answer what is open, and let `serve` return; called again, at once."""
+        for server in self._servers:
+            server.drain()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        connections=settings.max_connections,
+        header_timeout_s=settings.header_timeout_s,
+        body_timeout_s=settings.body_timeout_s,
+    )
