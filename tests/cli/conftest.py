@@ -41,6 +41,15 @@ class Server:
         finally:
             connection.close()
 
+    def page(self, path: str) -> str:
+        """The text of a page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     def wait_ready(self, timeout_s: float = 30.0) -> Any:
         """The body of `/health/ready` once it says 200."""
         deadline = time.monotonic() + timeout_s

@@ -15,7 +15,21 @@ from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
 from fairlead.serving.source import StoreSource
 from fairlead.store.writable_store import WritableStore
-from fairlead.telemetry import LoadMetrics
+from fairlead.telemetry.exposition import registry_of
+from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.load import LoadMetrics
+
+
+class Told(LoadMetrics):
+    """Keeps what it was told of versions that went away."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        super().__init__(instruments)
+        self.gone: list[ServableId] = []
+
+    def unloaded(self, model: str, version: int) -> None:
+        super().unloaded(model, version)
+        self.gone.append(ServableId(model, version))
 
 
 @dataclass
@@ -43,14 +57,13 @@ class World:
 def world(store: WritableStore) -> Iterator[World]:
     """A manager that looks at the empty store every few milliseconds; started by the test."""
     store.root.mkdir()
-    registry = CollectorRegistry()
-    unloaded: list[ServableId] = []
+    instruments = Instruments()
+    metrics = Told(instruments)
     manager = Manager(
         StoreSource(store),
         VersionLoader(store, {"onnx": OnnxLoader()}),
-        metrics=LoadMetrics(registry),
+        metrics=metrics,
         poll_interval_s=0.01,
-        on_unloaded=unloaded.append,
     )
-    yield World(store=store, manager=manager, registry=registry, unloaded=unloaded)
+    yield World(store=store, manager=manager, registry=registry_of(instruments), unloaded=metrics.gone)
     manager.stop()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.onnx import OnnxLoader
@@ -24,7 +23,8 @@ from fairlead.serving.status import State
 from fairlead.serving.target import Target
 from fairlead.serving.version_policy import VersionPolicy
 from fairlead.store.store import Store
-from fairlead.telemetry import LoadMetrics
+from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.load import LoadMetrics
 from fairlead.testing import write_digit_model
 
 ALL = VersionPolicy(latest=None)
@@ -193,7 +193,7 @@ class Server:
         self.manager = Manager(
             ConfiguredSource(in_force, quiet_period_s=0.0),
             VersionLoader(Store(folder), {"onnx": OnnxLoader()}),
-            metrics=LoadMetrics(CollectorRegistry()),
+            metrics=LoadMetrics(Instruments()),
             poll_interval_s=0.01,
         )
         self.control = ConfigReload(in_force, self.manager)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
@@ -23,7 +22,8 @@ from fairlead.serving.source import StoreSource
 from fairlead.serving.status import State
 from fairlead.serving.target import Target
 from fairlead.store.files import digest_file
-from fairlead.telemetry import LoadMetrics
+from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.load import LoadMetrics
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit
 
 from .conftest import World
@@ -264,7 +264,7 @@ def test_a_required_model_that_is_not_there_is_missing(world: World) -> None:
     manager = Manager(
         StoreSource(world.store, ["m", "nosuch"]),
         VersionLoader(world.store, {"onnx": OnnxLoader()}),
-        metrics=LoadMetrics(CollectorRegistry()),
+        metrics=LoadMetrics(Instruments()),
         poll_interval_s=0.01,
     )
     manager.start()
@@ -288,7 +288,7 @@ def test_a_loader_that_breaks_is_an_error_of_its_version_alone(world: World) -> 
     manager = Manager(
         StoreSource(world.store),
         VersionLoader(world.store, {"onnx": Broken()}),
-        metrics=LoadMetrics(CollectorRegistry()),
+        metrics=LoadMetrics(Instruments()),
         poll_interval_s=0.01,
     )
     manager.start()

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.onnx import OnnxLoader
@@ -22,7 +21,9 @@ from fairlead.serving.status import State
 from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.serving.version_policy import VersionPolicy
 from fairlead.store.store import Store
-from fairlead.telemetry import LoadMetrics
+from fairlead.telemetry.exposition import registry_of
+from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.load import LoadMetrics
 from fairlead.testing import write_digit_model
 
 from .conftest import World
@@ -39,13 +40,13 @@ def start(store: Store) -> Iterator[Start]:
     started: list[Manager] = []
 
     def begin(policy: str = "latest", models: tuple[str, ...] = (), quiet_period_s: float = QUIET_S) -> World:
-        registry = CollectorRegistry()
+        instruments = Instruments()
         source = StoreSource(store, models, policy=VersionPolicy.parse(policy), quiet_period_s=quiet_period_s)
         loader = VersionLoader(store, {"onnx": OnnxLoader()})
-        manager = Manager(source, loader, metrics=LoadMetrics(registry), poll_interval_s=0.01)
+        manager = Manager(source, loader, metrics=LoadMetrics(instruments), poll_interval_s=0.01)
         started.append(manager)
         manager.start()
-        return World(store=store, manager=manager, registry=registry)  # type: ignore[arg-type] # nothing is published
+        return World(store=store, manager=manager, registry=registry_of(instruments))  # type: ignore[arg-type] # nothing is published
 
     yield begin
     for manager in started:

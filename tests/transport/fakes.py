@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
-from prometheus_client import CollectorRegistry
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
@@ -16,6 +15,7 @@ from fairlead.servable.transform import Handwriting
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target, UnknownSignatureError
+from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.http import HttpApp
 from fairlead.transport.metrics import TransportMetrics
 
@@ -238,4 +238,4 @@ class FakePredictor:
 
 def build_app(catalogue: FakeCatalogue, predictor: FakePredictor, *, max_body_bytes: int = LIMIT) -> HttpApp:
     """The application over the fakes."""
-    return HttpApp(predictor, catalogue, TransportMetrics(CollectorRegistry()), max_body_bytes=max_body_bytes)
+    return HttpApp(predictor, catalogue, TransportMetrics(Instruments()), max_body_bytes=max_body_bytes)

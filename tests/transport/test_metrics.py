@@ -25,7 +25,30 @@ def test_a_prediction_is_counted_with_its_version(client: Client) -> None:
     page = lines(client, "/metrics")
     assert 'fairlead_requests_total{code="OK",model="echo",protocol="tfserving",version="1"} 1.0' in page
     assert 'fairlead_requests_total{code="OK",model="echo",protocol="simple",version="1"} 1.0' in page
-    assert 'fairlead_request_duration_seconds_count{model="echo",protocol="tfserving",version="1"} 1.0' in page
+    assert 'fairlead_request_duration_seconds_count{label="",model="echo",protocol="tfserving",version="1"} 1.0' in page
+
+
+def test_a_label_that_was_asked_for_is_counted(client: Client) -> None:
+    """Times are told apart by the version's label; one that nobody knows is no label."""
+    client.predict("echo/labels/stable", GOOD)
+    client.post("/predict?model=echo&label=stable", GOOD)
+    client.post("/v2/models/echo/versions/1/infer", b"{}")
+    client.predict("echo/labels/invented", GOOD)
+    counts = [line for line in lines(client, "/metrics") if line.startswith("fairlead_request_duration_seconds_count")]
+    assert counts == [
+        'fairlead_request_duration_seconds_count{label="stable",model="echo",protocol="simple",version="1"} 1.0',
+        'fairlead_request_duration_seconds_count{label="",model="echo",protocol="tfserving",version=""} 1.0',
+        'fairlead_request_duration_seconds_count{label="stable",model="echo",protocol="tfserving",version="1"} 1.0',
+        'fairlead_request_duration_seconds_count{label="",model="echo",protocol="v2",version="1"} 1.0',
+    ]
+
+
+def test_versions_that_clients_invent_are_no_series(client: Client) -> None:
+    """A version that a known model does not have is counted under no name."""
+    for version in range(2, 9):
+        client.predict(f"echo/versions/{version}", GOOD)
+    counted = [line for line in lines(client, "/metrics") if line.startswith("fairlead_requests_total")]
+    assert counted == ['fairlead_requests_total{code="NOT_FOUND",model="",protocol="tfserving",version=""} 7.0']
 
 
 def test_a_fault_is_counted_under_its_code(client: Client) -> None:
@@ -69,7 +92,7 @@ def test_a_retired_version_loses_its_series(client: Client) -> None:
     """Retiring a version removes its series and leaves those of others; it may be counted again later."""
     client.predict("echo", GOOD)
     client.predict("digits", b"{}")
-    client.app._metrics.retire("echo", 1)
+    client.app._metrics.instruments.retain(lambda model, version: (model, version) != ("echo", "1"))
     page = lines(client, "/metrics")
     assert not any('model="echo"' in line for line in page)
     assert any('model="digits"' in line for line in page)

@@ -7,18 +7,17 @@ import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import open_manager
 from fairlead.app.releases import open_store
 from fairlead.config import Settings
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
-from fairlead.telemetry import BatchMetrics, LoadMetrics, process_registry
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.http import HttpApp
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import allow_connections
-from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.server import HttpServer
 
 __all__ = ["DataPlane"]
@@ -30,25 +29,28 @@ class DataPlane:
     Args:
         settings: what was asked for.
         sockets: listening sockets by protocol: "rest" and "grpc".
+        metrics: where it counts.
         lifetimes: ends what begins here.
 
     Raises:
         FairleadError: when the store is none.
     """
 
-    def __init__(self, settings: Settings, sockets: Mapping[str, socket.socket], lifetimes: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sockets: Mapping[str, socket.socket],
+        metrics: ServiceMetrics,
+        lifetimes: AsyncExitStack,
+    ) -> None:
         open_store(settings).check()
         allow_connections(settings.max_connections)
-        registry = process_registry()
-        metrics = TransportMetrics(registry)
-        self._manager = open_manager(
-            settings, LoadMetrics(registry), lambda id_: metrics.retire(id_.model, id_.version)
-        )
+        self._manager = open_manager(settings, metrics.load)
         self._manager.start()
         lifetimes.callback(self._manager.stop)
         predictor = Predictor(
             self._manager,
-            BatchMetrics(registry),
+            metrics.batches,
             threads=settings.thread_count,
             max_in_flight=settings.max_in_flight,
             max_batch_rows=settings.max_batch_rows,
@@ -56,8 +58,8 @@ class DataPlane:
             max_queue_s=settings.max_queue_s,
         )
         lifetimes.callback(predictor.close)
-        app = HttpApp(predictor, self._manager, metrics, max_body_bytes=settings.max_body_bytes)
-        grpc_app = GrpcApp(predictor, self._manager, metrics, max_message_bytes=settings.max_body_bytes)
+        app = HttpApp(predictor, self._manager, metrics.transport, max_body_bytes=settings.max_body_bytes)
+        grpc_app = GrpcApp(predictor, self._manager, metrics.transport, max_message_bytes=settings.max_body_bytes)
         self._apps = (app, grpc_app)
         limits, drain_timeout_s = _limits(settings), settings.drain_timeout_s
         self._servers = (
@@ -72,6 +74,10 @@ class DataPlane:
     def readiness(self) -> Readiness:
         """Whether the models answer."""
         return self._manager.readiness()
+
+    def versions(self) -> frozenset[tuple[str, int]]:
+        """The models' versions that should be served, or still are."""
+        return frozenset((id_.model, id_.version) for id_ in self._manager.wanted())
 
     def withdraw(self) -> None:
         """Be no longer ready, and ask clients to close their connections."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fairlead.app.releases import open_store
 from fairlead.config import Settings
-from fairlead.servable.identity import ServableId
 from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.runtimes.tensorflow import SavedModelLoader
 from fairlead.servable.servable import Loader
@@ -14,12 +11,12 @@ from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
 from fairlead.serving.source import StoreSource
 from fairlead.serving.version_policy import VersionPolicy
-from fairlead.telemetry import LoadMetrics
+from fairlead.telemetry.load import LoadMetrics
 
 __all__ = ["open_manager"]
 
 
-def open_manager(settings: Settings, metrics: LoadMetrics, on_unloaded: Callable[[ServableId], None]) -> Manager:
+def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
     """The manager of what the settings name; nothing is read or loaded yet.
 
     Raises:
@@ -40,5 +37,4 @@ def open_manager(settings: Settings, metrics: LoadMetrics, on_unloaded: Callable
         metrics=metrics,
         default_model=settings.default_model,
         poll_interval_s=settings.poll_interval_s,
-        on_unloaded=on_unloaded,
     )

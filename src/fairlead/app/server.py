@@ -8,9 +8,11 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.config import Settings
 from fairlead.serving.status import Readiness
+from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import open_socket
 
 __all__ = ["Addresses", "serve"]
@@ -52,7 +54,14 @@ def serve(
 async def _serve(
     settings: Settings, sockets: Mapping[str, socket.socket], on_ready: Callable[[Readiness], None]
 ) -> None:
-    supervisor = Supervisor(settings, sockets, on_ready=on_ready)
+    memory = Memory.make(1 + 2 * settings.worker_count)  # a worker and the one that follows it count at once
+    supervisor = Supervisor(
+        settings,
+        sockets,
+        memory=memory,
+        metrics=ServiceMetrics(memory.pieces, home=0),
+        on_ready=on_ready,
+    )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, supervisor.stop)

@@ -13,9 +13,11 @@ from contextlib import AsyncExitStack
 import uvloop
 
 from fairlead.app.data_plane import DataPlane
+from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.supervision.control import Assignment, Failure, Order, Report
 from fairlead.errors import FairleadError
-from fairlead.telemetry import configure_logging
+from fairlead.telemetry.logs import configure_logging
+from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import stop_arrivals
 
 __all__ = ["main"]
@@ -41,6 +43,8 @@ class Worker:
     def __init__(self, assignment: Assignment, orders: asyncio.StreamReader, reports: asyncio.StreamWriter) -> None:
         self._settings = assignment.settings
         self._sockets = {name: socket.socket(fileno=fd) for name, fd in assignment.sockets.items()}
+        memory = Memory(assignment.memory, assignment.regions)
+        self._metrics = ServiceMetrics(memory.pieces, assignment.region)
         self._orders = orders
         self._reports = reports
         self._may_begin = asyncio.Event()
@@ -54,7 +58,7 @@ class Worker:
         """
         async with AsyncExitStack() as lifetimes:
             try:
-                self._plane = DataPlane(self._settings, self._sockets, lifetimes)
+                self._plane = DataPlane(self._settings, self._sockets, self._metrics, lifetimes)
             except FairleadError as error:
                 self._reports.write(Failure(error).line())
                 await self._reports.drain()
@@ -101,14 +105,23 @@ class Worker:
         """Tell the parent what changed, and now and then that nothing did."""
         last, silent_s = None, 0.0
         while True:
-            report = Report(readiness=self._plane.readiness(), is_leaving=self._is_leaving)
+            report = Report(
+                readiness=self._plane.readiness(), versions=self._plane.versions(), is_leaving=self._is_leaving
+            )
             is_heard = self._reports.transport.get_write_buffer_size() == 0  # a stopped parent reads nothing
             if is_heard and (report != last or silent_s >= _REPORT_S):
                 self._reports.write(report.line())
+                self._retire_series(report)
                 last, silent_s = report, 0.0
             poll_s = _POLL_S if report.readiness.is_started else _FIRST_POLL_S
             await asyncio.sleep(poll_s)  # the manager is no part of the event loop: it is looked at
             silent_s += poll_s
+
+    def _retire_series(self, report: Report) -> None:
+        """Forget what was counted for versions that are gone, also by the process that counted here before."""
+        if report.readiness.is_started:
+            wanted = {(model, str(number)) for model, number in report.versions}
+            self._metrics.instruments.retain(lambda model, version: (model, version) in wanted)
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from fairlead.app.server import serve
 from fairlead.cli.output import say, settings_from
 from fairlead.config import Settings, add_flags, available_cpus
-from fairlead.telemetry import configure_logging
+from fairlead.telemetry.logs import configure_logging
 
 __all__ = ["EXAMPLE", "FLAGS", "configure", "run", "share"]
 

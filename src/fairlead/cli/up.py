@@ -15,7 +15,7 @@ from fairlead.cli.serve import FLAGS, share
 from fairlead.config import Settings, add_flags
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.status import Readiness
-from fairlead.telemetry import configure_logging
+from fairlead.telemetry.logs import configure_logging
 
 __all__ = ["EXAMPLE", "configure", "run"]
 

@@ -6,6 +6,7 @@ import asyncio
 import enum
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
@@ -40,6 +41,7 @@ class Waiting:
     """A request that holds its version, has been decoded, and waits for its run.
 
     Attributes:
+        label: the version label that it asked for, or nothing.
         rows: how many it has.
         since: when it came, in seconds of the monotonic clock.
         deadline: when nobody wants the answer any more; None for never.
@@ -49,6 +51,7 @@ class Waiting:
     handle: Handle
     inputs: Tensors
     outputs: frozenset[str] | None
+    label: str
     rows: int
     since: float
     deadline: float | None
@@ -78,6 +81,7 @@ class Lane:
     Args:
         handle: any hold on the version.
         max_rows: rows that run together at most; None to let the pace decide.
+        on_drop: told of each request that is let go because nobody waits for it any more.
 
     Attributes:
         running: how many batches are being run.
@@ -86,13 +90,14 @@ class Lane:
         waiting_rows: rows that wait, whatever their kind.
     """
 
-    def __init__(self, handle: Handle, max_rows: int | None) -> None:
+    def __init__(self, handle: Handle, max_rows: int | None, on_drop: Callable[[Waiting], None]) -> None:
         self.running = 0
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None
         self.waiting_rows = 0
         self._can_batch = can_batch(handle.manifest.signature)
         self._fixed_rows = max_rows
+        self._on_drop = on_drop
         self._groups: dict[Kind, _Group] = {}
 
     @property
@@ -157,6 +162,7 @@ class Lane:
                 request.expire()
             if request.answer.done():
                 request.handle.release()
+                self._on_drop(request)
             else:
                 batch.append(request)
                 rows += request.rows

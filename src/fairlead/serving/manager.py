@@ -7,7 +7,6 @@ import ctypes
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from fairlead.errors import Code, FairleadError
@@ -21,7 +20,7 @@ from fairlead.serving.router import choose
 from fairlead.serving.source import Source
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target
-from fairlead.telemetry import LoadMetrics
+from fairlead.telemetry.load import LoadMetrics
 
 __all__ = ["Manager"]
 
@@ -39,7 +38,6 @@ class Manager:
         metrics: told of every load, failure and unload.
         default_model: what a caller who names no model means.
         poll_interval_s: seconds between looks at the source.
-        on_unloaded: called when a version's memory has been given back.
     """
 
     def __init__(
@@ -50,14 +48,12 @@ class Manager:
         metrics: LoadMetrics,
         default_model: str | None = None,
         poll_interval_s: float = 0.5,
-        on_unloaded: Callable[[ServableId], None] = lambda _: None,
     ) -> None:
         self._source = source
         self._loader = loader
         self._metrics = metrics
         self._default_model = default_model
         self._poll_interval_s = poll_interval_s
-        self._on_unloaded = on_unloaded
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -172,7 +168,6 @@ class Manager:
             del loaded
             _trim()
         self._metrics.unloaded(version.id.model, version.id.version)
-        self._on_unloaded(version.id)
         _log.info("%s is unloaded", version.id)
         with self._lock:
             version.state = State.END
@@ -249,6 +244,16 @@ class Manager:
             missing=missing,
             degraded=degraded,
         )
+
+    def wanted(self) -> frozenset[ServableId]:
+        """The versions that should be up, or still are."""
+        with self._lock:
+            return frozenset(
+                version.id
+                for model in self._models.values()
+                for number, version in model.versions.items()
+                if version.state is not State.END or (model.aspired and number in model.aspired.versions)
+            )
 
     def default_model(self) -> str:
         """The model that a caller means who names none.

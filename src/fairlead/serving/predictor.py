@@ -18,7 +18,7 @@ from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Reason, Waiting
 from fairlead.serving.manager import Manager
 from fairlead.serving.target import Target
-from fairlead.telemetry import BatchMetrics
+from fairlead.telemetry.batches import BatchMetrics
 
 __all__ = ["Decode", "Prediction", "Predictor"]
 
@@ -115,6 +115,7 @@ class Predictor:
         loop = asyncio.get_running_loop()
         since = time.monotonic()
         self._in_flight += 1
+        self._metrics.in_flight.set(self._in_flight)
         try:
             lane = self._lane(handle)
             try:
@@ -127,6 +128,7 @@ class Predictor:
                 handle=handle,
                 inputs=inputs,
                 outputs=None if outputs is None else frozenset(outputs),
+                label=target.label or "",
                 rows=rows_of(inputs),
                 since=since,
                 deadline=deadline,
@@ -137,6 +139,7 @@ class Predictor:
             return Prediction(manifest=handle.manifest, outputs=await _answer_of(request), rows=request.rows)
         finally:
             self._in_flight -= 1
+            self._metrics.in_flight.set(self._in_flight)
 
     def close(self) -> None:
         """Let the threads go, once no request is left."""
@@ -173,8 +176,15 @@ class Predictor:
     def _lane(self, handle: Handle) -> Lane:
         lane = self._lanes.get(handle.servable)
         if lane is None:
-            lane = self._lanes[handle.servable] = Lane(handle, self._max_batch_rows)
+            lane = self._lanes[handle.servable] = Lane(handle, self._max_batch_rows, self._count_dropped)
         return lane
+
+    def _count_dropped(self, request: Waiting) -> None:
+        manifest = request.handle.manifest
+        if request.answer.cancelled():
+            self._metrics.cancelled(manifest.model, manifest.version)
+        else:
+            self._metrics.expired(manifest.model, manifest.version)
 
     # -- when a batch runs -----------------------------------------------------------------------------------------
 
@@ -243,7 +253,7 @@ class Predictor:
             manifest.model,
             manifest.version,
             rows=rows,
-            waited_s=[run.began - request.since for request in batch],
+            waited=[(request.label, run.began - request.since) for request in batch],
             compute_s=run.seconds,
             reason=reason,
         )

@@ -32,7 +32,7 @@ class HttpApp:
     Args:
         predictor: answers predictions.
         catalogue: knows models, versions and readiness.
-        metrics: counts requests; its registry is what `/metrics` shows.
+        metrics: counts requests; `/metrics` shows all that its instruments count.
         new_id: makes a prediction's id.
         max_body_bytes: the largest body that is read.
 
@@ -97,11 +97,11 @@ class HttpApp:
     def _count(self, call: Call, code: Code | None, request: Request) -> None:
         if call.protocol:
             seconds = time.monotonic() - request.arrived
-            self._metrics.record(call, code, seconds, is_known=code is None or self._knows(call.model))
+            self._metrics.record(call, code, seconds, is_known=code is None or self._knows(call))
 
-    def _knows(self, model: str) -> bool:
+    def _knows(self, call: Call) -> bool:
         try:
-            return bool(self._catalogue.statuses(model, None))
+            return bool(self._catalogue.statuses(call.model, call.version))
         except FairleadError:
             return False
 

@@ -19,12 +19,17 @@ JSON = b"application/json"
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """What the metrics say of a request; a dialect fills it in as it learns."""
+    """What the metrics say of a request; a dialect fills it in as it learns.
+
+    Attributes:
+        label: the version label that was asked for; it counts once `version` says which that is.
+    """
 
     protocol: str
     api: str = ""
     model: str = ""
     version: int | None = None
+    label: str = ""
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen, which would cost three times as much on every request

@@ -15,7 +15,7 @@ from fairlead.serving.status import Readiness
 def test_an_assignment_comes_back() -> None:
     """Settings and descriptors."""
     settings = Settings(store=Path("a b\n"), models=("x", "y"), workers=2, threads=1, drain_timeout_s=0.5)
-    assignment = Assignment(settings=settings, sockets={"rest": 5})
+    assignment = Assignment(settings=settings, sockets={"rest": 5}, memory=6, regions=5, region=2)
 
     assert Assignment.parse(assignment.line()) == assignment
     assert assignment.line().count(b"\n") == 1
@@ -32,7 +32,7 @@ def test_a_report_comes_back() -> None:
     readiness = Readiness(
         is_started=True, is_ready=False, models={"a": 1, "b": None}, missing=("b: é\n",), degraded=("a: old",)
     )
-    report = Report(readiness=readiness, is_leaving=True)
+    report = Report(readiness=readiness, versions=frozenset({("a", 1), ("a b", 12)}), is_leaving=True)
 
     assert parse_word(report.line()) == report
     assert parse_word(Report().line()) == Report()

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.supervision import process, supervisor
 from fairlead.app.supervision.process import WorkerProcess
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import open_socket
 
 SCRIPTED = str(Path(__file__).with_name("scripted_worker.py"))
@@ -42,7 +44,9 @@ def start(tmp_path: Path, port: socket.socket, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / "script").write_text("\n".join(script))
         monkeypatch.setattr(process, "COMMAND", (sys.executable, SCRIPTED, str(tmp_path / "script")))
         settings = Settings(workers=workers, drain_timeout_s=0.1)
-        return Supervisor(settings, {"rest": port}, on_ready=lambda _: None)
+        memory = Memory.make(1 + 2 * workers)
+        metrics = ServiceMetrics(memory.pieces, home=0)
+        return Supervisor(settings, {"rest": port}, memory=memory, metrics=metrics, on_ready=lambda _: None)
 
     return start
 

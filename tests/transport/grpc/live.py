@@ -5,9 +5,9 @@ import threading
 from concurrent.futures import Future
 
 import uvloop
-from prometheus_client import CollectorRegistry
 from tests.transport.fakes import FakeCatalogue, FakePredictor
 
+from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.limits import Limits
@@ -32,7 +32,7 @@ class Running:
     ) -> None:
         self.catalogue = FakeCatalogue()
         self.predictor = FakePredictor(self.catalogue)
-        self.metrics = TransportMetrics(CollectorRegistry())
+        self.metrics = TransportMetrics(Instruments())
         self.app = GrpcApp(self.predictor, self.catalogue, self.metrics, max_message_bytes=message_limit)
         self.sock = open_socket("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]

@@ -43,20 +43,27 @@ class Assignment:
     Attributes:
         settings: those of the parent.
         sockets: listening sockets' descriptors, by the protocol's name.
+        memory: the descriptor of the memory that all processes count in.
+        regions: how many regions it has.
+        region: which of them is the worker's.
     """
 
     settings: Settings
     sockets: Mapping[str, int]
+    memory: int
+    regions: int
+    region: int
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        return _line({"settings": self.settings.texts(), "sockets": dict(self.sockets)})
+        rest = {field: getattr(self, field) for field in ("sockets", "memory", "regions", "region")}
+        return _line({"settings": self.settings.texts(), **rest})
 
     @staticmethod
     def parse(line: bytes) -> Assignment:
         """What was sent."""
         told = json.loads(line)
-        return Assignment(settings=Settings.read({}, **told["settings"]), sockets=told["sockets"])
+        return Assignment(**told | {"settings": Settings.read({}, **told["settings"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +72,17 @@ class Report:
 
     Attributes:
         readiness: of its models.
+        versions: those that it wants to serve or still has, as (model, number): only their series are of interest.
         is_leaving: it has begun to drain.
     """
 
     readiness: Readiness = field(default_factory=lambda: Readiness(is_started=False, is_ready=False))
+    versions: frozenset[tuple[str, int]] = frozenset()
     is_leaving: bool = False
 
     def line(self) -> bytes:
         """The report as it is sent."""
-        return _line({"report": {"readiness": dataclasses.asdict(self.readiness), "is_leaving": self.is_leaving}})
+        return _line({"report": dataclasses.asdict(self) | {"versions": sorted(self.versions)}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ def parse_word(line: bytes) -> Report | Failure:
         return Failure(FairleadError(Code(failure["code"]), failure["message"], hint=failure["hint"]))
     report = told["report"]
     readiness = report["readiness"] | {name: tuple(report["readiness"][name]) for name in ("missing", "degraded")}
-    return Report(readiness=Readiness(**readiness), is_leaving=report["is_leaving"])
+    versions = frozenset((model, number) for model, number in report["versions"])
+    return Report(readiness=Readiness(**readiness), versions=versions, is_leaving=report["is_leaving"])
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

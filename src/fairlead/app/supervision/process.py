@@ -33,11 +33,12 @@ class WorkerProcess:
         number: tells it from the others.
         seat: the place that it fills.
         generation: counts the wishes for new workers.
-        assignment: what it serves; it inherits the sockets named there.
+        assignment: what it serves; it inherits the sockets and the memory named there.
         drain_timeout_s: how long it may take to leave; it is killed a little later.
         on_change: called after everything that it says, and when it is gone.
 
     Attributes:
+        region: where it counts.
         report: the last it said; None before the first word.
         failure: why it gave up, if it said so.
         status: its exit status, negative for a signal; None while it lives.
@@ -58,6 +59,7 @@ class WorkerProcess:
         self.number = number
         self.seat = seat
         self.generation = generation
+        self.region = assignment.region
         self.report: Report | None = None
         self.failure: Failure | None = None
         self.status: int | None = None
@@ -69,7 +71,7 @@ class WorkerProcess:
         self._silent_s = 0
         self._unread = b""
         self._loop = asyncio.get_running_loop()
-        self._line, self._process = _start(tuple(assignment.sockets.values()))
+        self._line, self._process = _start((assignment.memory, *assignment.sockets.values()))
         self._exit = os.pidfd_open(self._process.pid)
         self._loop.add_reader(self._line, self._read)
         self._loop.add_reader(self._exit, self._reap)
@@ -86,6 +88,10 @@ class WorkerProcess:
     def is_leaving(self) -> bool:
         return self._is_draining or (self.report is not None and self.report.is_leaving)
 
+    @property
+    def is_ready(self) -> bool:
+        return self.report is not None and self.report.readiness.is_ready
+
     def view(self, generation: int) -> View:
         """What the policy decides on, `generation` being the newest."""
         readiness = self.report.readiness if self.report else None
@@ -96,7 +102,7 @@ class WorkerProcess:
             is_accepting=self.is_accepting,
             is_leaving=self.is_leaving,
             is_started=readiness is not None and readiness.is_started,
-            is_ready=readiness is not None and readiness.is_ready,
+            is_ready=self.is_ready,
             age_s=time.monotonic() - self.started_at,
         )
 
@@ -172,7 +178,7 @@ class WorkerProcess:
         self._on_change(self)
 
 
-def _start(sockets: Sequence[int]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _start(inherited: Sequence[int]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """The parent's end of the line, and the process.
 
     It has a process group of its own: an interrupt typed at the terminal is for the parent to act on.
@@ -184,7 +190,7 @@ def _start(sockets: Sequence[int]) -> tuple[socket.socket, subprocess.Popen[byte
         process = subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, str(descriptor)],
             stdin=subprocess.DEVNULL,
-            pass_fds=(descriptor, *sockets),
+            pass_fds=(descriptor, *inherited),
             process_group=0,
         )
     return ours, process

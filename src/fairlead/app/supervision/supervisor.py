@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.supervision.control import Assignment
 from fairlead.app.supervision.policy import Action, Do, next_action, restart_delay
 from fairlead.app.supervision.process import WorkerProcess
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.status import Readiness
+from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import stop_arrivals
 
 __all__ = ["Supervisor"]
@@ -45,14 +47,24 @@ class Supervisor:
     Args:
         settings: how many workers, and what they are told.
         sockets: listening sockets by protocol. Workers inherit them; they are closed when the service ends.
+        memory: where all processes count; the first region is the parent's, and the workers share the others out.
+        metrics: over that memory; told of deaths, and how many workers are ready.
         on_ready: told once, when a worker that takes connections answers for every model.
     """
 
     def __init__(
-        self, settings: Settings, sockets: Mapping[str, socket.socket], *, on_ready: Callable[[Readiness], None]
+        self,
+        settings: Settings,
+        sockets: Mapping[str, socket.socket],
+        *,
+        memory: Memory,
+        metrics: ServiceMetrics,
+        on_ready: Callable[[Readiness], None],
     ) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._memory = memory
+        self._metrics = metrics
         self._on_ready = on_ready
         self._seats = [_Seat() for _ in range(settings.worker_count)]
         self._workers: list[WorkerProcess] = []
@@ -127,11 +139,16 @@ class Supervisor:
 
     def _next_action(self) -> Action | None:
         now = time.monotonic()
+        if not self._free_regions():
+            return None
         return next_action(
             [worker.view(self._generation) for worker in self._workers],
             {number for number, seat in enumerate(self._seats) if now >= seat.due_at},
             was_started=self._was_started,
         )
+
+    def _free_regions(self) -> set[int]:
+        return set(range(1, len(self._memory.pieces))) - {worker.region for worker in self._workers}
 
     def _do(self, action: Action) -> None:
         if action.do is Do.START:
@@ -151,7 +168,11 @@ class Supervisor:
                 seat,
                 self._generation,
                 Assignment(
-                    settings=self._settings, sockets={name: sock.fileno() for name, sock in self._sockets.items()}
+                    settings=self._settings,
+                    sockets={name: sock.fileno() for name, sock in self._sockets.items()},
+                    memory=self._memory.descriptor,
+                    regions=len(self._memory.pieces),
+                    region=min(self._free_regions()),
                 ),
                 drain_timeout_s=self._settings.drain_timeout_s,
                 on_change=self._changed,
@@ -167,14 +188,24 @@ class Supervisor:
     def _changed(self, worker: WorkerProcess) -> None:
         if worker.status is not None:
             self._workers.remove(worker)
+            self._metrics.instruments.abandon(worker.region)
             self._bury(worker)
         elif worker.report:
             self._was_up = True
             self._was_started |= worker.report.readiness.is_started
         self._act()
+        self._retire_series()
+        self._metrics.workers.ready.set(sum(worker.is_accepting and worker.is_ready for worker in self._workers))
         if not self._was_ready and worker.is_accepting and worker.report and worker.report.readiness.is_ready:
             self._was_ready = True
             self._on_ready(worker.report.readiness)
+
+    def _retire_series(self) -> None:
+        """Forget, where nobody counts any more, what was counted for versions that no worker wants any more."""
+        reports = [worker.report for worker in self._workers if worker.report]
+        if any(report.readiness.is_started for report in reports):
+            wanted = {(model, str(number)) for report in reports for model, number in report.versions}
+            self._metrics.instruments.sweep(self._free_regions(), lambda model, version: (model, version) in wanted)
 
     def _bury(self, worker: WorkerProcess) -> None:
         if self._error or self._leaving or worker.is_leaving:
@@ -186,6 +217,7 @@ class Supervisor:
             for other in self._workers:
                 other.generation = self._generation
         else:
+            self._metrics.workers.died(_ending(worker))
             if time.monotonic() - worker.started_at > _WELL_AFTER_S:
                 self._seats[worker.seat].deaths = 0
             self._delay(worker.seat, f"{worker}: {_ending(worker)}")

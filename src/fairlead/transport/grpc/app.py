@@ -77,14 +77,14 @@ class GrpcApp:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
         if context.protocol:
             seconds = time.monotonic() - started
-            self._metrics.record(context, code, seconds, is_known=code is None or self._knows(context.model))
+            self._metrics.record(context, code, seconds, is_known=code is None or self._knows(context))
 
     def _is_ready(self) -> bool:
         return self._catalogue.readiness().is_ready and not self.draining
 
-    def _knows(self, model: str) -> bool:
+    def _knows(self, context: Context) -> bool:
         try:
-            return bool(self._catalogue.statuses(model, None))
+            return bool(self._catalogue.statuses(context.model, context.version))
         except FairleadError:
             return False
 

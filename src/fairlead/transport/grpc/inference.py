@@ -129,5 +129,5 @@ def _target(model: str, version: str, context: Context) -> Target:
     if version and not (version.isascii() and version.isdigit()):
         raise invalid(f"failed to get model version from specified version string {version[:80]!r}: it is no number")
     target = Target(model=model, version=path_version(version or None))
-    context.model, context.version = target.model, target.version
+    context.model, context.version, context.label = target.model, target.version, target.label or ""
     return target

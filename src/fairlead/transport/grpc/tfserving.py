@@ -56,7 +56,7 @@ class PredictionService:
     async def predict(self, request: Message, context: Context) -> Message:
         """Predict."""
         target = read_target(request)
-        context.model, context.version = target.model, target.version
+        context.model, context.version, context.label = target.model, target.version, target.label or ""
 
         def decode(manifest: Manifest) -> Tensors:
             context.version = manifest.version
@@ -73,7 +73,7 @@ class PredictionService:
     async def metadata(self, request: Message, context: Context) -> Message:
         """GetModelMetadata."""
         target = read_target(request)
-        context.model, context.version = target.model, target.version
+        context.model, context.version, context.label = target.model, target.version, target.label or ""
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
@@ -109,7 +109,7 @@ class ModelService:
     async def status(self, request: Message, context: Context) -> Message:
         """GetModelStatus. A label changes nothing, as in TensorFlow Serving."""
         target = read_target(request)
-        context.model, context.version = target.model, target.version
+        context.model, context.version, context.label = target.model, target.version, target.label or ""
         response = _StatusResponse()
         for status in self._catalogue.statuses(target.model, target.version):
             shown = response.model_version_status.add()

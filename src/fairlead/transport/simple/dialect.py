@@ -50,7 +50,7 @@ class Simple:
         prediction = await self._predictor.predict(
             target, question.tensors, deadline=request.deadline, size=question.size
         )
-        call.version = prediction.manifest.version
+        call.version, call.label = prediction.manifest.version, target.label or ""
         return self._response(question, prediction)
 
     def refuse(self, error: FairleadError) -> Response:

@@ -55,7 +55,7 @@ class TfServing:
         if request.method == "OPTIONS":
             return _options(request)
         route = _route(request)
-        call.model, call.version = route.target.model, route.target.version
+        call.model, call.version, call.label = route.target.model, route.target.version, route.target.label or ""
         if request.method == "GET":
             return self._page(route, call)
         call.api = route.verb

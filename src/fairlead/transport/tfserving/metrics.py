@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import accumulate
+
+from fairlead.telemetry.instruments import Counter, Histogram, Instruments
 
 __all__ = ["TfServingMetrics"]
 
@@ -17,64 +18,56 @@ _LATENCY = ":tensorflow:serving:request_latency"
 _BOUND_TEXTS = (*(f"{bound:.6g}" for bound in BOUNDS_US), "+Inf")
 
 
-@dataclass(slots=True)
-class _Latencies:
-    """A histogram of microseconds."""
-
-    total: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * len(_BOUND_TEXTS))
-
-    def observe(self, microseconds: float) -> None:
-        self.total += microseconds
-        self.buckets[bisect_left(BOUNDS_US, microseconds)] += 1
-
-
 class TfServingMetrics:
     """Counts every request to the dialect by the name and status, and the successes' latencies."""
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, str], int] = {}
-        self._strangers = 0
-        self._latencies: dict[tuple[str, str], _Latencies] = {}
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self._counts = Counter(instruments, _COUNT, "", ["model_name", "status"], is_listed=False)
+        self._latencies = Histogram(
+            instruments, _LATENCY, "", ["model_name", "API", "entrypoint"], bounds=BOUNDS_US, is_listed=False
+        )
+        self._strangers = {pair for pair in instruments.counted(self._counts) if pair[1] != "OK"}
 
     def record(self, model: str, api: str, status: str, microseconds: float) -> None:
         """Count one request; `api` is "predict", or nothing for a GET."""
-        key = self._admit(model, status)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self._counts.labels(*self._admit(model, status)).inc()
         if status == "OK":
-            self._latencies.setdefault((model, api), _Latencies()).observe(microseconds)
+            self._latencies.labels(model, api, "REST").observe(microseconds)
 
     def page(self) -> bytes:
         """The exposition."""
+        totals = self._instruments.totals()
         lines = [f"# TYPE {_COUNT} counter"]
         lines += [
-            f'{_COUNT}{{model_name="{_escape(model)}",status="{status}"}} {count}'
-            for (model, status), count in sorted(self._counts.items())
+            f'{_COUNT}{{model_name="{_escape(model)}",status="{status}"}} {count:.0f}'
+            for (model, status), (count,) in sorted(totals[_COUNT].items())
         ]
         lines.append(f"# TYPE {_LATENCY} histogram")
-        for (model, api), latencies in sorted(self._latencies.items()):
-            lines += _histogram(f'model_name="{_escape(model)}",API="{api}",entrypoint="REST"', latencies)
+        for (model, api, entrypoint), cells in sorted(totals[_LATENCY].items()):
+            lines += _histogram(f'model_name="{_escape(model)}",API="{api}",entrypoint="{entrypoint}"', cells)
         return "\n".join([*lines, ""]).encode()
 
     def _admit(self, model: str, status: str) -> tuple[str, str]:
         """The pair to count under: a new one that is no success only while there is room for it."""
-        key = (model, status)
-        if status == "OK" or key in self._counts:
-            return key
-        if self._strangers >= MAX_STRANGERS:
+        pair = (model, status)
+        if status == "OK" or pair in self._strangers:
+            return pair
+        if len(self._strangers) >= MAX_STRANGERS:
             return ("", status)
-        self._strangers += 1
-        return key
+        self._strangers.add(pair)
+        return pair
 
 
-def _histogram(labels: str, latencies: _Latencies) -> list[str]:
-    running = list(accumulate(latencies.buckets))
+def _histogram(labels: str, cells: Sequence[float]) -> list[str]:
+    total, *counts = cells
+    running = list(accumulate(counts))
     lines = [
-        f'{_LATENCY}_bucket{{{labels},le="{bound}"}} {count}'
+        f'{_LATENCY}_bucket{{{labels},le="{bound}"}} {count:.0f}'
         for bound, count in zip(_BOUND_TEXTS, running, strict=True)
     ]
-    total = f"{_LATENCY}_sum{{{labels}}} {latencies.total:.17g}"
-    return [*lines, total, f"{_LATENCY}_count{{{labels}}} {running[-1]}"]
+    lines.append(f"{_LATENCY}_sum{{{labels}}} {total:.17g}")
+    return [*lines, f"{_LATENCY}_count{{{labels}}} {running[-1]:.0f}"]
 
 
 def _escape(value: str) -> str:

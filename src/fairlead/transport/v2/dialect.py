@@ -39,7 +39,7 @@ class V2:
 
     async def answer(self, request: Request, call: Call) -> Response:
         route = find_route(request)
-        call.model, call.version = route.target.model, route.target.version
+        call.model, call.version, call.label = route.target.model, route.target.version, route.target.label or ""
         if route.ask is Ask.INFER:
             return await self._infer(request, route.target, call)
         if route.ask is Ask.INDEX:

@@ -1,18 +1,15 @@
-"""Logs that a machine reads line by line, and metrics that tell what runs."""
+"""Logs that a machine reads line by line."""
 
 import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
-from importlib import metadata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, generate_latest
 
-from fairlead.telemetry import LoadMetrics, configure_logging, process_registry
+from fairlead.telemetry.logs import configure_logging
 
 
 class Terminal(io.StringIO):
@@ -122,50 +119,3 @@ def test_the_log_is_configured_once_however_often() -> None:
 
     assert first.getvalue() == ""
     assert second.getvalue().count("\n") == 1
-
-
-def test_the_exposition_says_what_is_running() -> None:
-    """Version and Python, in Prometheus's text format, beside the process's own figures."""
-    text = generate_latest(process_registry()).decode()
-    version = metadata.version("fairlead")
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-    assert f'fairlead_build_info{{python="{python}",version="{version}"}} 1.0\n' in text
-    assert "# TYPE fairlead_build_info gauge\n" in text
-    assert "process_resident_memory_bytes " in text
-
-
-def test_each_registry_is_its_own() -> None:
-    """Two servers in one process do not clash."""
-    assert process_registry() is not process_registry()
-
-
-def test_loading_is_counted_by_model() -> None:
-    """What is available, how long it took, what failed, and the release in force."""
-    registry = CollectorRegistry()
-    metrics = LoadMetrics(registry)
-    metrics.loaded("m", 2, 0.3)
-    metrics.failed("m")
-    metrics.failed("m")
-    metrics.released("m", 7)
-    text = generate_latest(registry).decode()
-
-    assert 'fairlead_model_available{model="m",version="2"} 1.0\n' in text
-    assert 'fairlead_model_load_duration_seconds_bucket{le="0.2",model="m"} 0.0\n' in text
-    assert 'fairlead_model_load_duration_seconds_bucket{le="0.5",model="m"} 1.0\n' in text
-    assert 'fairlead_model_load_failures_total{model="m"} 2.0\n' in text
-    assert 'fairlead_release_revision{model="m"} 7.0\n' in text
-
-
-def test_an_unloaded_version_leaves_the_exposition() -> None:
-    """The other version stays, and saying it again is harmless."""
-    registry = CollectorRegistry()
-    metrics = LoadMetrics(registry)
-    metrics.loaded("m", 1, 0.1)
-    metrics.loaded("m", 2, 0.1)
-    metrics.unloaded("m", 1)
-    metrics.unloaded("m", 1)
-    metrics.unloaded("nosuch", 1)
-
-    assert registry.get_sample_value("fairlead_model_available", {"model": "m", "version": "1"}) is None
-    assert registry.get_sample_value("fairlead_model_available", {"model": "m", "version": "2"}) == 1.0

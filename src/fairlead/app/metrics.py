@@ -1,0 +1,29 @@
+"""Everything that a service counts. All its processes have the same instruments, so that each can show the totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairlead.telemetry.batches import BatchMetrics
+from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.load import LoadMetrics
+from fairlead.telemetry.workers import WorkerMetrics
+from fairlead.transport.metrics import TransportMetrics
+
+__all__ = ["ServiceMetrics"]
+
+
+class ServiceMetrics:
+    """The instruments of every room.
+
+    Args:
+        pieces: the memory of all regions.
+        home: the number of the region that this process counts in.
+    """
+
+    def __init__(self, pieces: Sequence[memoryview], home: int) -> None:
+        self.instruments = Instruments(pieces, home)
+        self.workers = WorkerMetrics(self.instruments)
+        self.load = LoadMetrics(self.instruments)
+        self.batches = BatchMetrics(self.instruments)
+        self.transport = TransportMetrics(self.instruments)
