@@ -220,9 +220,7 @@ def test_a_required_model_without_versions_is_missing(store: Store, start: Start
     put(store, "1", 1)
     shutil.move(store.root / "m" / "1", store.root.parent / "away")
     world = start(models=("m",))
-    world.wait(lambda: world.manager.readiness().missing != ())
-
-    assert world.manager.readiness().missing == ("m: the store has no version of it yet",)
+    world.wait(lambda: world.manager.readiness().missing == ("m: the store has no version of it yet",))
 
 
 def test_an_unknown_signature_is_told_apart(store: Store, start: Start) -> None:

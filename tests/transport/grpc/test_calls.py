@@ -29,6 +29,7 @@ from tests.transport.grpc.wire import (
 from fairlead.errors import Code
 from fairlead.servable.identity import ServableId
 from fairlead.serving.status import State, VersionStatus
+from fairlead.telemetry.exposition import registry_of
 from fairlead.transport.grpc.status import GRPC_STATUS
 
 ECHO = infer_request("echo", x=[[1.0, 2.0]]).SerializeToString()
@@ -418,7 +419,7 @@ def test_calls_are_counted(start: Start) -> None:
             sample.labels["version"],
             sample.labels["code"],
         ): sample.value
-        for metric in running.metrics.registry.collect()
+        for metric in registry_of(running.metrics.instruments).collect()
         for sample in metric.samples
         if sample.name == "fairlead_requests_total"
     }

@@ -32,6 +32,7 @@ from tests.transport.grpc.wire import (
     framed,
 )
 
+from fairlead.telemetry.exposition import registry_of
 from fairlead.transport.grpc.frames import ErrorCode
 from fairlead.transport.grpc.session import MAX_STREAMS
 
@@ -367,7 +368,7 @@ def _infer() -> bytes:
 
 def _count(running: Running, **labels: str) -> float:
     """How many calls were counted with these labels."""
-    for metric in running.metrics.registry.collect():
+    for metric in registry_of(running.metrics.instruments).collect():
         for sample in metric.samples:
             if sample.name == "fairlead_requests_total" and labels.items() <= sample.labels.items():
                 return sample.value
