@@ -92,6 +92,19 @@ class Settings:
     default_model: str | None = _setting(
         "FAIRLEAD_DEFAULT_MODEL", None, str, "the model that /predict means when a request names none", "the only one"
     )
+    model_config_file: Path | None = _setting(
+        "FAIRLEAD_MODEL_CONFIG_FILE",
+        None,
+        Path,
+        "plain models as TensorFlow Serving configures them, in place of the store; followed while it changes",
+        "unset",
+    )
+    model_name: str = _setting(
+        "FAIRLEAD_MODEL_NAME", "default", str, "the name of the model at FAIRLEAD_MODEL_BASE_PATH"
+    )
+    model_base_path: Path | None = _setting(
+        "FAIRLEAD_MODEL_BASE_PATH", None, Path, "the versions of a single plain model, in place of the store", "unset"
+    )
     version_policy: str = _setting(
         "FAIRLEAD_VERSION_POLICY",
         "latest",

@@ -134,15 +134,17 @@ def test_at_the_start_there_must_be_something(given: Given) -> None:
         given.one.read()
 
 
-def test_a_replacement_can_be_forgotten(given: Given) -> None:
-    """A server that starts anew begins with what is given; a damaged file is as good as none."""
-    given.one.replace(parse(b"r /r"))
-    given.one.forget()
-    given.one.forget()
-    assert [config.name for config in given.process().read()] == ["a"]
-    given.state.write_bytes(b"{")
+def test_what_a_replacement_left_damaged_is_as_good_as_nothing(given: Given, caplog: pytest.LogCaptureFixture) -> None:
+    """What is given serves, and the file is written anew."""
+    with caplog.at_level(logging.WARNING):
+        given.one.replace(parse(b"r /r"))
+        assert given.names() == [["r"], ["r"]]
+        assert caplog.text.count("a request replaced the model configuration") == 2  # once in each process
+        given.state.write_bytes(b"{")
 
-    assert [config.name for config in given.process().read()] == ["a"]
+        assert [config.name for config in given.process().read()] == ["a"]
+    assert "in_force.json is damaged" in caplog.text
+    assert given.names() == [["a"], ["a"]]
 
 
 def test_where_nothing_can_be_written_the_file_is_followed_all_the_same(given: Given) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from fairlead.app.metrics import ServiceMetrics
-from fairlead.app.models import open_manager
-from fairlead.app.releases import open_store
+from fairlead.app.models import check_models, open_manager
 from fairlead.config import Settings
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
@@ -33,7 +32,7 @@ class DataPlane:
         lifetimes: ends what begins here.
 
     Raises:
-        FairleadError: when the store is none.
+        FairleadError: when there is nothing that can be served.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class DataPlane:
         metrics: ServiceMetrics,
         lifetimes: AsyncExitStack,
     ) -> None:
-        open_store(settings).check()
+        check_models(settings)
         allow_connections(settings.max_connections)
         self._manager = open_manager(settings, metrics.load)
         self._manager.start()

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 from fairlead.app.releases import open_store
 from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.runtimes.tensorflow import SavedModelLoader
 from fairlead.servable.servable import Loader
+from fairlead.serving.configured import ConfigInForce, ConfiguredSource
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
-from fairlead.serving.source import StoreSource
+from fairlead.serving.model_config import ModelConfig
+from fairlead.serving.reload import ConfigReload
+from fairlead.serving.source import Source, StoreSource
 from fairlead.serving.version_policy import VersionPolicy
 from fairlead.telemetry.load import LoadMetrics
 
-__all__ = ["open_manager"]
+__all__ = ["check_models", "open_manager", "open_reload"]
+
+
+def check_models(settings: Settings) -> None:
+    """Raise a FairleadError unless the settings name something that can be served."""
+    in_force = _in_force(settings)
+    if in_force is None:
+        open_store(settings).check()
+        return
+    try:
+        in_force.read()
+    except OSError as error:
+        raise FairleadError(
+            Code.NOT_FOUND, f"the model configuration {settings.model_config_file} cannot be read: {error.strerror}"
+        ) from error
 
 
 def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
@@ -22,19 +43,52 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
     Raises:
         FairleadError: INVALID_ARGUMENT for a setting that makes no sense.
     """
-    store = open_store(settings)
-    source = StoreSource(
-        store,
-        settings.models,
-        policy=VersionPolicy.parse(settings.version_policy),
-        quiet_period_s=settings.quiet_period_s,
-    )
     # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
     loaders: dict[str, Loader] = {"onnx": OnnxLoader(threads=1), "tensorflow": SavedModelLoader(threads=1)}
     return Manager(
-        source,
-        VersionLoader(store, loaders),
+        _source(settings),
+        VersionLoader(open_store(settings), loaders),
         metrics=metrics,
         default_model=settings.default_model,
         poll_interval_s=settings.poll_interval_s,
     )
+
+
+def open_reload(settings: Settings, manager: Manager) -> ConfigReload | None:
+    """What replaces the model configuration that `manager` follows; None when it follows a store."""
+    in_force = _in_force(settings)
+    return ConfigReload(in_force, manager) if in_force else None
+
+
+def _source(settings: Settings) -> Source:
+    policy = VersionPolicy.parse(settings.version_policy)
+    in_force = _in_force(settings)
+    if in_force:
+        return ConfiguredSource(in_force, policy=policy, quiet_period_s=settings.quiet_period_s)
+    return StoreSource(open_store(settings), settings.models, policy=policy, quiet_period_s=settings.quiet_period_s)
+
+
+def _in_force(settings: Settings) -> ConfigInForce | None:
+    """The model configuration, if the settings give one."""
+    file, base_path = settings.model_config_file, settings.model_base_path
+    if file and base_path:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"both a model configuration, {file}, and a single model's base path, {base_path}, are given",
+            hint="name the model in the configuration too",
+        )
+    if file:
+        from fairlead.transport.grpc.model_config import parse_model_configs  # noqa: PLC0415 - with protobuf behind it
+
+        return ConfigInForce(_state_path(settings, file), file.read_bytes, parse_model_configs)
+    if base_path:
+        config = ModelConfig(name=settings.model_name, base_path=str(base_path.absolute()))
+        text = f"{config.name} {config.base_path}".encode()
+        return ConfigInForce(_state_path(settings, base_path), lambda: text, lambda _: (config,))
+    return None
+
+
+def _state_path(settings: Settings, given: Path) -> Path:
+    """Where what is in force is written down: servers with one home and other models do not disturb each other."""
+    digest = hashlib.sha256(str(given.absolute()).encode()).hexdigest()
+    return settings.home / "models" / f"{digest[:16]}.json"

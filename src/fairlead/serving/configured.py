@@ -25,17 +25,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """What is in force, and the digest of the text that was given when it came into force."""
+    """What is in force, the digest of what was given then, and whether it is something else that a request brought."""
 
     given: str
     configs: Configs
+    is_replaced: bool = False
 
 
 class ConfigInForce:
     """The configuration that was given, or the one that replaced it at run time. Safe in all processes at once.
 
-    A text that is given anew, because its file was changed, comes into force in its turn; one that makes no sense is
-    reported once and changes nothing.
+    A replacement outlives the processes: it holds until something else is given, because the user's file was changed.
+    What makes no sense is reported once and changes nothing.
 
     Args:
         path: the file that has what is in force; a change is there whole or not at all.
@@ -67,6 +68,8 @@ class ConfigInForce:
             now = before
         else:
             self._refused = ""
+        if now != self._last and now.is_replaced:
+            _log.warning("a request replaced the model configuration: what was given is in force again when it changes")
         self._last = now
         return now.configs
 
@@ -76,11 +79,7 @@ class ConfigInForce:
         Raises:
             FairleadError: when that cannot be written down.
         """
-        self._write(_State(given=_digest(self._given()), configs=configs))
-
-    def forget(self) -> None:
-        """Go back to what is given: no other process may follow the file yet."""
-        self._path.unlink(missing_ok=True)
+        self._write(_State(given=_digest(self._given()), configs=configs, is_replaced=True))
 
     def _take(self, text: bytes, before: _State | None) -> _State:
         given = _digest(text)
@@ -102,7 +101,8 @@ class ConfigInForce:
     def _state(self) -> _State | None:
         try:
             data = json.loads(self._path.read_bytes())
-            return _State(given=data["given"], configs=tuple(map(ModelConfig.from_json, data["models"])))
+            configs = tuple(map(ModelConfig.from_json, data["models"]))
+            return _State(given=data["given"], configs=configs, is_replaced=bool(data["is_replaced"]))
         except FileNotFoundError:
             return None
         except (OSError, FairleadError, ValueError, KeyError, TypeError) as error:
@@ -111,7 +111,8 @@ class ConfigInForce:
 
     def _write(self, state: _State, *, is_given: bool = False) -> _State:
         """Write `state` down, unless it is what is given and was replaced meanwhile; what is in force now."""
-        data = {"given": state.given, "models": [config.to_json() for config in state.configs]}
+        models = [config.to_json() for config in state.configs]
+        data = {"given": state.given, "is_replaced": state.is_replaced, "models": models}
         with storage_errors(f"writing {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with exclusive(self._path.with_suffix(".lock")):

@@ -52,6 +52,7 @@ class Model:
         aspired: what should be up, as last read; None before the first time.
         problem: why it cannot be read now; empty when it can.
         last: the version that was stable and up most recently.
+        is_open: the first attempts at what was wanted first are over; before, no version counts as serving.
         versions: every version that was ever wanted, by number.
     """
 
@@ -59,6 +60,7 @@ class Model:
     aspired: Aspired | None = None
     problem: str = ""
     last: int | None = None
+    is_open: bool = False
     versions: dict[int, ModelVersion] = field(default_factory=dict)
 
     def want(self, aspired: Aspired) -> None:
@@ -75,6 +77,7 @@ class Model:
         """
         if self.aspired and self.aspired.stable in self.available():
             self.last = self.aspired.stable
+        self.is_open = self.is_open or self.has_ended()
 
     def is_wanted(self) -> bool:
         """Whether anything should be up of it; not so for a model that was taken out of service."""
@@ -85,7 +88,9 @@ class Model:
         return frozenset(number for number, version in self.versions.items() if version.state is State.AVAILABLE)
 
     def serving(self) -> int | None:
-        """The version that answers by default now."""
+        """The version that answers by default now, None while it may soon be another one."""
+        if not self.is_open:
+            return None
         return default_version(self.aspired, self.available(), self.last)
 
     def snapshots(self, now: float) -> list[Snapshot]:

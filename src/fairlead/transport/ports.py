@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fairlead.servable.manifest import Manifest
+from fairlead.serving.model_config import ModelConfig
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.status import Readiness, VersionStatus
 from fairlead.serving.target import Target
 
-__all__ = ["Catalogue", "Predicting"]
+__all__ = ["Catalogue", "ConfigControl", "Predicting"]
 
 
 class Predicting(Protocol):
@@ -54,3 +55,10 @@ class Catalogue(Protocol):
         Raises:
             FairleadError: when there is no such model.
         """
+
+
+class ConfigControl(Protocol):
+    """Replaces the configuration of plain models; `serving.reload.ConfigReload` is the one."""
+
+    async def reload(self, configs: Sequence[ModelConfig], *, deadline: float | None = None) -> None:
+        """See `ConfigReload.reload`."""

@@ -1,0 +1,102 @@
+"""`fairlead serve` with a model configuration, or with a single model, as TensorFlow Serving is started."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairlead.testing import write_digit_model
+
+from .conftest import Server, StartServer
+
+ROWS = json.dumps({"instances": np.zeros((1, 28, 28, 1)).tolist()}).encode()
+
+
+def put(base: Path, *versions: int) -> str:
+    """Versions that answer their own number; the base path."""
+    for version in versions:
+        (base / str(version)).mkdir(parents=True)
+        write_digit_model(base / str(version), version)
+    return str(base)
+
+
+def config(name: str, base_path: str, rest: str = "") -> str:
+    """One model in text format."""
+    return f"config {{ name: '{name}' base_path: '{base_path}' model_platform: 'tensorflow' {rest} }}\n"
+
+
+def digit(server: Server, path: str) -> Any:
+    """The digit that a version answers, or what it says instead."""
+    status, answer = server.call("POST", f"/v1/models/{path}:predict", ROWS)
+    return int(np.argmax(answer["predictions"][0])) if status == 200 else answer["error"]
+
+
+def wait(server: Server, holds: Callable[[], bool]) -> None:
+    """Return once `holds`."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.02)
+
+
+def test_a_model_configuration_is_followed(tmp_path: Path, start_server: StartServer) -> None:
+    """Several models with policies and labels; the file may change, and a bad one changes nothing."""
+    one, two = put(tmp_path / "somewhere" / "one", 1, 2, 3), put(tmp_path / "elsewhere" / "m", 4)
+    file = tmp_path / "models.config"
+    labelled = config(
+        "one",
+        one,
+        "model_version_policy { specific { versions: 1 versions: 2 } } version_labels { key: 'stable' value: 1 }",
+    )
+    file.write_text(f"model_config_list {{ {labelled} {config('two', two)} }}")
+    flags = ("--model-config-file", str(file), "--home", str(tmp_path / "home"), "--poll-interval-s", "0.05")
+    server = start_server(tmp_path / "no store", *flags, "--quiet-period-s", "0")
+    assert server.wait_ready()["models"] == {"one": 2, "two": 4}
+    wait(server, lambda: digit(server, "one/labels/stable") == 1)
+
+    assert (digit(server, "one"), digit(server, "two"), digit(server, "one/versions/2")) == (2, 4, 2)
+    assert digit(server, "one/versions/3") == "Servable not found for request: Specific(one, 3)"
+    assert digit(server, "one/labels/canary") == "Unrecognized servable version label: canary"
+    file.write_text("model_config_list { config { nam: 'x' } }")
+    wait(server, lambda: "the one before it stays in force" in server.log.read_text())
+    assert (digit(server, "one"), digit(server, "two")) == (2, 4)
+    file.write_text(f"model_config_list {{ {config('one', one)} }}")
+    wait(server, lambda: digit(server, "one") == 3)
+    wait(server, lambda: digit(server, "two") == "Servable not found for request: Latest(two)")
+    assert server.wait_ready()["models"] == {"one": 3}
+    assert server.stop() == 0
+
+
+def test_a_single_model_by_its_base_path(tmp_path: Path, start_server: StartServer) -> None:
+    """As TensorFlow Serving is started by most."""
+    base = put(tmp_path / "anything", 5)
+    flags = ("--model-name", "half", "--model-base-path", base, "--home", str(tmp_path / "home"))
+    server = start_server(tmp_path / "no store", *flags, "--quiet-period-s", "0")
+
+    assert server.wait_ready()["models"] == {"half": 5}
+    assert digit(server, "half") == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("model_config_list {", "no ModelServerConfig in protobuf's text format"),
+        (f"model_config_list {{ {config('m', 'models/m')} }}", "to have an absolute path or URI; got base_path"),
+    ],
+)
+def test_a_configuration_that_is_none_ends_the_start(
+    tmp_path: Path, start_server: StartServer, text: str | None, said: str
+) -> None:
+    """In one line."""
+    file = tmp_path / "models.config"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(AssertionError, match=said):
+        start_server(tmp_path, "--model-config-file", str(file), "--home", str(tmp_path / "home"))
