@@ -154,9 +154,9 @@ def test_a_closed_servable_says_so(saved: Path) -> None:
 def test_warming_up_runs_what_it_can(saved: Path) -> None:
     """A signature that refuses zeros, or whose shapes are not known, is no reason against the model."""
     model = LOADER.load(saved / "many")
-    warm_up(model)
+    warm_up(model, saved / "many", None)
     old = LOADER.load(saved / "half_plus_two")
-    warm_up(old)
+    warm_up(old, saved / "half_plus_two", None)
 
     model.close()
     old.close()

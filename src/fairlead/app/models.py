@@ -19,6 +19,8 @@ from fairlead.serving.reload import ConfigReload
 from fairlead.serving.source import Source, StoreSource
 from fairlead.serving.version_policy import VersionPolicy
 from fairlead.telemetry.load import LoadMetrics
+from fairlead.transport.grpc.model_config import parse_model_configs
+from fairlead.transport.grpc.warmup import decode_warmup
 
 __all__ = ["check_models", "open_manager", "open_reload"]
 
@@ -47,7 +49,7 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
     loaders: dict[str, Loader] = {"onnx": OnnxLoader(threads=1), "tensorflow": SavedModelLoader(threads=1)}
     return Manager(
         _source(settings),
-        VersionLoader(open_store(settings), loaders),
+        VersionLoader(open_store(settings), loaders, decode_warmup),
         metrics=metrics,
         default_model=settings.default_model,
         poll_interval_s=settings.poll_interval_s,
@@ -78,8 +80,6 @@ def _in_force(settings: Settings) -> ConfigInForce | None:
             hint="name the model in the configuration too",
         )
     if file:
-        from fairlead.transport.grpc.model_config import parse_model_configs  # noqa: PLC0415 - with protobuf behind it
-
         return ConfigInForce(_state_path(settings, file), file.read_bytes, parse_model_configs)
     if base_path:
         config = ModelConfig(name=settings.model_name, base_path=str(base_path.absolute()))

@@ -49,6 +49,10 @@ class LoadedModel:
         """The name of the signature that is meant when a caller names none."""
         return DEFAULT_SIGNATURE if DEFAULT_SIGNATURE in self.signatures else min(self.signatures)
 
+    def meant_by(self, signature: str) -> str:
+        """The signature that a caller means by `signature`: the empty name and TensorFlow's own mean the default."""
+        return self.default if signature in ("", DEFAULT_SIGNATURE) else signature
+
     def close(self) -> None:
         """Close every servable."""
         for servable in self.servables.values():

@@ -12,8 +12,7 @@ from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import LoadedModel, Loader, Servable
-from fairlead.servable.signature import DEFAULT_SIGNATURE
-from fairlead.servable.warmup import warm_up
+from fairlead.servable.warmup import DecodeWarmup, warm_up
 from fairlead.serving.target import UnknownSignatureError
 from fairlead.store.plain import runtime_of
 from fairlead.store.store import Store
@@ -29,12 +28,12 @@ class LoadedVersion:
     manifests: Mapping[str, Manifest]
 
     def answering(self, signature: str) -> tuple[Servable, Manifest]:
-        """Who answers for `signature`; the empty name and TensorFlow's `serving_default` mean the default.
+        """Who answers for `signature`, see `LoadedModel.meant_by`.
 
         Raises:
             UnknownSignatureError: when the model has no such signature.
         """
-        name = self.model.default if signature in ("", DEFAULT_SIGNATURE) else signature
+        name = self.model.meant_by(signature)
         if name not in self.manifests:
             raise UnknownSignatureError(signature, known=", ".join(self.manifests))
         return self.model.servables[name], self.manifests[name]
@@ -50,11 +49,13 @@ class VersionLoader:
     Args:
         store: where published versions are.
         loaders: by runtime.
+        decode_warmup: reads the requests that a plain version brings to be warmed with; None to leave them aside.
     """
 
-    def __init__(self, store: Store, loaders: Mapping[str, Loader]) -> None:
+    def __init__(self, store: Store, loaders: Mapping[str, Loader], decode_warmup: DecodeWarmup | None = None) -> None:
         self._store = store
         self._loaders = loaders
+        self._decode_warmup = decode_warmup
 
     def load(self, id_: ServableId, directory: Path | None = None) -> LoadedVersion:
         """Load the version; nothing stays loaded when any of the stages fails.
@@ -92,7 +93,7 @@ class VersionLoader:
             raise FairleadError(Code.NOT_FOUND, f"{directory} holds no model any more")
         model = self._loader(id_, runtime).load(directory)
         try:
-            warm_up(model)
+            warm_up(model, directory, self._decode_warmup)
             manifest = Manifest(
                 model=id_.model,
                 version=id_.version,
