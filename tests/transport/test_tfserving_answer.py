@@ -65,6 +65,22 @@ def test_strings_and_bytes() -> None:
     assert orjson.loads(encode_outputs({"w": words})) == {"outputs": ["a", "é"]}
     assert orjson.loads(encode_predictions({"w": raw})) == {"predictions": ["a", "\ufffd"]}
     assert orjson.loads(encode_predictions({"w_bytes": raw})) == {"predictions": [{"b64": "YQ=="}, {"b64": "/w=="}]}
+    assert orjson.loads(encode_outputs({"w_bytes": words})) == {"outputs": [{"b64": "YQ=="}, {"b64": "w6k="}]}
+
+
+def test_strings_beside_other_outputs() -> None:
+    """A row's string is the whole string, whatever stands beside it and whatever it ends with."""
+    outputs: dict[str, Array] = {"w": np.array(["a\0"], object), "w_bytes": np.array([[b"a\0"]], object)}
+    assert orjson.loads(encode_predictions(outputs)) == {
+        "predictions": [{"w": "a\0", "w_bytes": [{"b64": "YQA="}]}],
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.longlong, np.ulonglong, np.float16, np.bool_])
+def test_one_value_a_row_of_any_type(dtype: type[np.generic]) -> None:
+    """ONNX Runtime's 64-bit integers are numpy's `longlong`, which is the same as `int64` and yet another type."""
+    outputs = {"a": np.array([0, 1], dtype), "b": np.array([1, 0], dtype)}
+    assert orjson.loads(encode_predictions(outputs)) == {"predictions": [{"a": 0, "b": 1}, {"a": 1, "b": 0}]}
 
 
 @pytest.mark.parametrize("array", [np.array([[1, 2], [3, 4]], np.float32).T, np.array([True, False])])

@@ -37,8 +37,9 @@ def make_array(spec: TensorSpec, leaves: list[Any], shape: tuple[int, ...]) -> A
 
 def write_array(array: Array) -> bytes:
     """Numbers or booleans as JSON, in as few digits as give them back; what is not finite as a bare token."""
-    plain: Any = np.ascontiguousarray(array) if array.ndim else array[()]
-    text = orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY)
+    text = orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY)  # with one axis at least
+    if not array.ndim:
+        text = text[1:-1]
     return _with_tokens(text, array) if b"null" in text else text
 
 
