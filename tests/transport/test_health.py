@@ -9,7 +9,7 @@ from fairlead.serving.status import Readiness
 WAITING = Readiness(is_started=False, is_ready=False, models={"digits": None}, missing=("digits is loading",))
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/alive"])
+@pytest.mark.parametrize("path", ["/health/live", "/alive", "/"])
 def test_live_is_always_200(client: Client, catalogue: FakeCatalogue, path: str) -> None:
     """A process that answers at all is alive, whatever its models do and even in a drain."""
     catalogue.ready = WAITING

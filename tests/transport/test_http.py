@@ -11,7 +11,7 @@ from fairlead.errors import Code
 from fairlead.transport.codes import HttpError
 
 
-@pytest.mark.parametrize("path", ["/", "/index", "/v1", "/predict/", "/health/", "/metrics/", "/V2/health/ready"])
+@pytest.mark.parametrize("path", ["/index", "/v1", "/predict/", "/health/", "/metrics/", "/V2/health/ready"])
 def test_an_unknown_path_is_404_with_a_hint(client: Client, path: str) -> None:
     """A path that means nothing is answered with 404, in JSON, and with paths to try."""
     answer = client.get(path)

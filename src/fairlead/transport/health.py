@@ -18,14 +18,15 @@ _UNAVAILABLE = 503
 class Health:
     """The probes. They answer whatever the method, and never wait for a model."""
 
-    PATHS: ClassVar = frozenset({"/health", "/health/live", "/health/ready", "/health/startup", "/alive"})
+    LIVE: ClassVar = frozenset({"/health/live", "/alive", "/"})  # KServe's client asks at the root
+    PATHS: ClassVar = LIVE | {"/health", "/health/ready", "/health/startup"}
 
     def __init__(self, catalogue: Catalogue, is_draining: Callable[[], bool]) -> None:
         self._catalogue = catalogue
         self._is_draining = is_draining
 
     async def answer(self, request: Request, _call: Call) -> Response:
-        if request.path in ("/health/live", "/alive"):
+        if request.path in self.LIVE:
             return Response.of({"status": "alive"})
         return self._startup() if request.path == "/health/startup" else self._ready()
 
