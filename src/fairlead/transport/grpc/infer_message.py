@@ -42,6 +42,7 @@ def read_request(request: Message) -> Inference:
         given=tuple(_given(request)),
         wanted=tuple(_wanted(output) for output in request.outputs),
         is_binary=True,
+        timeout_us=_count(request.parameters, "timeout", "the request"),
     )
 
 
@@ -89,16 +90,18 @@ def _contents(tensor: Message) -> list[Any] | memoryview:
 
 def _wanted(output: Message) -> Wanted:
     _check_parameters(output.name, output.parameters)
-    return Wanted(name=output.name, is_binary=True, classes=_classes(output))
+    where = f"output {output.name[:80]!r}"
+    return Wanted(name=output.name, is_binary=True, classes=_count(output.parameters, "classification", where))
 
 
-def _classes(output: Message) -> int:
-    if "classification" not in output.parameters:
+def _count(parameters: Mapping[str, Message], key: str, where: str) -> int:
+    """A parameter that is a number; 0 when it is not there."""
+    if key not in parameters:
         return 0
-    value = output.parameters["classification"]
+    value = parameters[key]
     count: int = getattr(value, value.WhichOneof("parameter_choice") or "int64_param")
     if type(count) is not int or count < 0:
-        raise invalid(f"parameter 'classification' of output {output.name[:80]!r} must be a whole number from 0 on")
+        raise invalid(f"parameter {key!r} of {where} must be a whole number from 0 on")
     return count
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
 from fairlead.serving.target import Target
+from fairlead.transport.deadline import earlier
 from fairlead.transport.grpc.infer_message import encode_response, read_request
 from fairlead.transport.grpc.messages import Message, message_class
 from fairlead.transport.grpc.method import Context, Service
@@ -96,8 +98,9 @@ class InferenceService:
             return decode_inputs(inference, manifest)
 
         names = [wanted.name for wanted in inference.wanted]
+        deadline = earlier(context.deadline, inference.deadline(time.monotonic()))
         prediction = await self._predictor.predict(
-            target, decode, outputs=names or None, deadline=context.deadline, size=context.size
+            target, decode, outputs=names or None, deadline=deadline, size=context.size
         )
         return encode_response(inference, prediction)
 
