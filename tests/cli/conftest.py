@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ StartServer = Callable[..., Server]
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts `fairlead serve` on a free port over a store; whatever still runs at the end is ended."""
+    with starting(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def starting(tmp_path: Path) -> Iterator[StartServer]:
+    """What `start_server` gives, for as long as a caller likes; logs go to `tmp_path`."""
     started: list[Server] = []
 
     def start(
@@ -95,11 +103,13 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         started.append(server)
         return server
 
-    yield start
-    for server in started:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait(10)
+    try:
+        yield start
+    finally:
+        for server in started:
+            if server.process.poll() is None:
+                server.process.kill()
+                server.process.wait(10)
 
 
 def ports_of(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
