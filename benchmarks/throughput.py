@@ -1,194 +1,158 @@
-"""Predictions a second over REST JSON, beside ONNX Runtime alone and beside plain FastAPI, in one run.
+"""Images a second behind every protocol, beside ONNX Runtime alone and the servers a user would pick, in one run.
 
-The server is pinned to core 0 and wrk (Debian package `wrk`) to core 1; the raw limit is the same session in a process
-of its own on core 0, at its best batch size. Answers are checked equal before anything is timed. Medians of the runs.
+The server is pinned to core 0 and the load (wrk, h2load) to core 1. Every round measures everything once, so that all
+share the machine's moods; the figures are medians of the rounds. Answers are checked equal to ONNX Runtime's first.
+Writes docs/benchmarks.json, .md and .png.
 
-    python benchmarks/throughput.py [--store DIR] [--runs 5] [--seconds 5]
+    python -m benchmarks.throughput [--peers fastapi,triton] [--rounds 5] [--seconds 5] [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import http.client
 import json
 import os
-import re
-import shutil
-import signal
-import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
 
-HERE = Path(__file__).parent
-SERVER_CORE, LOAD_CORE = {0}, {1}
-RAW = """
-import sys, time, numpy as np, onnxruntime
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = 1
-session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-name, best = session.get_inputs()[0].name, 0.0
-for rows in (1, 8, 32):
-    batch = {name: np.random.default_rng(0).random((rows, 28, 28, 1), np.float32)}
-    session.run(None, batch)
-    began, runs = time.perf_counter(), 0
-    while time.perf_counter() - began < 1.0:
-        session.run(None, batch)
-        runs += 1
-    best = max(best, runs * rows / (time.perf_counter() - began))
-print(best)
-"""
+from benchmarks.harness import machine, report
+from benchmarks.harness.environments import InstallError, environment
+from benchmarks.harness.load import Sample, grpc_load, missing_tools, rest_load
+from benchmarks.harness.loads import LOADS, Load
+from benchmarks.harness.networks import CNN, INPUT, OUTPUT, PERCEPTRON, Network
+from benchmarks.harness.process import LOAD_CORE, ROOT, SERVER_CORE, StartError
+from benchmarks.harness.results import Found, Results
+from benchmarks.harness.server import Live, Server, WrongAnswerError
+from benchmarks.peers.catalogue import FAIRLEAD, SERVERS
+
+NETWORKS = (CNN, PERCEPTRON)
+DOCS = ROOT / "docs"
+_LIMIT_S = 1.0
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A server to measure: how it is started, where it is asked, and when it is ready."""
+class Comparison:
+    """The servers and what was found of them so far."""
 
-    name: str
-    command: tuple[str, ...]
-    path: str
-    ready: str
-    environment: dict[str, str]
+    def __init__(self, servers: Sequence[Server], results: Results, folder: Path) -> None:
+        self._servers = servers
+        self._results = results
+        self._folder = folder
+        self._models = {network: folder / f"{network.name}.onnx" for network in NETWORKS}
+        for network, path in self._models.items():
+            network.write(path)
 
+    def install(self) -> None:
+        """Make the environments; who has none is out."""
+        for server in self._servers:
+            found = self._results.servers[server.name] = Found(title=server.title, settings=server.settings)
+            try:
+                found.versions = machine.versions(_programs(server), server.packages)
+            except InstallError as error:
+                found.failure = f"cannot be installed: {error}"
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    def round(self) -> None:
+        """Measure the limits and every server once."""
+        for network, path in self._models.items():
+            for rows, rate in _limits(network, path).items():
+                self._results.limits.setdefault(network.name, {}).setdefault(rows, []).append(rate)
+        for server in self._servers:
+            found = self._results.servers[server.name]
+            if found.failure is None:
+                try:
+                    for network in NETWORKS:
+                        self._measure(server, network, found)
+                except (StartError, WrongAnswerError, subprocess.CalledProcessError) as error:
+                    found.failure = str(error)
+            print(f"  {server.title}: {found.failure or 'measured'}", flush=True)
 
-
-def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """One request on a connection of its own; status 0 when nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        return response.status, response.read()
-    except OSError:
-        return 0, b""
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
-def running(peer: Peer) -> Iterator[int]:
-    """The peer on core 0, ready; its port."""
-    port = free_port()
-    process = subprocess.Popen(
-        [part.replace("PORT", str(port)) for part in peer.command],
-        env={**os.environ, **peer.environment},
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORE),  # noqa: PLW1509 - this process has no threads
-    )
-    try:
-        for _ in range(500):
-            if ask(port, "GET", peer.ready)[0] == 200:  # noqa: PLR2004 - the status that means ready
-                break
-            time.sleep(0.02)
-        else:
-            sys.exit(f"{peer.name} did not become ready")
-        yield port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
+    def _measure(self, server: Server, network: Network, found: Found) -> None:
+        loads = [load for load in LOADS if load.network is network and load.kind in server.endpoints]
+        path = self._models[network]
+        with (
+            tempfile.TemporaryDirectory(dir=self._folder) as folder,
+            server.serving(network, path, _programs(server), Path(folder)) as live,
+        ):
+            answer_bytes = {(load.kind, load.rows): _checked(live, load, _answers(path)) for load in loads}
+            for load in loads:
+                sample = _timed(live, load, self._results.seconds, answer_bytes[load.kind, load.rows])
+                found.samples.setdefault(load.key, []).append(sample)
+            if network is NETWORKS[0]:
+                found.started_s.append(live.process.started_s)
+                found.resident_mb.append(live.process.usage().resident_mb)
 
 
-def load(url: str, body: Path, connections: int, seconds: int) -> float:
-    """Requests a second that wrk counts; any answer but 2xx ends the benchmark."""
-    script = body.with_suffix(".lua")
-    script.write_text(f'wrk.method = "POST"\nlocal f = io.open("{body}")\nwrk.body = f:read("*a")\nf:close()\n')
-    said = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url],  # noqa: S607 - found by the caller
-        capture_output=True,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, LOAD_CORE),
-    ).stdout
-    if "Non-2xx" in said or "Socket errors" in said:
-        sys.exit(said)
-    return float(re.findall(r"Requests/sec:\s*([\d.]+)", said)[0])
+def _programs(server: Server) -> Path:
+    return Path(sys.executable).parent if server is FAIRLEAD else environment(server.name)
 
 
-def raw_limit(model: Path) -> float:
-    """Images a second of ONNX Runtime alone, on the server's core."""
+def _limits(network: Network, model: Path) -> dict[str, float]:
+    program = [sys.executable, "-m", "benchmarks.harness.raw_limit", network.name, str(_LIMIT_S)]
     done = subprocess.run(
-        [sys.executable, "-c", RAW, str(model)],
+        ["taskset", "--cpu-list", str(SERVER_CORE), *program],
+        env={**os.environ, "MODEL": str(model)},
+        cwd=ROOT,
         capture_output=True,
-        text=True,
         check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, SERVER_CORE),
     )
-    return float(done.stdout)
+    rates: dict[str, float] = json.loads(done.stdout)
+    return rates
 
 
-def peers(store: Path, model: Path) -> list[Peer]:
-    """Fairlead, and what it is measured against."""
-    fairlead = (sys.executable, "-m", "fairlead.cli.main", "serve", "--store", str(store), "--rest-port", "PORT")
-    fastapi = (sys.executable, "-m", "uvicorn", "--app-dir", str(HERE / "peers"), "fastapi_onnx:app", "--port", "PORT")
-    return [
-        Peer("Fairlead", fairlead, "/v1/models/digits:predict", "/health/ready", {}),
-        Peer("FastAPI", (*fastapi, "--no-access-log"), "/predict", "/ready", {"MODEL": str(model)}),
-    ]
+def _answers(model: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return lambda rows: np.asarray(session.run([OUTPUT], {INPUT: rows})[0], np.float32)
 
 
-def trained_store(folder: Path) -> Path:
-    """A store with the digits, trained on whatever data is at hand."""
-    command = [sys.executable, "-m", "fairlead.cli.main", "train", "digits", "--home", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return folder / "store"
+def _checked(live: Live, load: Load, classify: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> int:
+    rows = load.network.rows(load.rows)
+    return len(live.check(load.kind, rows, classify(rows)).body)
 
 
-def measure(store: Path, folder: Path, runs: int, seconds: int) -> None:
-    """Print the table."""
-    model = store / "digits" / "1" / "model.onnx"
-    rng = np.random.default_rng(0)
-    bodies = {}
-    for rows in (1, 32):
-        bodies[rows] = folder / f"{rows}.json"
-        bodies[rows].write_text(json.dumps({"instances": rng.random((rows, 28, 28, 1)).round(4).tolist()}))
-    found: dict[tuple[str, int, int], list[float]] = {}
-    answers, limits = [], []
-    for _ in range(runs):
-        limits.append(raw_limit(model))
-        for peer in peers(store, model):
-            with running(peer) as port:
-                answers.append(json.loads(ask(port, "POST", peer.path, bodies[32].read_bytes())[1])["predictions"])
-                np.testing.assert_allclose(answers[-1], answers[0], atol=1e-5)
-                for rows, connections in ((1, 1), (1, 64), (32, 8)):
-                    rate = load(f"http://127.0.0.1:{port}{peer.path}", bodies[rows], connections, seconds)
-                    found.setdefault((peer.name, rows, connections), []).append(rate * rows)
-    limit = statistics.median(limits)
-    print(f"ONNX Runtime alone: {limit:,.0f} images/s at its best batch size")
-    for (name, rows, connections), rates in found.items():
-        rate = statistics.median(rates)
-        print(
-            f"{name:9} {rows:2} a request, {connections:2} connections: {rate:8,.0f} images/s, {rate / limit:.2f} of it"
-        )
+def _timed(live: Live, load: Load, seconds: int, answer_bytes: int) -> Sample:
+    """A second to warm up, then the load; images, not requests, a second."""
+    dialect = live.server.endpoints[load.kind].dialect
+    payload, url = dialect.encode(load.network, load.network.rows(load.rows)), live.url(load.kind)
+    if dialect.is_grpc:
+        return grpc_load(url, payload, in_flight=load.connections, seconds=seconds, answer_bytes=answer_bytes)
+    rest_load(url, payload, connections=load.connections, seconds=1)
+    sample = rest_load(url, payload, connections=load.connections, seconds=seconds * load.spells)
+    return sample.scaled(load.rows)
 
 
 def main() -> None:
-    """Measure."""
+    """Measure, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", type=Path)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--peers", default="", help="names by commas, fairlead among them (default: all)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="that a load lasts")
+    parser.add_argument("--quick", action="store_true", help="one round of one second: a look, not a measurement")
+    parser.add_argument("--output", type=Path, default=DOCS, help="folder to write to (default: docs)")
     options = parser.parse_args()
-    if shutil.which("wrk") is None or not {*SERVER_CORE, *LOAD_CORE} <= os.sched_getaffinity(0):
-        print("skipped: throughput needs two cores and wrk (apt-get install wrk)")
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        measure(options.store or trained_store(folder), folder, options.runs, options.seconds)
+    wanted = options.peers.split(",") if options.peers else [server.name for server in SERVERS]
+    if unknown := set(wanted) - {server.name for server in SERVERS}:
+        parser.error(f"--peers: {', '.join(sorted(unknown))} is none of {', '.join(server.name for server in SERVERS)}")
+    if missing := missing_tools():
+        parser.exit(1, f"throughput needs {', '.join(missing)} (Debian: wrk, nghttp2-client, util-linux)\n")
+    if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
+        parser.exit(1, f"throughput needs cores {SERVER_CORE} and {LOAD_CORE}\n")
+    rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
+    os.sched_setaffinity(0, {LOAD_CORE})
+    results = Results(machine=machine.describe(), rounds=rounds, seconds=seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = Comparison([server for server in SERVERS if server.name in wanted], results, Path(folder))
+        comparison.install()
+        for number in range(rounds):
+            print(f"round {number + 1} of {rounds}", flush=True)
+            comparison.round()
+            results.save(options.output / "benchmarks.json")
+    report.write(results, options.output)
 
 
 if __name__ == "__main__":

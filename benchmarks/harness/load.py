@@ -1,0 +1,100 @@
+"""Closed-loop load: wrk for HTTP/1.1, h2load for gRPC, both light enough that the server is what is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.dialects import Payload
+
+__all__ = ["Sample", "grpc_load", "missing_tools", "rest_load"]
+
+_SCRIPT = Path(__file__).with_name("post.lua")
+_TIMEOUT_S = 60
+"""Longer than the slowest server's queue: a slow answer is a figure, not an error."""
+_OUTCOMES = ("succeeded", "failed", "errored", "timeout")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One timed run.
+
+    Attributes:
+        rate: good answers a second.
+        p50_ms, p99_ms: latency as the clients saw it; in a closed loop it is about connections / rate.
+        errors: answers that were none, or not good.
+    """
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+    def scaled(self, rows: int) -> Sample:
+        """The same in images, for requests of `rows` each."""
+        return dataclasses.replace(self, rate=self.rate * rows)
+
+
+def missing_tools() -> list[str]:
+    """The programs that are not installed."""
+    return [name for name in ("taskset", "wrk", "h2load") if shutil.which(name) is None]
+
+
+def rest_load(url: str, payload: Payload, *, connections: int, seconds: int) -> Sample:
+    """POST `payload` over kept-alive connections, one request at a time on each."""
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(payload.body)
+        body.flush()
+        headers = [f"{name}: {value}" for name, value in payload.headers.items()]
+        measure = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
+        said = _run([*measure, f"--timeout={_TIMEOUT_S}s", f"--script={_SCRIPT}", url, "--", body.name, *headers])
+    counted = json.loads(said.splitlines()[-1])
+    return Sample(
+        rate=(counted["requests"] - counted["refused"]) / counted["seconds"],
+        p50_ms=counted["p50_ms"],
+        p99_ms=counted["p99_ms"],
+        errors=counted["refused"] + counted["broken"],
+    )
+
+
+def grpc_load(url: str, payload: Payload, *, in_flight: int, seconds: int, answer_bytes: int) -> Sample:
+    """Unary calls on one connection, `in_flight` at a time.
+
+    h2load knows nothing of gRPC and takes an error in the trailers for a success; what tells them apart is that an
+    error has no message. So the answers are counted by their bytes: `answer_bytes` each.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        body, log = Path(folder, "body"), Path(folder, "log")
+        body.write_bytes(payload.body)
+        headers = [f"--header={name}: {value}" for name, value in payload.headers.items()]
+        measure = ["h2load", "--clients=1", f"--max-concurrent-streams={in_flight}", f"--duration={seconds}"]
+        said = _run([*measure, "--warm-up-time=1", f"--data={body}", f"--log-file={log}", *headers, url])
+        latencies_ms = [int(line.split("\t")[2]) / 1e3 for line in log.read_text().splitlines()]
+    done, failed, errored, timed_out = (_number(rf"(\d+) {word}", said) for word in _OUTCOMES)
+    data_bytes = _number(r"\((\d+)\) data", said)
+    good = min(done, round(data_bytes / answer_bytes))
+    percentiles = statistics.quantiles(latencies_ms, n=100)
+    return Sample(
+        rate=good / seconds,
+        p50_ms=percentiles[49],
+        p99_ms=percentiles[98],
+        errors=done - good + failed + errored + timed_out,
+    )
+
+
+def _number(pattern: str, text: str) -> int:
+    found = re.search(pattern, text)
+    if found is None:
+        raise ValueError(f"{pattern!r} is not in what the load generator said: {text!r}")
+    return int(found[1])
+
+
+def _run(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
