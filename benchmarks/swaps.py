@@ -1,147 +1,135 @@
-"""Promotions and rollbacks under a steady load of 8 kept-alive connections: failed requests, and what a swap costs.
+"""Promotions, rollbacks, worker replacements and restarts under load: no request may fail, no answer may be mixed.
 
-The server runs two versions by turns, a swap every quarter of a second; each answer is checked to come from one whole
-version. The same load without swaps stands beside it. The bar is 0 failed requests.
+Half of the clients keep their connections, the others open one for each request. The models answer with the digit that
+is their version's number, and every row of every answer must be of the version that the answer names. While the service
+is stopped, connections are refused: the clients wait; but a request that was taken must be answered.
 
-    python benchmarks/swaps.py [--seconds 20]
+    python -m benchmarks.swaps [--requests 1000000] [--swaps 500] [--restarts 50] [--stops 5]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import os
 import signal
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import uvloop
 
+from benchmarks.harness.fairlead import OFFERED, Service
+from benchmarks.harness.process import LOAD_CORE
+from benchmarks.harness.promises import Promises
+from benchmarks.harness.store import open_store
+from benchmarks.harness.traffic import Traffic, request_rows
 from fairlead.servable.identity import ServableId
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
-CONNECTIONS = 8
-SWAP_EVERY_S = 0.25
+MODEL = "digits"
+ROWS, BATCH_ROWS = 6, 4
+"""A request has more rows than may run together, so every answer is put together from two runs."""
+CLIENTS = 8
+_DEADLINE_S = 60.0
+_SLOWEST = 200  # requests a second below which the run is given up
 
 
-@dataclass
-class Outcome:
-    """What the clients saw."""
+class Disturbance:
+    """What is done to the service, each kind evenly spread over the requests."""
 
-    latencies_ms: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    versions: set[int] = field(default_factory=set)
+    def __init__(self, service: Service, store: WritableStore, traffic: Traffic) -> None:
+        self._service = service
+        self._store = store
+        self._traffic = traffic
+        self.done: dict[str, int] = {}
 
-    def report(self, title: str, swaps: int) -> None:
-        """One line."""
-        ranked = statistics.quantiles(self.latencies_ms, n=1000)
-        print(
-            f"{title:12} {len(self.latencies_ms):,} requests, {swaps} swaps, versions {sorted(self.versions)},"
-            f" {len(self.failures)} failed;"
-            f" p50 {ranked[499]:.2f} ms, p99 {ranked[989]:.2f} ms, worst {max(self.latencies_ms):.1f} ms"
-        )
-        for failure in self.failures[:5]:
-            print(f"  {failure}")
+    async def spread(self, what: str, times: int, requests: int, act: Callable[[int], Awaitable[None]]) -> None:
+        """Act so often while so many requests are asked."""
+        self.done[what] = 0
+        first = self._traffic.answered
+        for turn in range(times):
+            start = first + requests * (turn + 1) // (times + 1)
+            await self._traffic.until(lambda start=start: self._traffic.answered >= start)  # type: ignore[misc]
+            await act(turn)
+            self.done[what] += 1
 
-
-async def client(port: int, until: float, outcome: Outcome) -> None:
-    """Ask one row after the other on one connection, opened again when the server closes it."""
-    body = json.dumps({"instances": np.zeros((1, 28, 28, 1)).tolist()}).encode()
-    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < until:
-        began = time.perf_counter()
-        try:
-            writer.write(head + body)
-            answer = await read_answer(reader)
-        except (OSError, asyncio.IncompleteReadError) as error:
-            outcome.failures.append(f"{type(error).__name__}: {error}")
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            continue
-        outcome.latencies_ms.append((time.perf_counter() - began) * 1e3)
-        prediction = answer.get("predictions", [{}])[0]
-        if prediction.get("label") != str(answer.get("version")):  # the model's digit is its version's number
-            outcome.failures.append(json.dumps(answer)[:200])
+    async def swap(self, turn: int) -> None:
+        """Promote the second version, or roll back to the first, and wait for an answer of it."""
+        version = 2 - turn % 2
+        if version == 2:  # noqa: PLR2004 - the second
+            await asyncio.to_thread(self._store.promote, ServableId(MODEL, version), why="")
         else:
-            outcome.versions.add(answer["version"])
-    writer.close()
+            await asyncio.to_thread(self._store.rollback, MODEL, why="")
+        await self._traffic.until(lambda: self._traffic.latest == version)
+
+    async def replace(self, _: int) -> None:
+        """SIGHUP: a new worker takes over; return when the old one has gone."""
+        old = self._workers()
+        self._service.process.signal(signal.SIGHUP)
+        await self._traffic.until(lambda: not old & self._workers())
+
+    async def stop(self, _: int) -> None:
+        """SIGTERM under load, and a new start."""
+        self._traffic.is_up.clear()
+        await asyncio.to_thread(self._service.restart)
+        self._traffic.is_up.set()
+
+    def _workers(self) -> set[int]:
+        return {process.pid for process in self._service.process.family()[1:]}
 
 
-async def read_answer(reader: asyncio.StreamReader) -> dict[str, Any]:
-    """The JSON of one response."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-    decoded: dict[str, Any] = json.loads(await reader.readexactly(length))
-    return decoded
-
-
-async def load(port: int, seconds: float, swap: Callable[[int], None] | None) -> tuple[Outcome, int]:
-    """Run the clients for `seconds`, and `swap` beside them; what they saw, and how many swaps there were."""
-    outcome, until, turn = Outcome(), time.perf_counter() + seconds, 0
-    clients = [asyncio.create_task(client(port, until, outcome)) for _ in range(CONNECTIONS)]
-    while swap and time.perf_counter() < until:
-        await asyncio.to_thread(swap, turn)
-        turn += 1
-        await asyncio.sleep(SWAP_EVERY_S)
-    await asyncio.gather(*clients)
-    return outcome, turn
-
-
-def wait_ready(port: int) -> None:
-    """Return once the server answers."""
-    for _ in range(500):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                probe.sendall(b"GET /health/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                if b" 200 " in probe.recv(100):
-                    return
-        time.sleep(0.02)
-    sys.exit("the server did not become ready")
-
-
-def main() -> None:
-    """Measure without swaps, then with."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20)
-    seconds = parser.parse_args().seconds
-    with tempfile.TemporaryDirectory() as name:
-        store = WritableStore(Path(name) / "store", now=lambda: datetime.now(UTC), who="bench")
-        for digit in (1, 2):
-            publish_digit(store, "digits", digit)
-        store.promote(ServableId("digits", 1), why="")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "fairlead.cli.main", "serve", "--store", str(store.root)]
-        process = subprocess.Popen(
-            [*command, "--rest-port", str(port), "--poll-interval-s", "0.05"], stderr=subprocess.DEVNULL
+async def measure(service: Service, store: WritableStore, options: argparse.Namespace) -> Promises:
+    """Run without disturbance, then with it, and compare."""
+    traffic = Traffic(service.port, request_rows(MODEL, ROWS))
+    steady = max(1, options.requests // 10)
+    async with asyncio.timeout(_DEADLINE_S + 2 * options.requests / _SLOWEST):
+        await traffic.run(steady, kept_alive=CLIENTS, renewed=CLIENTS)
+        steady_ms = _p99(traffic.latencies_ms)
+        disturbance = Disturbance(service, store, traffic)
+        await asyncio.gather(
+            traffic.run(options.requests, kept_alive=CLIENTS, renewed=CLIENTS),
+            disturbance.spread("swaps", options.swaps, options.requests, disturbance.swap),
+            disturbance.spread("replacements", options.restarts, options.requests, disturbance.replace),
+            disturbance.spread("stops", options.stops, options.requests, disturbance.stop),
         )
+    swapping_ms = _p99(traffic.latencies_ms[steady:])
+    print(f"{traffic.answered:,} answers, {dict(traffic.versions)} by version; {disturbance.done}")
+    print("\n".join(traffic.failures))
+    promises = Promises()
+    promises.at_most("failed requests", traffic.failed, 0)
+    promises.at_most("answers of no one version", traffic.mixed, 0)
+    promises.at_least("swaps done", disturbance.done["swaps"], options.swaps)
+    promises.at_most("p99 while disturbed", swapping_ms, 2 * steady_ms, " ms")
+    return promises
 
-        def swap(turn: int) -> None:
-            if turn % 2 == 0:
-                store.promote(ServableId("digits", 2), why="")
-            else:
-                store.rollback("digits", why="")
 
-        try:
-            wait_ready(port)
-            for title, action in (("steady:", None), ("with swaps:", swap)):
-                outcome, swaps = asyncio.run(load(port, seconds, action))
-                outcome.report(title, swaps)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(40)
+def _p99(latencies_ms: Sequence[float]) -> float:
+    return float(np.percentile(np.asarray(latencies_ms), 99))
+
+
+def main() -> int:
+    """Measure; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--swaps", type=int, default=500)
+    parser.add_argument("--restarts", type=int, default=50, help="worker replacements")
+    parser.add_argument("--stops", type=int, default=5, help="restarts of the whole service")
+    options = parser.parse_args()
+    if "workers" not in OFFERED:
+        options.restarts = 0
+    os.sched_setaffinity(0, {LOAD_CORE})
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder))
+        for digit in (1, 2):
+            publish_digit(store, MODEL, digit)
+        store.promote(ServableId(MODEL, 1), why="")
+        with Service(store.root, "--poll-interval-s=0.05", f"--max-batch-rows={BATCH_ROWS}") as service:
+            return uvloop.run(measure(service, store, options)).exit_status
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

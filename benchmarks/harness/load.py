@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.harness.dialects import Payload
 
-__all__ = ["Sample", "grpc_load", "missing_tools", "rest_load"]
+__all__ = ["Sample", "fixed_load", "grpc_load", "missing_tools", "rest_load"]
 
 _SCRIPT = Path(__file__).with_name("post.lua")
 _TIMEOUT_S = 60
@@ -87,6 +87,17 @@ def grpc_load(url: str, payload: Payload, *, in_flight: int, seconds: int, answe
         p99_ms=percentiles[98],
         errors=done - good + failed + errored + timed_out,
     )
+
+
+def fixed_load(url: str, payload: Payload, *, connections: int, requests: int) -> int:
+    """So many HTTP/1.1 requests over kept-alive connections, POST unless the body is empty; how many failed."""
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(payload.body)
+        body.flush()
+        data = [f"--data={body.name}"] if payload.body else []
+        headers = [f"--header={name}: {value}" for name, value in payload.headers.items()]
+        said = _run(["h2load", "--h1", f"--clients={connections}", f"--requests={requests}", *data, *headers, url])
+    return requests - _number(r"(\d+) 2xx", said)
 
 
 def _number(pattern: str, text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Server:
     title: str
     settings: str
     packages: tuple[str, ...]
-    command: tuple[str, ...]
+    command: Sequence[str]
     endpoints: Mapping[str, Endpoint]
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[Path, Network, Path], None] = lambda _folder, _network, _site: None

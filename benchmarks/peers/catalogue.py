@@ -5,7 +5,6 @@ Where a server can batch requests and was slower for it, it does not (see README
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -13,10 +12,10 @@ import sysconfig
 from pathlib import Path
 
 from benchmarks.harness.dialects import GRPC_INFER, ROWS_JSON, V2_BINARY, V2_JSON
+from benchmarks.harness.fairlead import OFFERED, serve_command
 from benchmarks.harness.networks import CLASSES, INPUT, OUTPUT, SHAPE, Network
 from benchmarks.harness.server import Endpoint, Server
 from benchmarks.harness.store import open_store, publish
-from fairlead.config import Settings
 
 __all__ = ["FAIRLEAD", "SERVERS"]
 
@@ -155,9 +154,6 @@ TRITON = Server(
     prepare=_triton,
 )
 
-_OFFERED = {setting.name for setting in dataclasses.fields(Settings)}
-
-
 def _fairlead(folder: Path, network: Network, _: Path) -> None:
     publish(open_store(folder / "store"), network)
 
@@ -167,18 +163,15 @@ FAIRLEAD = Server(
     title="Fairlead",
     settings="one worker, one thread, defaults otherwise",
     packages=("fairlead",),
-    command=(
-        *("{bin}/python", "-m", "fairlead.cli.main", "serve", "--store={folder}/store", "--rest-port={port}"),
-        "--threads=1",
-        *(["--workers=1"] if "workers" in _OFFERED else []),
-        *(["--grpc-port={grpc_port}"] if "grpc_port" in _OFFERED else []),
+    command=serve_command(
+        "{bin}/python", "{folder}/store", "{port}", *(["--grpc-port={grpc_port}"] if "grpc_port" in OFFERED else [])
     ),
     environment={"PYTHONPATH": "src"},
     endpoints={
         "json": Endpoint(dialect=ROWS_JSON, path="/v1/models/{network}:predict"),
         "v2-json": Endpoint(dialect=V2_JSON, path=_V2_REST),
         "v2-binary": Endpoint(dialect=V2_BINARY, path=_V2_REST),
-        **({"grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC)} if "grpc_port" in _OFFERED else {}),
+        **({"grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC)} if "grpc_port" in OFFERED else {}),
     },
     prepare=_fairlead,
 )

@@ -1,0 +1,77 @@
+"""`fairlead serve` for the reliability runs: on a port that stays the same over restarts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.harness.process import ROOT, SERVER_CORE, ServerProcess, free_port, running
+from fairlead.config import Settings
+
+__all__ = ["OFFERED", "Service", "serve_command"]
+
+OFFERED = frozenset(setting.name for setting in dataclasses.fields(Settings))
+"""The settings that this Fairlead has."""
+
+
+def serve_command(python: str, store: str, port: str, *flags: str) -> list[str]:
+    """The command line of a server with one worker and one thread."""
+    one_worker = ["--workers=1"] if "workers" in OFFERED else []
+    command = [python, "-m", "fairlead.cli.main", "serve", f"--store={store}", f"--rest-port={port}", "--threads=1"]
+    return [*command, *one_worker, *flags]
+
+
+_READY = 200
+
+
+class Service(contextlib.AbstractContextManager["Service"]):
+    """A Fairlead that runs while the block does.
+
+    Args:
+        store: what it serves.
+        flags: of `fairlead serve`, beside one worker and one thread.
+        core: that it is pinned to; None for any.
+    """
+
+    def __init__(self, store: Path, *flags: str, core: int | None = SERVER_CORE) -> None:
+        self.port = free_port()
+        self._command = serve_command(sys.executable, str(store), str(self.port), *flags)
+        self._core = core
+        self._life = contextlib.ExitStack()
+        self.process: ServerProcess
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._life.close()
+
+    def restart(self) -> None:
+        """SIGTERM, wait for its end, and start it again at the same port."""
+        self._life.close()
+        self._start()
+
+    def health(self, path: str = "/health/ready", timeout_s: float = 10) -> int:
+        """The status of a health page; 0 when nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
+
+    def _start(self) -> None:
+        environment = {"PYTHONPATH": str(ROOT / "src")}
+        start = running(self._command, lambda: self.health() == _READY, environment=environment, core=self._core)
+        self.process = self._life.enter_context(start)
+
