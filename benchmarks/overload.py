@@ -1,0 +1,168 @@
+"""Ten times more requests than a server can answer: it should go on answering what it can, and refuse the rest at once.
+
+The capacity is what wrk reaches on 64 connections. Then an open loop offers a multiple of it, while the health page is
+asked ten times a second; afterwards the service should be as before within ten seconds. The network is a heavy one, so
+that a generator on one core can offer tenfold: what it did offer is printed.
+
+    python -m benchmarks.overload [--seconds 600] [--factor 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import uvloop
+
+from benchmarks.harness.connection import Connection, connect, post
+from benchmarks.harness.dialects import V2_BINARY
+from benchmarks.harness.fairlead import Service
+from benchmarks.harness.load import Sample, missing_tools, rest_load
+from benchmarks.harness.networks import HEAVY
+from benchmarks.harness.open_loop import OpenLoop, Outcome
+from benchmarks.harness.process import LOAD_CORE
+from benchmarks.harness.promises import Promises
+from benchmarks.harness.store import open_store, publish
+
+PATH = f"/v2/models/{HEAVY.name}/infer"
+CONNECTIONS = 64
+_HEALTH = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
+_HEALTH_EVERY_S = 0.1
+_GOOD = 200
+_CALM_ANSWERS = 20
+_RECOVERY_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storm:
+    """What was seen while more was offered than could be answered, and right after it."""
+
+    outcome: Outcome
+    health_ms: list[float]
+    recovery_s: float
+
+
+async def storm(port: int, request: bytes, *, rate: float, seconds: float) -> Storm:
+    """Offer the load and look at the health page meanwhile; then wait until answers come as they did before."""
+    calm_ms = await _calm(port, request)
+    looking: list[float] = []
+    health = asyncio.create_task(_look(port, looking))
+    load = OpenLoop(port, request)
+    await load.send(rate=rate, seconds=seconds)
+    health.cancel()
+    recovery_s = await _recovery(port, request, 2 * calm_ms)
+    return Storm(outcome=await load.finish(), health_ms=looking, recovery_s=recovery_s)
+
+
+async def _calm(port: int, request: bytes) -> float:
+    """The slowest of some answers to a client that is alone, in ms."""
+    connection = await connect(port)
+    slowest = max([await _timed(connection, request) for _ in range(_CALM_ANSWERS)])
+    connection.close()
+    return slowest
+
+
+async def _look(port: int, found_ms: list[float]) -> None:
+    """Ask the health page for ever, on a new connection each time; no answer counts as an endless one."""
+    while True:
+        began = time.perf_counter()
+        try:
+            connection = await connect(port)
+            answer = await connection.ask(_HEALTH)
+            connection.close()
+        except OSError:
+            found_ms.append(float("inf"))
+        else:
+            found_ms.append((time.perf_counter() - began) * 1e3 if answer.status == _GOOD else float("inf"))
+        await asyncio.sleep(_HEALTH_EVERY_S)
+
+
+async def _recovery(port: int, request: bytes, calm_ms: float) -> float:
+    """Seconds until answers in a row were good and quick."""
+    began = calm_since = time.perf_counter()
+    connection = await connect(port)
+    calm = 0
+    while calm < _CALM_ANSWERS and time.perf_counter() - began < _RECOVERY_S:
+        if not connection.is_open:
+            connection = await connect(port)
+        if await _timed(connection, request) <= calm_ms:
+            calm += 1
+        else:
+            calm, calm_since = 0, time.perf_counter()
+    connection.close()
+    return calm_since - began if calm == _CALM_ANSWERS else float("inf")
+
+
+async def _timed(connection: Connection, request: bytes) -> float:
+    """Milliseconds until a good answer; endless for any other."""
+    began = time.perf_counter()
+    try:
+        answer = await connection.ask(request)
+    except OSError:
+        return float("inf")
+    return (time.perf_counter() - began) * 1e3 if answer.status == _GOOD else float("inf")
+
+
+def judge(promises: Promises, capacity: Sample, seen: Storm, offered: float) -> None:
+    """Hold what was seen against P6's bars."""
+    outcome = seen.outcome
+    print(
+        f"offered {outcome.sent / outcome.sent_s:,.0f} a second; {len(outcome.accepted_ms):,} accepted,"
+        f" {len(outcome.refused_ms):,} refused, errors {outcome.errors or 'none'}"
+    )
+    promises.at_least("share of the load that was really offered", outcome.sent / outcome.sent_s / offered, 0.95)
+    promises.at_most("requests that found no connection", outcome.unsent, 0)
+    promises.at_least("goodput / capacity", len(outcome.accepted_ms) / outcome.sent_s / capacity.rate, 0.9)
+    promises.at_most("p99 of the accepted", _p99(outcome.accepted_ms), 2 * capacity.p99_ms, " ms")
+    promises.at_most("p99 of the refused", _p99(outcome.refused_ms), 50, " ms")
+    promises.at_most("neither answered nor refused properly", sum(outcome.errors.values()), 0)
+    promises.at_most("slowest health answer", max(seen.health_ms), 100, " ms")
+    promises.at_most("normal again after", seen.recovery_s, 10, " s")
+
+
+def _p99(latencies_ms: Sequence[float]) -> float:
+    return float(np.percentile(np.asarray(latencies_ms), 99)) if latencies_ms else 0.0
+
+
+def main() -> int:
+    """Measure; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=600, help="of overload")
+    parser.add_argument("--factor", type=float, default=10, help="offered load / capacity")
+    options = parser.parse_args()
+    if missing := missing_tools():
+        parser.exit(1, f"overload needs {', '.join(missing)} (Debian: wrk, nghttp2-client, util-linux)\n")
+    os.sched_setaffinity(0, {LOAD_CORE})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    payload = V2_BINARY.encode(HEAVY, HEAVY.rows(1))
+    promises = Promises()
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder))
+        publish(store, HEAVY)
+        with Service(store.root) as service:
+            url = f"http://127.0.0.1:{service.port}{PATH}"
+            rest_load(url, payload, connections=CONNECTIONS, seconds=1)
+            capacity = rest_load(url, payload, connections=CONNECTIONS, seconds=5)
+            print(f"capacity {capacity.rate:,.0f} a second, p99 {capacity.p99_ms:,.0f} ms")
+            before = service.process.usage()
+            offered = options.factor * capacity.rate
+            request = post(PATH, payload.headers, payload.body)
+            seen = uvloop.run(storm(service.port, request, rate=offered, seconds=options.seconds))
+            judge(promises, capacity, seen, offered)
+            growth = service.process.usage().resident_mb / before.resident_mb - 1
+            promises.at_most("growth of memory", 100 * growth, 20, " %")
+    return promises.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
