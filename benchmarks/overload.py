@@ -12,24 +12,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import uvloop
 
 from benchmarks.harness.connection import Connection, connect, post
 from benchmarks.harness.dialects import V2_BINARY
 from benchmarks.harness.fairlead import Service
+from benchmarks.harness.latency import p99
 from benchmarks.harness.load import Sample, missing_tools, rest_load
 from benchmarks.harness.networks import HEAVY
 from benchmarks.harness.open_loop import OpenLoop, Outcome
-from benchmarks.harness.process import LOAD_CORE
+from benchmarks.harness.process import LOAD_CORE, allow_many_connections
 from benchmarks.harness.promises import Promises
 from benchmarks.harness.store import open_store, publish
 
@@ -122,15 +120,11 @@ def judge(promises: Promises, capacity: Sample, seen: Storm, offered: float) -> 
     promises.at_least("share of the load that was really offered", outcome.sent / outcome.sent_s / offered, 0.95)
     promises.at_most("requests that found no connection", outcome.unsent, 0)
     promises.at_least("goodput / capacity", len(outcome.accepted_ms) / outcome.sent_s / capacity.rate, 0.9)
-    promises.at_most("p99 of the accepted", _p99(outcome.accepted_ms), 2 * capacity.p99_ms, " ms")
-    promises.at_most("p99 of the refused", _p99(outcome.refused_ms), 50, " ms")
+    promises.at_most("p99 of the accepted", p99(outcome.accepted_ms), 2 * capacity.p99_ms, " ms")
+    promises.at_most("p99 of the refused", p99(outcome.refused_ms), 50, " ms")
     promises.at_most("neither answered nor refused properly", sum(outcome.errors.values()), 0)
     promises.at_most("slowest health answer", max(seen.health_ms), 100, " ms")
     promises.at_most("normal again after", seen.recovery_s, 10, " s")
-
-
-def _p99(latencies_ms: Sequence[float]) -> float:
-    return float(np.percentile(np.asarray(latencies_ms), 99)) if latencies_ms else 0.0
 
 
 def main() -> int:
@@ -142,8 +136,7 @@ def main() -> int:
     if missing := missing_tools():
         parser.exit(1, f"overload needs {', '.join(missing)} (Debian: wrk, nghttp2-client, util-linux)\n")
     os.sched_setaffinity(0, {LOAD_CORE})
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_connections()
     payload = V2_BINARY.encode(HEAVY, HEAVY.rows(1))
     promises = Promises()
     with tempfile.TemporaryDirectory() as folder:

@@ -15,13 +15,13 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import numpy as np
 import uvloop
 
 from benchmarks.harness.fairlead import OFFERED, Service
+from benchmarks.harness.latency import p99
 from benchmarks.harness.process import LOAD_CORE
 from benchmarks.harness.promises import Promises
 from benchmarks.harness.store import open_store
@@ -88,7 +88,7 @@ async def measure(service: Service, store: WritableStore, options: argparse.Name
     steady = max(1, options.requests // 10)
     async with asyncio.timeout(_DEADLINE_S + 2 * options.requests / _SLOWEST):
         await traffic.run(steady, kept_alive=CLIENTS, renewed=CLIENTS)
-        steady_ms = _p99(traffic.latencies_ms)
+        steady_ms = p99(traffic.latencies_ms)
         disturbance = Disturbance(service, store, traffic)
         await asyncio.gather(
             traffic.run(options.requests, kept_alive=CLIENTS, renewed=CLIENTS),
@@ -96,7 +96,7 @@ async def measure(service: Service, store: WritableStore, options: argparse.Name
             disturbance.spread("replacements", options.restarts, options.requests, disturbance.replace),
             disturbance.spread("stops", options.stops, options.requests, disturbance.stop),
         )
-    swapping_ms = _p99(traffic.latencies_ms[steady:])
+    swapping_ms = p99(traffic.latencies_ms[steady:])
     print(f"{traffic.answered:,} answers, {dict(traffic.versions)} by version; {disturbance.done}")
     print("\n".join(traffic.failures))
     promises = Promises()
@@ -105,10 +105,6 @@ async def measure(service: Service, store: WritableStore, options: argparse.Name
     promises.at_least("swaps done", disturbance.done["swaps"], options.swaps)
     promises.at_most("p99 while disturbed", swapping_ms, 2 * steady_ms, " ms")
     return promises
-
-
-def _p99(latencies_ms: Sequence[float]) -> float:
-    return float(np.percentile(np.asarray(latencies_ms), 99))
 
 
 def main() -> int:

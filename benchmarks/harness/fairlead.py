@@ -74,4 +74,3 @@ class Service(contextlib.AbstractContextManager["Service"]):
         environment = {"PYTHONPATH": str(ROOT / "src")}
         start = running(self._command, lambda: self.health() == _READY, environment=environment, core=self._core)
         self.process = self._life.enter_context(start)
-

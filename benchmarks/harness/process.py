@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,7 +17,16 @@ from typing import IO
 
 import psutil
 
-__all__ = ["LOAD_CORE", "SERVER_CORE", "ServerProcess", "StartError", "Usage", "free_port", "running"]
+__all__ = [
+    "LOAD_CORE",
+    "SERVER_CORE",
+    "ServerProcess",
+    "StartError",
+    "Usage",
+    "allow_many_connections",
+    "free_port",
+    "running",
+]
 
 SERVER_CORE, LOAD_CORE = 0, 1
 ROOT = Path(__file__).parents[2]
@@ -142,6 +152,12 @@ def running(
             yield server
         finally:
             server.stop()
+
+
+def allow_many_connections() -> None:
+    """Raise this process's limit of open files, and that of what it starts, as far as it goes."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def free_port() -> int:

@@ -154,6 +154,7 @@ TRITON = Server(
     prepare=_triton,
 )
 
+
 def _fairlead(folder: Path, network: Network, _: Path) -> None:
     publish(open_store(folder / "store"), network)
 
