@@ -1,6 +1,6 @@
 """Promotions, rollbacks, worker replacements and restarts under load: no request may fail, no answer may be mixed.
 
-Half of the clients keep their connections, the others open one for each request. The models answer with the digit that
+REST and gRPC clients keep their connections, or open one for each request. The models answer with the digit that
 is their version's number, and every row of every answer must be of the version that the answer names. While the service
 is stopped, connections are refused: the clients wait; but a request that was taken must be answered.
 
@@ -25,7 +25,7 @@ from benchmarks.harness.latency import p99
 from benchmarks.harness.process import LOAD_CORE
 from benchmarks.harness.promises import Promises
 from benchmarks.harness.store import open_store
-from benchmarks.harness.traffic import Traffic, request_rows
+from benchmarks.harness.traffic import Clients, Traffic
 from fairlead.servable.identity import ServableId
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
@@ -33,7 +33,6 @@ from fairlead.testing import publish_digit
 MODEL = "digits"
 ROWS, BATCH_ROWS = 6, 4
 """A request has more rows than may run together, so every answer is put together from two runs."""
-CLIENTS = 8
 _DEADLINE_S = 60.0
 _SLOWEST = 200  # requests a second below which the run is given up
 
@@ -45,6 +44,7 @@ class Disturbance:
         self._service = service
         self._store = store
         self._traffic = traffic
+        self._processes = asyncio.Lock()
         self.done: dict[str, int] = {}
 
     async def spread(self, what: str, times: int, requests: int, act: Callable[[int], Awaitable[None]]) -> None:
@@ -68,15 +68,17 @@ class Disturbance:
 
     async def replace(self, _: int) -> None:
         """SIGHUP: a new worker takes over; return when the old one has gone."""
-        old = self._workers()
-        self._service.process.signal(signal.SIGHUP)
-        await self._traffic.until(lambda: not old & self._workers())
+        async with self._processes:
+            old = self._workers()
+            self._service.process.signal(signal.SIGHUP)
+            await self._traffic.until(lambda: not old & self._workers())
 
     async def stop(self, _: int) -> None:
         """SIGTERM under load, and a new start."""
-        self._traffic.is_up.clear()
-        await asyncio.to_thread(self._service.restart)
-        self._traffic.is_up.set()
+        async with self._processes:
+            self._traffic.is_up.clear()
+            await asyncio.to_thread(self._service.restart)
+            self._traffic.is_up.set()
 
     def _workers(self) -> set[int]:
         return {process.pid for process in self._service.process.family()[1:]}
@@ -84,19 +86,20 @@ class Disturbance:
 
 async def measure(service: Service, store: WritableStore, options: argparse.Namespace) -> Promises:
     """Run without disturbance, then with it, and compare."""
-    traffic = Traffic(service.port, request_rows(MODEL, ROWS))
+    traffic = Traffic(service.port, service.grpc_port, MODEL, ROWS)
+    clients = Clients(grpc_kept=2, grpc_renewed=1) if "grpc_port" in OFFERED else Clients()
     steady = max(1, options.requests // 10)
     async with asyncio.timeout(_DEADLINE_S + 2 * options.requests / _SLOWEST):
-        await traffic.run(steady, kept_alive=CLIENTS, renewed=CLIENTS)
-        steady_ms = p99(traffic.latencies_ms)
+        await traffic.run(steady, clients)
+        steady_ms, noted = p99(traffic.latencies_ms), len(traffic.latencies_ms)
         disturbance = Disturbance(service, store, traffic)
         await asyncio.gather(
-            traffic.run(options.requests, kept_alive=CLIENTS, renewed=CLIENTS),
+            traffic.run(options.requests, clients),
             disturbance.spread("swaps", options.swaps, options.requests, disturbance.swap),
             disturbance.spread("replacements", options.restarts, options.requests, disturbance.replace),
             disturbance.spread("stops", options.stops, options.requests, disturbance.stop),
         )
-    swapping_ms = p99(traffic.latencies_ms[steady:])
+    swapping_ms = p99(traffic.latencies_ms[noted:])
     print(f"{traffic.answered:,} answers, {dict(traffic.versions)} by version; {disturbance.done}")
     print("\n".join(traffic.failures))
     promises = Promises()

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from tritonclient.grpc import service_pb2
 
 from benchmarks.harness.networks import INPUT, OUTPUT, Network, decimals
+from fairlead.transport.grpc.messages import message_class
 
-__all__ = ["GRPC_INFER", "ROWS_JSON", "V2_BINARY", "V2_JSON", "Dialect", "Payload"]
+__all__ = ["GRPC_INFER", "GRPC_PREDICT", "ROWS_JSON", "V2_BINARY", "V2_JSON", "Dialect", "Payload"]
 
 _HEADER_LENGTH = "inference-header-content-length"
+_DT_FLOAT = 1
 _PREFIX = struct.Struct(">?I")  # gRPC: compressed or not, and the message's length
 
 
@@ -83,19 +84,36 @@ def _read_v2_binary(answer: Payload) -> NDArray[np.float32]:
 
 
 def _grpc_infer(network: Network, rows: NDArray[np.float32]) -> Payload:
-    request = service_pb2.ModelInferRequest(model_name=network.name, raw_input_contents=[rows.tobytes()])
+    request = message_class("inference.ModelInferRequest")(model_name=network.name, raw_input_contents=[rows.tobytes()])
     request.inputs.add(name=INPUT, datatype="FP32", shape=rows.shape)
     return _grpc(request.SerializeToString())
 
 
 def _read_grpc_infer(answer: Payload) -> NDArray[np.float32]:
-    response = service_pb2.ModelInferResponse.FromString(answer.body[_PREFIX.size :])
+    response = message_class("inference.ModelInferResponse").FromString(answer.body[_PREFIX.size :])
     output = response.outputs[0]
     if response.raw_output_contents:
         values = np.frombuffer(response.raw_output_contents[0], np.float32)
     else:
         values = np.array(output.contents.fp32_contents, np.float32)
     return values.reshape(list(output.shape) or (math.prod(values.shape),))
+
+
+def _grpc_predict(network: Network, rows: NDArray[np.float32]) -> Payload:
+    request = message_class("tensorflow.serving.PredictRequest")()
+    request.model_spec.name = network.name
+    tensor = request.inputs[INPUT]
+    tensor.dtype, tensor.tensor_content = _DT_FLOAT, rows.tobytes()
+    for size in rows.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    return _grpc(request.SerializeToString())
+
+
+def _read_grpc_predict(answer: Payload) -> NDArray[np.float32]:
+    response = message_class("tensorflow.serving.PredictResponse").FromString(answer.body[_PREFIX.size :])
+    tensor = response.outputs[OUTPUT]
+    values = np.array(tensor.float_val, np.float32) if tensor.float_val else np.frombuffer(tensor.tensor_content, "<f4")
+    return values.reshape([dim.size for dim in tensor.tensor_shape.dim])
 
 
 def _grpc(message: bytes) -> Payload:
@@ -108,4 +126,5 @@ ROWS_JSON = Dialect(encode=_rows_json, decode=_read_rows_json)
 
 V2_JSON = Dialect(encode=_v2_json, decode=_read_v2_json)
 V2_BINARY = Dialect(encode=_v2_binary, decode=_read_v2_binary)
+GRPC_PREDICT = Dialect(encode=_grpc_predict, decode=_read_grpc_predict, is_grpc=True)
 GRPC_INFER = Dialect(encode=_grpc_infer, decode=_read_grpc_infer, is_grpc=True)

@@ -10,20 +10,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.harness.process import ROOT, SERVER_CORE, ServerProcess, free_port, running
+import fairlead
+from benchmarks.harness.process import SERVER_CORE, ServerProcess, free_port, running
 from fairlead.config import Settings
 
-__all__ = ["OFFERED", "Service", "serve_command"]
+__all__ = ["OFFERED", "SOURCES", "Service", "serve_command"]
+
+SOURCES = str(Path(fairlead.__file__).parents[1])
+"""Where this process found Fairlead: what it measures is the same one."""
 
 OFFERED = frozenset(setting.name for setting in dataclasses.fields(Settings))
 """The settings that this Fairlead has."""
 
 
-def serve_command(python: str, store: str, port: str, *flags: str) -> list[str]:
-    """The command line of a server with one worker and one thread."""
-    one_worker = ["--workers=1"] if "workers" in OFFERED else []
-    command = [python, "-m", "fairlead.cli.main", "serve", f"--store={store}", f"--rest-port={port}", "--threads=1"]
-    return [*command, *one_worker, *flags]
+def serve_command(python: str, store: str, port: str, grpc_port: str) -> list[str]:
+    """The command line of a server with one worker and one thread, which listens where it is told and nowhere else."""
+    given = {"store": store, "rest_port": port, "grpc_port": grpc_port, "management_port": "0"}
+    settings = {**given, "workers": "1", "threads": "1"}
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items() if name in OFFERED]
+    return [python, "-m", "fairlead.cli.main", "serve", *flags]
 
 
 _READY = 200
@@ -39,8 +44,9 @@ class Service(contextlib.AbstractContextManager["Service"]):
     """
 
     def __init__(self, store: Path, *flags: str, core: int | None = SERVER_CORE) -> None:
-        self.port = free_port()
-        self._command = serve_command(sys.executable, str(store), str(self.port), *flags)
+        self.port, self.grpc_port = free_port(), free_port()
+        command = serve_command(sys.executable, str(store), str(self.port), str(self.grpc_port))
+        self._command = [*command, *flags]
         self._core = core
         self._life = contextlib.ExitStack()
         self.process: ServerProcess
@@ -71,6 +77,6 @@ class Service(contextlib.AbstractContextManager["Service"]):
             connection.close()
 
     def _start(self) -> None:
-        environment = {"PYTHONPATH": str(ROOT / "src")}
+        environment = {"PYTHONPATH": SOURCES}
         start = running(self._command, lambda: self.health() == _READY, environment=environment, core=self._core)
         self.process = self._life.enter_context(start)

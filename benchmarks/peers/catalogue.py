@@ -11,8 +11,8 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from benchmarks.harness.dialects import GRPC_INFER, ROWS_JSON, V2_BINARY, V2_JSON
-from benchmarks.harness.fairlead import OFFERED, serve_command
+from benchmarks.harness.dialects import GRPC_INFER, GRPC_PREDICT, ROWS_JSON, V2_BINARY, V2_JSON
+from benchmarks.harness.fairlead import OFFERED, SOURCES, serve_command
 from benchmarks.harness.networks import CLASSES, INPUT, OUTPUT, SHAPE, Network
 from benchmarks.harness.server import Endpoint, Server
 from benchmarks.harness.store import open_store, publish
@@ -159,20 +159,23 @@ def _fairlead(folder: Path, network: Network, _: Path) -> None:
     publish(open_store(folder / "store"), network)
 
 
+_FAIRLEAD_GRPC = {
+    "grpc-predict": Endpoint(dialect=GRPC_PREDICT, path="/tensorflow.serving.PredictionService/Predict"),
+    "grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC),
+}
+
 FAIRLEAD = Server(
     name="fairlead",
     title="Fairlead",
     settings="one worker, one thread, defaults otherwise",
     packages=("fairlead",),
-    command=serve_command(
-        "{bin}/python", "{folder}/store", "{port}", *(["--grpc-port={grpc_port}"] if "grpc_port" in OFFERED else [])
-    ),
-    environment={"PYTHONPATH": "src"},
+    command=serve_command("{bin}/python", "{folder}/store", "{port}", "{grpc_port}"),
+    environment={"PYTHONPATH": SOURCES},
     endpoints={
         "json": Endpoint(dialect=ROWS_JSON, path="/v1/models/{network}:predict"),
         "v2-json": Endpoint(dialect=V2_JSON, path=_V2_REST),
         "v2-binary": Endpoint(dialect=V2_BINARY, path=_V2_REST),
-        **({"grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC)} if "grpc_port" in OFFERED else {}),
+        **(_FAIRLEAD_GRPC if "grpc_port" in OFFERED else {}),
     },
     prepare=_fairlead,
 )
