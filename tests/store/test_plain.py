@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import ServableId
 from fairlead.store.plain import QuietVersions, plain_versions, runtime_of
 from fairlead.store.store import Store
 
@@ -88,6 +90,9 @@ def test_a_store_of_plain_models_is_a_store(tmp_path: Path) -> None:
 
     assert store.models() == ("half",)
     assert store.versions("half") == ()
+    with pytest.raises(FairleadError, match="no version of 'half' in .* was published") as caught:
+        store.manifest(ServableId("half", 1))
+    assert caught.value.code is Code.NOT_FOUND
 
 
 def test_a_version_is_taken_when_its_files_have_rested(tmp_path: Path, quiet: QuietVersions, clock: Clock) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fairlead.app.releases import open_store
 from fairlead.cli.output import columns, json_line, say, settings_from
 from fairlead.config import add_flags
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store.release import Release
@@ -66,10 +66,7 @@ def run(arguments: Namespace) -> int:
     release = store.release(model)
     lines = [_line(store, ServableId(model, version), release) for version in reversed(store.versions(model))]
     if not lines:
-        known = ", ".join(store.models()) or "none"
-        raise FairleadError(
-            Code.NOT_FOUND, f"there is no model {model!r} in {store.root}", hint=f"models there: {known}"
-        )
+        raise store.no_model(model)
     if arguments.json:
         json_line(
             {

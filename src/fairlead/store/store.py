@@ -168,8 +168,15 @@ class Store:
         return self.no_model(id_.model)
 
     def no_model(self, model: str) -> FairleadError:
-        """What to raise for a model that is not there."""
-        known = ", ".join(self.models()) or "none"
+        """What to raise for a model that is not there, or has nothing published."""
+        models = self.models()
+        if model in models:
+            return FairleadError(
+                Code.NOT_FOUND,
+                f"no version of {model!r} in {self.root} was published",
+                hint=f"plain versions are served as they are: GET /v1/models/{model} tells how they do",
+            )
+        known = ", ".join(models) or "none"
         return FairleadError(
             Code.NOT_FOUND, f"there is no model {model!r} in {self.root}", hint=f"models there: {known}"
         )
