@@ -90,7 +90,7 @@ def test_a_store_of_plain_models_is_a_store(tmp_path: Path) -> None:
 
     assert store.models() == ("half",)
     assert store.versions("half") == ()
-    with pytest.raises(FairleadError, match="no version of 'half' in .* was published") as caught:
+    with pytest.raises(FairleadError, match="no version of 'half' in") as caught:
         store.manifest(ServableId("half", 1))
     assert caught.value.code is Code.NOT_FOUND
 
