@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Signature, Tensors
 
-__all__ = ["Outputs", "can_batch", "rows_of", "run_together"]
+__all__ = ["Model", "Outputs", "can_batch", "rows_of", "run_together"]
 
 Outputs = dict[str, Array]
+
+
+class Model(Protocol):
+    """The part of a servable that is needed here."""
+
+    def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> Outputs:
+        """See `Servable.predict`."""
 
 
 def can_batch(signature: Signature) -> bool:
@@ -26,14 +33,14 @@ def rows_of(inputs: Tensors) -> int:
 
 
 def run_together(
-    servable: Servable, requests: Sequence[Tensors], outputs: Collection[str] | None, max_rows: int
+    model: Model, requests: Sequence[Tensors], outputs: Collection[str] | None, max_rows: int
 ) -> list[Outputs | Exception]:
     """Answer requests whose rows have one shape.
 
     One that the model refuses fails alone: where a batch fails, its requests are run one by one.
 
     Args:
-        servable: the version they are for.
+        model: the version they are for.
         requests: one that cannot be batched is alone here.
         outputs: the names wanted by all of them; None for every output.
         max_rows: the largest run; what has more rows is run in parts.
@@ -42,11 +49,11 @@ def run_together(
         The outputs or the exception that each request gets, in the order of `requests`.
     """
     try:
-        return _split(_run(servable, _join(requests), outputs, max_rows), [rows_of(request) for request in requests])
+        return _split(_run(model, _join(requests), outputs, max_rows), [rows_of(request) for request in requests])
     except Exception as error:  # noqa: BLE001 - given to the one who asked
         if len(requests) == 1:
             return [error]
-        return [answer for request in requests for answer in run_together(servable, [request], outputs, max_rows)]
+        return [answer for request in requests for answer in run_together(model, [request], outputs, max_rows)]
 
 
 def _join(requests: Sequence[Tensors]) -> Tensors:
@@ -55,12 +62,12 @@ def _join(requests: Sequence[Tensors]) -> Tensors:
     return {name: np.concatenate([request[name] for request in requests]) for name in requests[0]}
 
 
-def _run(servable: Servable, inputs: Tensors, outputs: Collection[str] | None, max_rows: int) -> Outputs:
+def _run(model: Model, inputs: Tensors, outputs: Collection[str] | None, max_rows: int) -> Outputs:
     rows = rows_of(inputs)
     if rows <= max_rows:
-        return servable.predict(inputs, outputs)
+        return model.predict(inputs, outputs)
     parts = [
-        servable.predict({name: array[start : start + max_rows] for name, array in inputs.items()}, outputs)
+        model.predict({name: array[start : start + max_rows] for name, array in inputs.items()}, outputs)
         for start in range(0, rows, max_rows)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

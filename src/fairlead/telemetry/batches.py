@@ -49,6 +49,9 @@ class BatchMetrics:
         self._cancelled = Counter(
             instruments, "fairlead_cancelled", "Requests dropped before they were run: their client left.", _VERSION
         )
+        self._nonfinite = Counter(
+            instruments, "fairlead_nonfinite_outputs", "Rows of outputs that held a NaN or an infinity.", _VERSION
+        )
 
     def ran(
         self,
@@ -76,6 +79,10 @@ class BatchMetrics:
         for label, seconds in waited:
             self._queue.labels(model, number, label).observe(seconds)
             self._compute.labels(model, number, label).observe(compute_s)
+
+    def nonfinite(self, model: str, version: int, rows: int) -> None:
+        """Note answers that are no numbers."""
+        self._nonfinite.labels(model, str(version)).inc(rows)
 
     def expired(self, model: str, version: int) -> None:
         self._expired.labels(model, str(version)).inc()

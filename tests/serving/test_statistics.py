@@ -1,0 +1,68 @@
+"""Figures add up to what happened."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.servable.identity import ServableId
+from fairlead.serving.statistics import Duration, Statistics, VersionStatistics
+
+ONE, OTHER = ServableId("m", 1), ServableId("m", 2)
+
+
+def test_a_batch_is_counted_for_each_of_its_requests() -> None:
+    """Each request waited its own time and took all of the batch's; rows and runs are counted once."""
+    statistics = Statistics(clock_s=lambda: 12.5)
+    statistics.ran(ONE, rows=[2, 3], waited_s=[0.1, 0.3], failed=[False, False], compute_s=1.0)
+
+    assert statistics.of(ONE) == VersionStatistics(
+        rows=5,
+        runs=1,
+        last_ms=12_500,
+        success=Duration(2, 2_400_000_000),
+        queue=Duration(2, 400_000_000),
+        compute=Duration(2, 2_000_000_000),
+        batches={5: Duration(1, 1_000_000_000)},
+    )
+    assert statistics.of(OTHER) == VersionStatistics()
+
+
+def test_requests_that_fail_are_counted_apart() -> None:
+    """They ran with the batch and gave no rows."""
+    statistics = Statistics(clock_s=lambda: 0.0)
+    statistics.ran(ONE, rows=[2, 3], waited_s=[0.5, 0.25], failed=[True, False], compute_s=1.0)
+
+    figures = statistics.of(ONE)
+    assert (figures.rows, figures.runs, figures.batches) == (3, 1, {5: Duration(1, 1_000_000_000)})
+    assert (figures.success, figures.fail) == (Duration(1, 1_250_000_000), Duration(1, 1_500_000_000))
+    assert figures.queue == Duration(1, 250_000_000)
+
+
+def test_a_retired_version_is_forgotten() -> None:
+    """Its figures go, and those of another stay."""
+    statistics = Statistics()
+    for id_ in (ONE, OTHER):
+        statistics.ran(id_, rows=[1], waited_s=[0.0], failed=[False], compute_s=0.0)
+    statistics.retire(ONE)
+    statistics.retire(ONE)
+    assert (statistics.of(ONE).runs, statistics.of(OTHER).runs) == (0, 1)
+
+
+REQUESTS = st.lists(st.tuples(st.integers(1, 50), st.floats(0, 10), st.booleans()), min_size=1, max_size=8)
+
+
+@given(st.lists(st.tuples(REQUESTS, st.floats(0, 10)), max_size=6))
+def test_every_request_is_counted_once(batches: list[tuple[list[tuple[int, float, bool]], float]]) -> None:
+    """Over any batches, requests are the successes and the failures, and sizes are the runs."""
+    statistics = Statistics()
+    for requests, compute_s in batches:
+        rows, waited_s, failed = zip(*requests, strict=True)
+        statistics.ran(ONE, rows=rows, waited_s=waited_s, failed=failed, compute_s=compute_s)
+
+    figures = statistics.of(ONE)
+    everyone = [request for requests, _ in batches for request in requests]
+    assert figures.success.count + figures.fail.count == len(everyone)
+    assert figures.rows == sum(rows for rows, _, has_failed in everyone if not has_failed)
+    assert sum(duration.count for duration in figures.batches.values()) == figures.runs == len(batches)
+    took = sum(waited + compute_s for requests, compute_s in batches for _, waited, _ in requests)
+    assert figures.success.ns + figures.fail.ns == pytest.approx(took * 1e9, abs=1e3)
