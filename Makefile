@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup up test check protos bench lock clean
+.PHONY: fuzz setup up test check protos bench lock clean
 
 setup: $(INSTALLED)
 
@@ -32,6 +32,11 @@ check: setup
 # The descriptors that the gRPC port loads, from the .proto files beside them; settings.md too.
 protos: setup
 	$(BIN)/python tools/check_tree.py --write
+
+# Every REST route and both codecs, with as many examples each as one likes: make fuzz EXAMPLES=1000000
+EXAMPLES ?= 10000
+fuzz: setup
+	FAIRLEAD_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $$(grep -l @given tests/transport/test_*.py)
 
 bench: setup
 	$(BIN)/python benchmarks/startup.py

@@ -12,12 +12,18 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageDraw
+from tests.transport.examples import FUZZ_EXAMPLES, examples
 from tests.transport.fakes import LIMIT, FakeCatalogue, FakePredictor, build_app
 from tests.transport.live import Running
 
 from fairlead.transport.http import HttpApp
 from fairlead.transport.message import Request
+
+if FUZZ_EXAMPLES:  # also for the properties that name no number of their own
+    settings.register_profile("fuzz", examples(FUZZ_EXAMPLES))
+    settings.load_profile("fuzz")
 
 
 @dataclass(frozen=True, kw_only=True)

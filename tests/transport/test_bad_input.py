@@ -1,15 +1,17 @@
 """Whatever a client sends is its fault and not the server's, and the next request is answered."""
 
 import io
+import json
 import struct
 import zlib
+from typing import Any
 
-import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests.transport.conftest import Client
+from tests.transport.examples import examples
 from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 
 
@@ -64,14 +66,17 @@ def test_bad_rows(client: Client, form: bytes, rows: bytes) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=12,
 )
-BODIES = st.dictionaries(
-    st.sampled_from(["instances", "inputs", "signature_name", "image", "x"]), JSON, max_size=3
+BODIES: st.SearchStrategy[Any] = st.dictionaries(
+    st.sampled_from(["instances", "inputs", "examples", "context", "signature_name", "image", "x"]), JSON, max_size=3
 ) | st.fixed_dictionaries({"instances": st.lists(JSON | st.fixed_dictionaries({"x": JSON}), max_size=3)})
-MODELS = st.sampled_from(["digits", "echo", "pair", "words", "flags", "nope"])
+BODIES |= st.fixed_dictionaries(
+    {"examples": st.lists(st.fixed_dictionaries({"x": JSON | st.lists(st.floats(), max_size=2)}), max_size=3)}
+)
+MODELS = st.sampled_from(["digits", "echo", "pair", "words", "flags", "half", "serialized", "nope"])
 
 
 @pytest.fixture(scope="module")
@@ -81,18 +86,19 @@ def shared_client() -> Client:
     return Client(build_app(catalogue, FakePredictor(catalogue)))
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@examples(300)
 @given(model=MODELS, body=BODIES)
 def test_no_json_breaks_the_server(shared_client: Client, model: str, body: dict[str, object]) -> None:
-    """Any JSON body is answered with 200 or a 4xx that has a reason, in both dialects."""
-    data = orjson.dumps(body)
-    for path in (f"/v1/models/{model}:predict", f"/predict?model={model}"):
+    """Any JSON body, NaN and Infinity in it or not, is answered with 200 or a 4xx that has a reason."""
+    data = json.dumps(body).encode()
+    verbs = [f"/v1/models/{model}:{verb}" for verb in ("predict", "classify", "regress")]
+    for path in (*verbs, f"/predict?model={model}"):
         answer = shared_client.post(path, data)
         assert answer.status in {200, 400, 404}
         assert answer.status == 200 or answer.error
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(body=st.binary(max_size=200))
 def test_no_bytes_break_the_server(shared_client: Client, body: bytes) -> None:
     """Any bytes are answered with 200 or 4xx, whatever they are said to be."""
@@ -103,7 +109,7 @@ def test_no_bytes_break_the_server(shared_client: Client, body: bytes) -> None:
 PATH = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="?#"), max_size=20)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(method=st.sampled_from(["GET", "POST", "PUT", "OPTIONS", "HEAD"]), tail=PATH, query=PATH)
 def test_no_path_breaks_the_server(shared_client: Client, method: str, tail: str, query: str) -> None:
     """Any path is answered with 200 or 4xx."""

@@ -1,5 +1,6 @@
 """Requests of the Open Inference Protocol, in JSON and with bytes behind it."""
 
+import json
 from typing import Any
 
 import orjson
@@ -20,7 +21,7 @@ def echo(**changes: Any) -> dict[str, Any]:
 
 def infer(client: Client, model: str, document: Any, *blobs: bytes, **headers: str) -> Answer:
     """Ask; bytes are announced in the header that says where the JSON ends."""
-    front = document if isinstance(document, bytes) else orjson.dumps(document)
+    front = document if isinstance(document, bytes) else json.dumps(document).encode()
     announced = {"inference_header_content_length": str(len(front))} if blobs else {}
     return client.post(f"/v2/models/{model}/infer", front + b"".join(blobs), **(announced | headers))
 

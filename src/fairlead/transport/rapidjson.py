@@ -26,9 +26,7 @@ def without_strings(text: bytes) -> bytes:
 
 def without_tokens(text: bytes) -> bytes:
     """`text` with a zero and spaces in the place of each bare NaN and Infinity, so that offsets stay as they are."""
-    if b"NaN" not in text and b"Inf" not in text:
-        return text
-    return _STRINGS_AND_TOKENS.sub(_zero, text)
+    return _STRINGS_AND_TOKENS.sub(_zero, text) if _may_have_tokens(text) else text
 
 
 def read_tokens(text: bytes) -> Any:
@@ -46,9 +44,13 @@ def read_first(text: bytes) -> Any:
 
 
 def _read(text: bytes, decoder: json.JSONDecoder) -> Any:
-    spelled = _STRINGS_AND_TOKENS.sub(_spelled, text)
+    spelled = _STRINGS_AND_TOKENS.sub(_spelled, text) if _may_have_tokens(text) else text
     value, _ = decoder.raw_decode(spelled.decode("utf-8-sig").lstrip())
     return value
+
+
+def _may_have_tokens(text: bytes) -> bool:
+    return b"NaN" in text or b"Inf" in text
 
 
 def _zero(match: re.Match[bytes]) -> bytes:
