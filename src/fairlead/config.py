@@ -105,6 +105,13 @@ class Settings:
     model_base_path: Path | None = _setting(
         "FAIRLEAD_MODEL_BASE_PATH", None, Path, "the versions of a single plain model, in place of the store", "unset"
     )
+    model_control: str = _setting(
+        "FAIRLEAD_MODEL_CONTROL",
+        "release",
+        _one_of("release", "explicit"),
+        "what decides which models are loaded: release (all of --models) or explicit (requests to load and unload, and "
+        "--models before the first of them)",
+    )
     version_policy: str = _setting(
         "FAIRLEAD_VERSION_POLICY",
         "latest",
@@ -145,6 +152,7 @@ class Settings:
     max_batch_delay_s: float = _setting(
         "FAIRLEAD_MAX_BATCH_DELAY_S", 0.0, _seconds, "seconds that a batch waits to be fuller; 0 never waits"
     )
+    max_rows: int = _setting("FAIRLEAD_MAX_ROWS", 10_000, _positive, "rows that one request may have at most")
     max_body_bytes: int = _setting(
         "FAIRLEAD_MAX_BODY_BYTES", 64 * 2**20, _positive, "largest request body or message, also once decompressed"
     )

@@ -22,6 +22,7 @@ from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 from fairlead.serving.handle import Handle
 from fairlead.serving.manager import Manager
 from fairlead.serving.predictor import Decode, Prediction, Predictor
+from fairlead.serving.statistics import Statistics
 from fairlead.serving.status import State
 from fairlead.serving.target import Target
 from fairlead.telemetry.batches import BatchMetrics
@@ -91,20 +92,24 @@ class Bench:
     max_batch_rows: int | None = 4
     max_batch_delay_s: float = 0.0
     max_queue_s: float = 100.0
+    max_rows: int = 10_000
 
     def __post_init__(self) -> None:
         self.model = Model()
         self.lender = Lender(self.model, self.spec)
         instruments = Instruments()
+        self.statistics = Statistics()
         self.registry = registry_of(instruments)
         self.predictor = Predictor(
             cast("Manager", self.lender),
             BatchMetrics(instruments),
+            self.statistics,
             threads=self.threads,
             max_in_flight=self.max_in_flight,
             max_batch_rows=self.max_batch_rows,
             max_batch_delay_s=self.max_batch_delay_s,
             max_queue_s=self.max_queue_s,
+            max_rows=self.max_rows,
         )
 
     def ask(self, rows: int = 1, value: float = 1.0, **how: float) -> asyncio.Task[Prediction]:
@@ -144,7 +149,7 @@ async def predictor(world: World) -> AsyncIterator[Predictor]:
     world.store.promote(ServableId("m", 1), why="")
     world.manager.start()
     world.wait(lambda: world.serving() == 1)
-    predictor = Predictor(world.manager, BatchMetrics(Instruments()), threads=2, max_in_flight=8)
+    predictor = Predictor(world.manager, BatchMetrics(Instruments()), Statistics(), threads=2, max_in_flight=8)
     yield predictor
     predictor.close()
 
@@ -493,3 +498,31 @@ async def test_a_bug_in_the_batching_leaves_nobody_waiting(monkeypatch: pytest.M
 
     assert [type(answer) for answer in answers] == [ZeroDivisionError] * 3
     assert bench.lender.users == 0
+
+
+# -- figures -------------------------------------------------------------------------------------------------------
+
+
+async def test_batches_are_in_the_statistics() -> None:
+    """Requests that were answered and refused, and answers that are no numbers, are told of."""
+    bench = Bench()
+    bench.model.gate.set()
+    asked = [bench.ask(2), bench.ask(1, value=13.0), bench.ask(1, value=np.inf)]
+    await asyncio.gather(*asked, return_exceptions=True)
+    figures = bench.statistics.of(ServableId("m", 1))
+    assert (figures.rows, figures.success.count, figures.fail.count) == (3, 2, 1)
+    assert figures.batches.keys() == {4}
+    assert bench.counted("fairlead_nonfinite_outputs_total") == 1
+
+
+async def test_a_request_has_so_many_rows_at_most() -> None:
+    """One with more is refused before it waits, and the setting is named; without a batch there are none to count."""
+    bench = Bench(max_rows=3)
+    bench.model.gate.set()
+    assert (await bench.ask(3)).rows == 3
+    with pytest.raises(FairleadError, match="the request has 4 rows; one may have 3, which FAIRLEAD_MAX_ROWS sets"):
+        await bench.ask(4)
+    fixed = Bench(max_rows=3, spec=replace(X, shape=(5, 2)))
+    fixed.model.gate.set()
+    assert (await fixed.ask(5)).rows == 5
+    await fixed.all_back()

@@ -38,16 +38,6 @@ def test_requests_that_fail_are_counted_apart() -> None:
     assert figures.queue == Duration(1, 250_000_000)
 
 
-def test_a_retired_version_is_forgotten() -> None:
-    """Its figures go, and those of another stay."""
-    statistics = Statistics()
-    for id_ in (ONE, OTHER):
-        statistics.ran(id_, rows=[1], waited_s=[0.0], failed=[False], compute_s=0.0)
-    statistics.retire(ONE)
-    statistics.retire(ONE)
-    assert (statistics.of(ONE).runs, statistics.of(OTHER).runs) == (0, 1)
-
-
 REQUESTS = st.lists(st.tuples(st.integers(1, 50), st.floats(0, 10), st.booleans()), min_size=1, max_size=8)
 
 

@@ -13,11 +13,13 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 from fairlead.servable.transform import Handwriting
 from fairlead.serving.predictor import Decode, Prediction
+from fairlead.serving.statistics import Statistics
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.http import HttpApp
 from fairlead.transport.metrics import TransportMetrics
+from fairlead.transport.ports import ModelControl
 
 LIMIT = 200_000
 """The body limit of the application under test."""
@@ -193,6 +195,9 @@ class FakeCatalogue:
             raise FairleadError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
         return (VersionStatus(id=ServableId(model, 1), state=State.AVAILABLE),)
 
+    def models(self) -> tuple[str, ...]:
+        return tuple(self.ready.models)
+
     def readiness(self) -> Readiness:
         return self.ready
 
@@ -208,6 +213,7 @@ class FakePredictor:
 
     def __init__(self, catalogue: FakeCatalogue) -> None:
         self.catalogue = catalogue
+        self.statistics = Statistics(clock_s=lambda: 1.5)
         self.pause: asyncio.Event | None = None
         self.deadline: float | None = None
         self.waiting = 0
@@ -232,10 +238,38 @@ class FakePredictor:
             finally:
                 self.waiting -= 1
         answer = MODELS[manifest.model][1](inputs)
+        rows = len(next(iter(inputs.values())))
+        self.statistics.ran(manifest.id, rows=[rows], waited_s=[0.25], failed=[False], compute_s=0.5)
         asked = {name: array for name, array in answer.items() if outputs is None or name in outputs}
-        return Prediction(manifest=manifest, outputs=asked, rows=len(next(iter(inputs.values()))))
+        return Prediction(manifest=manifest, outputs=asked, rows=rows)
 
 
-def build_app(catalogue: FakeCatalogue, predictor: FakePredictor, *, max_body_bytes: int = LIMIT) -> HttpApp:
+@dataclass
+class FakeControl:
+    """Notes what it is told."""
+
+    told: list[str] = field(default_factory=list)
+
+    async def load(self, model: str) -> None:
+        self.told.append(f"load {model}")
+
+    async def unload(self, model: str) -> None:
+        self.told.append(f"unload {model}")
+
+
+def build_app(
+    catalogue: FakeCatalogue,
+    predictor: FakePredictor,
+    *,
+    max_body_bytes: int = LIMIT,
+    control: ModelControl | None = None,
+) -> HttpApp:
     """The application over the fakes."""
-    return HttpApp(predictor, catalogue, TransportMetrics(Instruments()), max_body_bytes=max_body_bytes)
+    return HttpApp(
+        predictor,
+        catalogue,
+        TransportMetrics(Instruments()),
+        predictor.statistics,
+        control,
+        max_body_bytes=max_body_bytes,
+    )

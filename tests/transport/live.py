@@ -11,6 +11,7 @@ from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
+from fairlead.transport.ports import ModelControl
 from fairlead.transport.server import QUIET_S, HttpServer
 
 PATH = "/v1/models/echo:predict"
@@ -28,10 +29,11 @@ class Running:
         shared: socket.socket | None = None,
         quiet_s: float = QUIET_S,
         drain_timeout_s: float = 30.0,
+        control: ModelControl | None = None,
     ) -> None:
         catalogue = FakeCatalogue()
         self.predictor = FakePredictor(catalogue)
-        self.app = build_app(catalogue, self.predictor)
+        self.app = build_app(catalogue, self.predictor, control=control)
         self.sock = shared.dup() if shared else open_socket("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]
         self.server = HttpServer(

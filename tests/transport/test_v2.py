@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.transport.conftest import Client
-from tests.transport.fakes import FakeCatalogue
+from tests.transport.fakes import FakeCatalogue, FakeControl, FakePredictor, build_app
 from tests.transport.v2_requests import echo, infer, tensor
 
 from fairlead.errors import Code
@@ -36,7 +36,7 @@ def test_the_server_names_only_extensions_that_it_has(client: Client) -> None:
     page = client.get("/v2").json()
     assert page["name"] == "fairlead"
     assert isinstance(page["version"], str)
-    assert page["extensions"] == ["binary_tensor_data", "classification"]
+    assert page["extensions"] == ["binary_tensor_data", "classification", "model_configuration", "statistics"]
 
 
 @pytest.mark.parametrize("version", ["", "/versions/1", "/versions/01"])
@@ -161,7 +161,7 @@ def test_a_version_that_is_not_ready(
 @pytest.mark.parametrize(
     "path",
     [
-        "/v2/", "/v2/models", "/v2/models/", "/v2/models/echo/", "/v2/models/echo/config",
+        "/v2/", "/v2/models", "/v2/models/", "/v2/models/echo/", "/v2/models/echo/trace/setting", "/v2/logging",
         "/v2/models/echo/versions/abc", "/v2/models/echo/versions/", "/v2/health", "/v2/x",
     ],
 )  # fmt: skip
@@ -191,7 +191,7 @@ def test_the_wrong_method_is_405(client: Client, method: str, path: str, allowed
 
 
 def test_the_index(client: Client, catalogue: FakeCatalogue) -> None:
-    """The index has every version of every model with its state, and a reason where one is due."""
+    """Every version has its state, and a reason where one is due; a model that was never up has its name alone."""
     catalogue.ready = Readiness(is_started=True, is_ready=False, models={"digits": 1, "late": None, "unseen": None})
     catalogue.others["late"] = (
         VersionStatus(id=ServableId("late", 4), state=State.START),
@@ -206,6 +206,7 @@ def test_the_index(client: Client, catalogue: FakeCatalogue) -> None:
         {"name": "late", "version": "3", "state": "LOADING"},
         {"name": "late", "version": "2", "state": "UNAVAILABLE", "reason": "torn"},
         {"name": "late", "version": "1", "state": "UNLOADING"},
+        {"name": "unseen"},
     ]
     assert client.post("/v2/repository/index", {"ready": True}).json() == [ready]
     assert client.post("/v2/repository/index", b"{").status == 400
@@ -213,19 +214,129 @@ def test_the_index(client: Client, catalogue: FakeCatalogue) -> None:
 
 @pytest.mark.parametrize("verb", ["load", "unload"])
 def test_releases_decide_what_is_loaded(client: Client, verb: str) -> None:
-    """Loading by request is not offered; the refusal says what to do instead. An unknown model is 404 first."""
+    """Loading by request is not allowed; the refusal says what to do instead. An unknown model is 404 first."""
     answer = client.post(f"/v2/repository/models/digits/{verb}", {})
-    assert answer.status == 501
+    assert answer.status == 503
+    assert "retry-after" not in answer.headers
+    assert "explicit model load / unload is not allowed" in answer.error
     assert "fairlead promote digits" in answer.error
     assert client.post(f"/v2/repository/models/nope/{verb}", {}).status == 404
 
 
-@pytest.mark.parametrize("path", ["/v2/models/stats", "/v2/models/echo/stats", "/v2/models/echo/versions/1/stats"])
-def test_statistics_are_not_offered(client: Client, path: str) -> None:
-    """The refusal says where the figures are."""
-    answer = client.get(path)
-    assert answer.status == 501
-    assert "/metrics" in answer.error
+@pytest.fixture
+def control() -> FakeControl:
+    """What loads and unloads in `controlled`."""
+    return FakeControl()
+
+
+@pytest.fixture
+def controlled(catalogue: FakeCatalogue, predictor: FakePredictor, control: FakeControl) -> Client:
+    """A client of an application in which models are loaded by request."""
+    return Client(build_app(catalogue, predictor, control=control))
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"parameters":{"unload_dependents":false}}'])
+def test_models_are_loaded_by_request_where_that_is_allowed(
+    controlled: Client, control: FakeControl, body: bytes
+) -> None:
+    """The answer is empty; the body may be, too. The extension is among those that are offered."""
+    for verb in ("load", "unload"):
+        answer = controlled.post(f"/v2/repository/models/a%20b/{verb}", body)
+        assert (answer.status, answer.body) == (200, b"")
+    assert control.told == ["load a b", "unload a b"]
+    assert "model_repository" in controlled.get("/v2").json()["extensions"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"parameters":{"config":"{}"}}', "'config' is not offered"),
+        (b'{"parameters":{"file:../../x/1/model.onnx":""}}', "'file:../../x/1/model.onnx' is not offered"),
+        (b'{"parameters":[]}', "must be a JSON object"),
+        (b"[]", "must be a JSON object"),
+        (b"{", "JSON Parse error"),
+    ],
+)
+def test_a_request_brings_no_model_of_its_own(controlled: Client, control: FakeControl, body: bytes, said: str) -> None:
+    """Files and configurations are refused by name, and nothing is loaded."""
+    answer = controlled.post("/v2/repository/models/digits/load", body)
+    assert answer.status == 400
+    assert said in answer.error
+    assert not control.told
+
+
+@pytest.mark.parametrize("path", ["index", "models/digits/load", "models/digits/unload"])
+def test_repositories_have_no_names(controlled: Client, control: FakeControl, path: str) -> None:
+    """A named repository is not implemented."""
+    assert controlled.post(f"/v2/repository/other/{path}", {}).status == 501
+    assert not control.told
+
+
+def test_the_configuration(client: Client) -> None:
+    """The batch is no axis of a tensor where there is one, and types have Triton's names."""
+    assert client.get("/v2/models/digits/config").json() == {
+        "name": "digits",
+        "platform": "numpy",
+        "backend": "numpy",
+        "max_batch_size": 10_000,
+        "input": [{"name": "image", "data_type": "TYPE_FP32", "dims": [28, 28, 1]}],
+        "output": [{"name": "probs", "data_type": "TYPE_FP32", "dims": [10]}],
+    }
+    fixed = client.get("/v2/models/fixed/versions/1/config").json()
+    assert (fixed["max_batch_size"], fixed["input"][0]["dims"]) == (0, [3])
+    assert client.get("/v2/models/words/config").json()["input"][0]["data_type"] == "TYPE_STRING"
+    assert client.get("/v2/models/nope/config").status == 404
+
+
+def test_statistics(client: Client) -> None:
+    """A version's figures are numbers: rows, runs and how long things took, in nanoseconds."""
+    infer(client, "echo", echo(shape=[2, 2], data=[1, 2, 3, 4]))
+    infer(client, "echo", echo())
+    (figures,) = client.get("/v2/models/echo/versions/1/stats").json()["model_stats"]
+    assert {name: figures.pop(name) for name in ("name", "version", "last_inference")} == {
+        "name": "echo", "version": "1", "last_inference": 1500
+    }  # fmt: skip
+    assert (figures.pop("inference_count"), figures.pop("execution_count")) == (3, 2)
+    free, run = {"count": 1, "ns": 0}, {"count": 1, "ns": 500_000_000}
+    assert figures.pop("batch_stats") == [
+        {"batch_size": size, "compute_input": free, "compute_infer": run, "compute_output": free} for size in (1, 2)
+    ]
+    none, free = {"count": 0, "ns": 0}, {"count": 2, "ns": 0}
+    assert figures == {
+        "inference_stats": {
+            "success": {"count": 2, "ns": 1_500_000_000},
+            "fail": none,
+            "queue": {"count": 2, "ns": 500_000_000},
+            "compute_input": free,
+            "compute_infer": {"count": 2, "ns": 1_000_000_000},
+            "compute_output": free,
+            "cache_hit": none,
+            "cache_miss": none,
+        },
+        "response_stats": {},
+        "memory_usage": [],
+    }
+
+
+def test_statistics_of_versions_that_are_up(client: Client, catalogue: FakeCatalogue) -> None:
+    """A page shows what is up, used or not; a model that is not up is refused in Triton's words."""
+    up, down = (
+        VersionStatus(id=ServableId("other", number), state=state)
+        for number, state in ((2, State.AVAILABLE), (1, State.END))
+    )
+    catalogue.others["other"] = (up, down)
+    catalogue.ready = Readiness(is_started=True, is_ready=True, models={"echo": 1, "other": 2})
+    for path, ids in (
+        ("", [("echo", "1"), ("other", "2")]),
+        ("other/", [("other", "2")]),
+        ("other/versions/2/", [("other", "2")]),
+    ):
+        page = client.get(f"/v2/models/{path}stats").json()["model_stats"]
+        assert [(one["name"], one["version"], one["inference_count"]) for one in page] == [(*id_, 0) for id_ in ids]
+    for path in ("nope", "other/versions/1", "echo/versions/9"):
+        answer = client.get(f"/v2/models/{path}/stats")
+        assert answer.status == 400
+        assert "is not available" in answer.error
 
 
 def test_requests_are_counted_and_probes_are_not(client: Client) -> None:

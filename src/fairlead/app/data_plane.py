@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from fairlead.app.metrics import ServiceMetrics
-from fairlead.app.models import check_models, open_manager
+from fairlead.app.models import check_models, open_control, open_manager
 from fairlead.config import Settings
 from fairlead.serving.predictor import Predictor
+from fairlead.serving.statistics import Statistics
 from fairlead.serving.status import Readiness
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
@@ -47,18 +48,38 @@ class DataPlane:
         self._manager = open_manager(settings, metrics.load)
         self._manager.start()
         lifetimes.callback(self._manager.stop)
+        statistics = Statistics()
         predictor = Predictor(
             self._manager,
             metrics.batches,
+            statistics,
             threads=settings.thread_count,
             max_in_flight=settings.max_in_flight,
             max_batch_rows=settings.max_batch_rows,
             max_batch_delay_s=settings.max_batch_delay_s,
             max_queue_s=settings.max_queue_s,
+            max_rows=settings.max_rows,
         )
         lifetimes.callback(predictor.close)
-        app = HttpApp(predictor, self._manager, metrics.transport, max_body_bytes=settings.max_body_bytes)
-        grpc_app = GrpcApp(predictor, self._manager, metrics.transport, max_message_bytes=settings.max_body_bytes)
+        control = open_control(settings, self._manager)
+        app = HttpApp(
+            predictor,
+            self._manager,
+            metrics.transport,
+            statistics,
+            control,
+            max_body_bytes=settings.max_body_bytes,
+            max_rows=settings.max_rows,
+        )
+        grpc_app = GrpcApp(
+            predictor,
+            self._manager,
+            metrics.transport,
+            statistics,
+            control,
+            max_message_bytes=settings.max_body_bytes,
+            max_rows=settings.max_rows,
+        )
         self._apps = (app, grpc_app)
         limits, drain_timeout_s = _limits(settings), settings.drain_timeout_s
         self._servers = (

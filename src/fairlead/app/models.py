@@ -12,6 +12,7 @@ from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.runtimes.tensorflow import SavedModelLoader
 from fairlead.servable.servable import Loader
 from fairlead.serving.configured import ConfigInForce, ConfiguredSource
+from fairlead.serving.explicit import ChosenModels, ExplicitControl, ExplicitSource
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
 from fairlead.serving.model_config import ModelConfig
@@ -22,7 +23,7 @@ from fairlead.telemetry.load import LoadMetrics
 from fairlead.transport.grpc.model_config import parse_model_configs
 from fairlead.transport.grpc.warmup import decode_warmup
 
-__all__ = ["check_models", "open_manager", "open_reload"]
+__all__ = ["check_models", "open_control", "open_manager", "open_reload"]
 
 
 def check_models(settings: Settings) -> None:
@@ -53,6 +54,7 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
         metrics=metrics,
         default_model=settings.default_model,
         poll_interval_s=settings.poll_interval_s,
+        may_be_empty=settings.model_control == "explicit",
     )
 
 
@@ -63,11 +65,18 @@ def open_reload(settings: Settings, manager: Manager) -> ConfigReload | None:
 
 
 def _source(settings: Settings) -> Source:
+    chosen = _chosen(settings)
+    if chosen is None:
+        return _all_models(settings, settings.models)
+    return ExplicitSource(_all_models(settings, ()), chosen)
+
+
+def _all_models(settings: Settings, required: tuple[str, ...]) -> Source:
     policy = VersionPolicy.parse(settings.version_policy)
     in_force = _in_force(settings)
     if in_force:
         return ConfiguredSource(in_force, policy=policy, quiet_period_s=settings.quiet_period_s)
-    return StoreSource(open_store(settings), settings.models, policy=policy, quiet_period_s=settings.quiet_period_s)
+    return StoreSource(open_store(settings), required, policy=policy, quiet_period_s=settings.quiet_period_s)
 
 
 def _in_force(settings: Settings) -> ConfigInForce | None:
@@ -92,3 +101,15 @@ def _state_path(settings: Settings, given: Path) -> Path:
     """Where what is in force is written down: servers with one home and other models do not disturb each other."""
     digest = hashlib.sha256(str(given.absolute()).encode()).hexdigest()
     return settings.home / "models" / f"{digest[:16]}.json"
+
+
+def open_control(settings: Settings, manager: Manager) -> ExplicitControl | None:
+    """What loads and unloads the manager's models by request, if the settings allow it."""
+    chosen = _chosen(settings)
+    return ExplicitControl(manager, chosen) if chosen else None
+
+
+def _chosen(settings: Settings) -> ChosenModels | None:
+    if settings.model_control == "release":
+        return None
+    return ChosenModels(settings.home / "loaded.json", settings.models)

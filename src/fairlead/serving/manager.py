@@ -38,6 +38,7 @@ class Manager:
         metrics: told of every load, failure and unload.
         default_model: what a caller who names no model means.
         poll_interval_s: seconds between looks at the source.
+        may_be_empty: whether a process without any model is as it should be.
     """
 
     def __init__(
@@ -48,14 +49,17 @@ class Manager:
         metrics: LoadMetrics,
         default_model: str | None = None,
         poll_interval_s: float = 0.5,
+        may_be_empty: bool = False,
     ) -> None:
         self._source = source
         self._loader = loader
         self._metrics = metrics
         self._default_model = default_model
         self._poll_interval_s = poll_interval_s
+        self._may_be_empty = may_be_empty
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
         self._has_looked = False
@@ -88,11 +92,26 @@ class Manager:
         while not self._stopping:
             self._wake.clear()
             try:
-                self._look()
-                self._act()
+                self._catch_up()
             except Exception:  # noqa: BLE001 - whatever it is, what serves goes on serving
                 _log.exception("the manager could not bring the models up to date; it tries again")
             self._wake.wait(self._poll_interval_s)
+
+    def refresh(self, model: str) -> None:
+        """Look at the source now, and try at once again what could not be loaded of `model`. Blocks for the look.
+
+        Raises:
+            FairleadError: when the source cannot be read.
+        """
+        with self._lock:
+            for version in self._model(model).versions.values():
+                version.forgive()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        with self._looking:
+            self._look()
+            self._act()
 
     def _look(self) -> None:
         aspired, problems = self._source.read()
@@ -196,8 +215,12 @@ class Manager:
         return handle.manifest
 
     def _choose(self, target: Target) -> ModelVersion:
-        model = self._models.get(target.model, Model(name=target.model))
+        model = self._model(target.model)
         return model.versions[choose(target, model.aspired, model.available(), model.last)]
+
+    def _model(self, name: str) -> Model:
+        """What is held of it, which is nothing for a name that was never heard of."""
+        return self._models.get(name, Model(name=name))
 
     def _let_go(self, version: ModelVersion) -> None:
         with self._lock:
@@ -215,7 +238,7 @@ class Manager:
             FairleadError: NOT_FOUND, in TensorFlow Serving's words.
         """
         with self._lock:
-            known = self._models.get(model, Model(name=model)).versions
+            known = self._model(model).versions
             statuses = tuple(known[number].status() for number in sorted(known, reverse=True))
         if not statuses:
             raise FairleadError(Code.NOT_FOUND, f"Could not find any versions of model {model}")
@@ -226,6 +249,19 @@ class Manager:
             raise FairleadError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
         return wanted
 
+    def models(self) -> tuple[str, ...]:
+        """The names of all models that the source ever named, loaded or not."""
+        with self._lock:
+            return tuple(sorted(self._models))
+
+    def outcome(self, model: str) -> str | None:
+        """What is wrong with `model`, in a sentence; nothing when it answers, and None while it is being loaded."""
+        with self._lock:
+            known = self._model(model)
+            if known.aspired and not known.aspired.versions and not known.problem:
+                return f"{model}: there is nothing of it to load"
+            return known.trouble() if known.has_ended() or known.problem else None
+
     def readiness(self) -> Readiness:
         """Whether every required model can answer, and what stands in the way."""
         with self._lock:
@@ -235,10 +271,10 @@ class Manager:
             has_ended = all(model.has_ended() for model in wanted.values())
         missing = tuple(troubles[name] for name, version in serving.items() if version is None)
         degraded = tuple(troubles[name] for name, version in serving.items() if version is not None and troubles[name])
-        if not serving:
+        if not serving and not self._may_be_empty:
             missing = ("there is no model in the store yet",)
         return Readiness(
-            is_started=self._has_looked and bool(serving) and has_ended,
+            is_started=self._has_looked and has_ended and (bool(serving) or self._may_be_empty),
             is_ready=self._has_looked and not missing,
             models=serving,
             missing=missing,

@@ -37,6 +37,11 @@ class ModelVersion:
     attempts: int = 0
     retry_at: float = 0.0
 
+    def forgive(self) -> None:
+        """Let a version that could not be loaded be tried again at once."""
+        if self.state is State.END:
+            self.error, self.attempts, self.retry_at = None, 0, 0.0
+
     def status(self) -> VersionStatus:
         """What a status endpoint shows."""
         if self.error is None:

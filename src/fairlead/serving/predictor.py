@@ -13,14 +13,18 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Tensors
-from fairlead.serving.batching import Outputs, rows_of, run_together
+from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
+from fairlead.serving.finite import FiniteCheck
 from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Reason, Waiting
 from fairlead.serving.manager import Manager
+from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
 from fairlead.telemetry.batches import BatchMetrics
 
-__all__ = ["Decode", "Prediction", "Predictor"]
+__all__ = ["MAX_ROWS", "Decode", "Prediction", "Predictor"]
+
+MAX_ROWS = 10_000
 
 Decode = Callable[[Manifest], Tensors]
 """Turns a request's body into the pinned version's inputs; may raise FairleadError."""
@@ -57,11 +61,12 @@ class Predictor:
 
     Args:
         manager: lends the versions.
-        metrics: told of every batch.
+        metrics, statistics: told of every batch.
         threads: how many batches of one version run at once.
         max_in_flight: how many requests are held, those that wait included; more are refused.
         max_batch_rows: the largest batch; a larger request is run in parts. None lets each version's pace decide.
         max_batch_delay_s: how long a batch that is not full waits for company.
+        max_rows: the largest request.
         max_queue_s: a request that would wait longer for its run, at the version's pace, is refused.
     """
 
@@ -69,20 +74,24 @@ class Predictor:
         self,
         manager: Manager,
         metrics: BatchMetrics,
+        statistics: Statistics,
         *,
         threads: int,
         max_in_flight: int,
         max_batch_rows: int | None = None,
         max_batch_delay_s: float = 0.0,
         max_queue_s: float = 5.0,
+        max_rows: int = MAX_ROWS,
     ) -> None:
         self._manager = manager
         self._metrics = metrics
+        self._statistics = statistics
         self._threads = threads
         self._max_in_flight = max_in_flight
         self._max_batch_rows = max_batch_rows
         self._max_batch_delay_s = max_batch_delay_s
         self._max_queue_s = max_queue_s
+        self._max_rows = max_rows
         self._in_flight = 0
         self._lanes: WeakKeyDictionary[Servable, Lane] = WeakKeyDictionary()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="predict")
@@ -152,6 +161,12 @@ class Predictor:
         else:
             inputs = await asyncio.get_running_loop().run_in_executor(self._decoders, decode, manifest)
         manifest.signature.check_inputs(inputs)
+        if rows_of(inputs) > self._max_rows and can_batch(manifest.signature):
+            raise FairleadError(
+                Code.INVALID_ARGUMENT,
+                f"the request has {rows_of(inputs)} rows; one may have {self._max_rows}, which FAIRLEAD_MAX_ROWS sets",
+                hint="send fewer rows in one request, or raise FAIRLEAD_MAX_ROWS",
+            )
         return inputs
 
     # -- who may wait ----------------------------------------------------------------------------------------------
@@ -248,35 +263,48 @@ class Predictor:
                 request.answer.set_result(answer)
         rows = sum(request.rows for request in batch)
         lane.ran(rows, run.seconds)
-        manifest = batch[0].handle.manifest
+        self._count(batch, rows, reason, run)
+
+    def _count(self, batch: list[Waiting], rows: int, reason: Reason, run: _Run) -> None:
+        id_ = batch[0].handle.manifest.id
+        waited_s = [run.began - request.since for request in batch]
         self._metrics.ran(
-            manifest.model,
-            manifest.version,
+            id_.model,
+            id_.version,
             rows=rows,
-            waited=[(request.label, run.began - request.since) for request in batch],
+            waited=zip([request.label for request in batch], waited_s, strict=True),
             compute_s=run.seconds,
             reason=reason,
         )
+        self._statistics.ran(
+            id_,
+            rows=[request.rows for request in batch],
+            waited_s=waited_s,
+            compute_s=run.seconds,
+            failed=[isinstance(answer, Exception) for answer in run.answers],
+        )
+        if run.nonfinite:
+            self._metrics.nonfinite(id_.model, id_.version, run.nonfinite)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a batch's requests get, when it began on the monotonic clock, and the seconds it took."""
+    """What a batch's requests get, when it began on the monotonic clock, the seconds it took, and its infinite rows."""
 
     answers: list[Outputs | Exception]
     began: float
     seconds: float
+    nonfinite: int
 
 
 def _run(lane: Lane, batch: list[Waiting]) -> _Run:
     first, began = batch[0], time.monotonic()
+    check = FiniteCheck(first.handle.servable)
     try:
-        answers = run_together(
-            first.handle.servable, [request.inputs for request in batch], first.outputs, lane.max_rows
-        )
+        answers = run_together(check, [request.inputs for request in batch], first.outputs, lane.max_rows)
     except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
         answers = [error] * len(batch)
-    return _Run(answers, began, time.monotonic() - began)
+    return _Run(answers, began, time.monotonic() - began, check.failures)
 
 
 async def _answer_of(request: Waiting) -> Outputs:

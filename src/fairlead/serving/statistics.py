@@ -1,4 +1,4 @@
-"""What each version has done since it was loaded, in the figures of the Open Inference Protocol's statistics."""
+"""What each version has done in this process, in the figures of the Open Inference Protocol's statistics."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class VersionStatistics:
 
 
 class Statistics:
-    """Counts for every version. Used in the event loop; only `retire` may be called from any thread.
+    """Counts for every version that ever ran. Not safe in threads: it lives in the event loop.
 
     Args:
         clock_s: seconds since 1970.
@@ -111,7 +111,3 @@ class Statistics:
     def of(self, id_: ServableId) -> VersionStatistics:
         """The figures so far; all zero for a version that has run nothing."""
         return self._versions.get(id_) or VersionStatistics()
-
-    def retire(self, id_: ServableId) -> None:
-        """Forget a version that will not answer again."""
-        self._versions.pop(id_, None)

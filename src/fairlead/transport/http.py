@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable
 
 from fairlead.errors import Code, FairleadError
+from fairlead.serving.predictor import MAX_ROWS
+from fairlead.serving.statistics import Statistics
 from fairlead.transport.health import Health
 from fairlead.transport.message import Call, Dialect, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
-from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.openapi.pages import OpenApiPages
+from fairlead.transport.ports import Catalogue, ModelControl, Predicting
 from fairlead.transport.refusal import refusal
 from fairlead.transport.simple.dialect import Simple
 from fairlead.transport.simple.prediction_id import PredictionIds
@@ -33,8 +36,11 @@ class HttpApp:
         predictor: answers predictions.
         catalogue: knows models, versions and readiness.
         metrics: counts requests; `/metrics` shows all that its instruments count.
+        statistics: what the versions have done.
+        control: loads and unloads models by request; None where releases alone decide.
         new_id: makes a prediction's id.
         max_body_bytes: the largest body that is read.
+        max_rows: the most rows that the predictor takes in one request.
 
     Attributes:
         draining: set to True when the process is about to leave: readiness is withdrawn and every answer is the last
@@ -47,19 +53,25 @@ class HttpApp:
         predictor: Predicting,
         catalogue: Catalogue,
         metrics: TransportMetrics,
+        statistics: Statistics,
+        control: ModelControl | None = None,
         *,
         new_id: Callable[[], str] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_rows: int = MAX_ROWS,
     ) -> None:
         self.draining = False
         self.max_body_bytes = max_body_bytes
         self._catalogue = catalogue
         self._metrics = metrics
         self._tfserving = TfServing(predictor, catalogue)
-        self._v2 = V2(predictor, catalogue, lambda: self.draining)
+        self._v2 = V2(
+            predictor, catalogue, statistics, control=control, is_draining=lambda: self.draining, max_rows=max_rows
+        )
         self._simple = Simple(predictor, catalogue, new_id or PredictionIds())
         self._health = Health(catalogue, lambda: self.draining)
         self._pages = MetricsPages(metrics)
+        self._openapi = OpenApiPages()
         self._nowhere = Nowhere()
 
     async def answer(self, request: Request) -> Response:
@@ -92,6 +104,8 @@ class HttpApp:
             return self._simple, "simple"
         if path in Health.PATHS:
             return self._health, ""
+        if path in OpenApiPages.PATHS:
+            return self._openapi, ""
         return (self._pages if path in MetricsPages.PATHS else self._nowhere), ""
 
     def _count(self, call: Call, code: Code | None, request: Request) -> None:

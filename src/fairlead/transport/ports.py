@@ -11,7 +11,7 @@ from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.status import Readiness, VersionStatus
 from fairlead.serving.target import Target
 
-__all__ = ["Catalogue", "ConfigControl", "Predicting"]
+__all__ = ["Catalogue", "ConfigControl", "ModelControl", "Predicting"]
 
 
 class Predicting(Protocol):
@@ -46,6 +46,9 @@ class Catalogue(Protocol):
             FairleadError: NOT_FOUND when there is none.
         """
 
+    def models(self) -> Collection[str]:
+        """The names of all models, loaded or not."""
+
     def readiness(self) -> Readiness:
         """Whether this process may take traffic."""
 
@@ -62,3 +65,13 @@ class ConfigControl(Protocol):
 
     async def reload(self, configs: Sequence[ModelConfig], *, deadline: float | None = None) -> None:
         """See `ConfigReload.reload`."""
+
+
+class ModelControl(Protocol):
+    """Loads and unloads models by request; `serving.explicit.ExplicitControl` is the one."""
+
+    async def load(self, model: str) -> None:
+        """See `ExplicitControl.load`."""
+
+    async def unload(self, model: str) -> None:
+        """See `ExplicitControl.unload`."""

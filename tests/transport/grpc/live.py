@@ -13,6 +13,7 @@ from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
 from fairlead.transport.metrics import TransportMetrics
+from fairlead.transport.ports import ModelControl
 
 TIMEOUT_S = 20.0
 LIMIT = 200_000
@@ -29,11 +30,19 @@ class Running:
         drain_timeout_s: float = TIMEOUT_S,
         owns_port: bool = True,
         message_limit: int = LIMIT,
+        control: ModelControl | None = None,
     ) -> None:
         self.catalogue = FakeCatalogue()
         self.predictor = FakePredictor(self.catalogue)
         self.metrics = TransportMetrics(Instruments())
-        self.app = GrpcApp(self.predictor, self.catalogue, self.metrics, max_message_bytes=message_limit)
+        self.app = GrpcApp(
+            self.predictor,
+            self.catalogue,
+            self.metrics,
+            self.predictor.statistics,
+            control,
+            max_message_bytes=message_limit,
+        )
         self.sock = open_socket("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from fairlead.errors import Code, FairleadError
+from fairlead.serving.predictor import MAX_ROWS
+from fairlead.serving.statistics import Statistics
 from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
 from fairlead.transport.grpc.health import health_service
 from fairlead.transport.grpc.inbox import Budget
@@ -17,7 +19,7 @@ from fairlead.transport.grpc.reflection import reflection_services
 from fairlead.transport.grpc.stream import Exchange, Stream
 from fairlead.transport.grpc.tfserving import ModelService, PredictionService
 from fairlead.transport.metrics import TransportMetrics
-from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.ports import Catalogue, ModelControl, Predicting
 
 __all__ = ["GrpcApp"]
 
@@ -32,7 +34,10 @@ class GrpcApp:
         predictor: answers predictions.
         catalogue: knows models, versions and readiness.
         metrics: counts calls.
+        statistics: what the versions have done.
+        control: loads and unloads models by request; None where releases alone decide.
         max_message_bytes: the largest message that is taken, before and after decompression.
+        max_rows: the most rows that the predictor takes in one request.
 
     Attributes:
         draining: set to True when the process is about to leave: readiness is withdrawn.
@@ -43,8 +48,11 @@ class GrpcApp:
         predictor: Predicting,
         catalogue: Catalogue,
         metrics: TransportMetrics,
+        statistics: Statistics,
+        control: ModelControl | None = None,
         *,
         max_message_bytes: int,
+        max_rows: int = MAX_ROWS,
     ) -> None:
         self.draining = False
         self.max_message_bytes = max_message_bytes
@@ -54,7 +62,9 @@ class GrpcApp:
         traffic: Sequence[Service] = (
             PredictionService(predictor, catalogue, max_message_bytes).service(),
             ModelService(catalogue).service(),
-            InferenceService(predictor, catalogue, self._is_ready).service(),
+            InferenceService(
+                predictor, catalogue, statistics, control=control, is_ready=self._is_ready, max_rows=max_rows
+            ).service(),
         )
         probed = [service.name for service in traffic]
         services = (*traffic, health_service(probed, self._is_ready), *reflection_services())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
+from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
 from fairlead.transport.deadline import earlier
 from fairlead.transport.grpc.infer_message import encode_response, read_request
@@ -15,11 +16,13 @@ from fairlead.transport.grpc.messages import Message, message_class
 from fairlead.transport.grpc.method import Context, Service
 from fairlead.transport.invalid import invalid
 from fairlead.transport.path_version import path_version
-from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.ports import Catalogue, ModelControl, Predicting
 from fairlead.transport.v2.answer import check_wanted
 from fairlead.transport.v2.inputs import decode_inputs
 from fairlead.transport.v2.models import Models
-from fairlead.transport.v2.pages import index_entry, model_page, server_page
+from fairlead.transport.v2.pages import config_page, model_page, server_page
+from fairlead.transport.v2.repository import Repository, no_named_repository
+from fairlead.transport.v2.statistics import figures_of
 
 __all__ = ["InferenceService"]
 
@@ -31,16 +34,30 @@ def _class(name: str) -> Message:
 _Live, _Ready = _class("ServerLiveResponse"), _class("ServerReadyResponse")
 _ModelReady, _ModelMetadata = _class("ModelReadyResponse"), _class("ModelMetadataResponse")
 _ServerMetadata, _Index = _class("ServerMetadataResponse"), _class("RepositoryIndexResponse")
+_Statistics, _Config = _class("ModelStatisticsResponse"), _class("ModelConfigResponse")
+_Loaded, _Unloaded = _class("RepositoryModelLoadResponse"), _class("RepositoryModelUnloadResponse")
 _StreamResponse = _class("ModelStreamInferResponse")
 
 
 class InferenceService:
     """Answers as the REST side does, in messages."""
 
-    def __init__(self, predictor: Predicting, catalogue: Catalogue, is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        predictor: Predicting,
+        catalogue: Catalogue,
+        statistics: Statistics,
+        *,
+        control: ModelControl | None,
+        is_ready: Callable[[], bool],
+        max_rows: int,
+    ) -> None:
         self._predictor = predictor
+        self._statistics = statistics
         self._models = Models(catalogue)
+        self._repository = Repository(catalogue, control)
         self._is_ready = is_ready
+        self._max_rows = max_rows
 
     def service(self) -> Service:
         """What of it is offered."""
@@ -54,10 +71,10 @@ class InferenceService:
                 "ModelMetadata": self.model_metadata,
                 "ModelInfer": self.model_infer,
                 "RepositoryIndex": self.repository_index,
-                "RepositoryModelLoad": self.repository_control,
-                "RepositoryModelUnload": self.repository_control,
-                "ModelStatistics": self.not_offered,
-                "ModelConfig": self.not_offered,
+                "RepositoryModelLoad": self.repository_load,
+                "RepositoryModelUnload": self.repository_unload,
+                "ModelStatistics": self.model_statistics,
+                "ModelConfig": self.model_config,
             },
             streaming={"ModelStreamInfer": self.model_stream_infer},
             protocol="v2-grpc",
@@ -74,7 +91,7 @@ class InferenceService:
 
     async def server_metadata(self, _request: Message, _context: Context) -> Message:
         """ServerMetadata."""
-        return _ServerMetadata(**server_page())
+        return _ServerMetadata(**server_page(has_control=self._repository.is_controlled))
 
     async def model_ready(self, request: Message, context: Context) -> Message:
         """ModelReady. A model that nobody knows is an error."""
@@ -114,17 +131,37 @@ class InferenceService:
             else:
                 yield _StreamResponse(infer_response=answer)
 
+    async def model_statistics(self, request: Message, context: Context) -> Message:
+        """ModelStatistics. Without a name it is of all models."""
+        ids = self._models.up(_target(request.name, request.version, context))
+        return _Statistics(model_stats=[figures_of(id_, self._statistics.of(id_)) for id_ in ids])
+
+    async def model_config(self, request: Message, context: Context) -> Message:
+        """ModelConfig."""
+        manifest = self._models.describe(_target(request.name, request.version, context))
+        return _Config(config=config_page(manifest, self._max_rows))
+
     async def repository_index(self, request: Message, _context: Context) -> Message:
         """RepositoryIndex."""
-        return _Index(models=[index_entry(status) for status in self._models.index(only_ready=request.ready)])
+        _check_unnamed(request)
+        return _Index(models=self._repository.index(only_ready=request.ready))
 
-    async def repository_control(self, request: Message, context: Context) -> Message:
-        """RepositoryModelLoad and RepositoryModelUnload."""
-        raise self._models.not_controlled(_target(request.model_name, "", context))
+    async def repository_load(self, request: Message, context: Context) -> Message:
+        """RepositoryModelLoad."""
+        _check_unnamed(request)
+        await self._repository.load(_target(request.model_name, "", context).model, request.parameters)
+        return _Loaded()
 
-    async def not_offered(self, _request: Message, context: Context) -> Message:
-        """ModelStatistics and ModelConfig."""
-        raise FairleadError(Code.UNIMPLEMENTED, f"{context.api} is not offered")
+    async def repository_unload(self, request: Message, context: Context) -> Message:
+        """RepositoryModelUnload."""
+        _check_unnamed(request)
+        await self._repository.unload(_target(request.model_name, "", context).model)
+        return _Unloaded()
+
+
+def _check_unnamed(request: Message) -> None:
+    if request.repository_name:
+        raise no_named_repository()
 
 
 def _target(model: str, version: str, context: Context) -> Target:

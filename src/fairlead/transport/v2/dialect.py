@@ -8,42 +8,57 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
 from fairlead.serving.predictor import Prediction
+from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
 from fairlead.transport.content_coding import compress, plain_body
 from fairlead.transport.deadline import earlier
-from fairlead.transport.json_document import parse_json
 from fairlead.transport.message import Call, Request, Response
-from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.ports import Catalogue, ModelControl, Predicting
 from fairlead.transport.refusal import refused
 from fairlead.transport.v2.answer import check_wanted, encode_answer
 from fairlead.transport.v2.inference import Inference, read_inference
 from fairlead.transport.v2.inputs import decode_inputs
 from fairlead.transport.v2.models import Models
-from fairlead.transport.v2.pages import index_entry, model_page, server_page
+from fairlead.transport.v2.pages import config_page, model_page, server_page
+from fairlead.transport.v2.repository import Repository, no_named_repository, read_request
 from fairlead.transport.v2.route import Ask, find_route
+from fairlead.transport.v2.statistics import statistics_page
 
 __all__ = ["V2"]
 
 _UNAVAILABLE = 503
+_OF_REPOSITORY = frozenset({Ask.INDEX, Ask.LOAD, Ask.UNLOAD, Ask.NAMED_REPOSITORY})
 _JSON_LENGTH = b"inference-header-content-length"
 
 
 class V2:
     """Answers as Triton does where clients notice, and where its answers are odd as the protocol's text does."""
 
-    def __init__(self, predictor: Predicting, catalogue: Catalogue, is_draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        predictor: Predicting,
+        catalogue: Catalogue,
+        statistics: Statistics,
+        *,
+        control: ModelControl | None,
+        is_draining: Callable[[], bool],
+        max_rows: int,
+    ) -> None:
         self._predictor = predictor
         self._catalogue = catalogue
+        self._statistics = statistics
         self._models = Models(catalogue)
+        self._repository = Repository(catalogue, control)
         self._is_draining = is_draining
+        self._max_rows = max_rows
 
     async def answer(self, request: Request, call: Call) -> Response:
         route = find_route(request)
         call.model, call.version, call.label = route.target.model, route.target.version, route.target.label or ""
         if route.ask is Ask.INFER:
             return await self._infer(request, route.target, call)
-        if route.ask is Ask.INDEX:
-            return self._index(await plain_body(request))
+        if route.ask in _OF_REPOSITORY:
+            return await self._manage(route.ask, route.target.model, await plain_body(request))
         return self._page(route.ask, route.target)
 
     def refuse(self, error: FairleadError) -> Response:
@@ -84,28 +99,33 @@ class V2:
     def _page(self, ask: Ask, target: Target) -> Response:
         match ask:
             case Ask.SERVER:
-                return Response.of(server_page())
-            case Ask.LIVE:
-                return Response.of({"live": True})
-            case Ask.READY:
-                return self._ready()
+                return Response.of(server_page(has_control=self._repository.is_controlled))
+            case Ask.LIVE | Ask.READY:
+                return self._health(ask)
             case Ask.STATISTICS:
-                raise FairleadError(
-                    Code.UNIMPLEMENTED, "statistics are not offered", hint="GET /metrics counts requests"
-                )
-            case Ask.LOAD:
-                raise self._models.not_controlled(target)
+                return Response.of(statistics_page(self._models.up(target), self._statistics))
+            case Ask.CONFIG:
+                return Response.of(config_page(self._models.describe(target), self._max_rows))
             case Ask.MODEL_READY:
                 self._models.describe(target)
                 return Response.of({"name": target.model, "ready": True})
         return Response.of(model_page(self._models.describe(target), self._models.available(target)))
 
-    def _ready(self) -> Response:
+    def _health(self, ask: Ask) -> Response:
+        if ask is Ask.LIVE:
+            return Response.of({"live": True})
         is_ready = self._catalogue.readiness().is_ready and not self._is_draining()
         return Response.of({"ready": is_ready}, status=200 if is_ready else _UNAVAILABLE)
 
-    def _index(self, body: bytes) -> Response:
-        """All versions of all models; those that are ready when the body says so."""
-        asked = parse_json(body) if body else {}
-        only_ready = isinstance(asked, dict) and asked.get("ready") is True
-        return Response.of([index_entry(status) for status in self._models.index(only_ready=only_ready)])
+    async def _manage(self, ask: Ask, model: str, body: bytes) -> Response:
+        """What is there, or have it loaded or unloaded, which answers with nothing."""
+        if ask is Ask.NAMED_REPOSITORY:
+            raise no_named_repository()
+        asked = read_request(body)
+        if ask is Ask.INDEX:
+            return Response.of(self._repository.index(only_ready=asked.get("ready") is True))
+        if ask is Ask.LOAD:
+            await self._repository.load(model, asked.get("parameters", {}))
+        else:
+            await self._repository.unload(model)
+        return Response()

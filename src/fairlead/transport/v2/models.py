@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.serving.status import State, VersionStatus
 from fairlead.serving.target import Target
+from fairlead.transport.invalid import invalid
 from fairlead.transport.ports import Catalogue
 
 __all__ = ["Models"]
@@ -30,30 +32,28 @@ class Models:
 
     def missing(self, target: Target) -> FairleadError:
         """Why `target` cannot answer."""
-        return _missing(target, self._statuses(target.model, target.version))
+        return _missing(target, self.statuses(target.model, target.version))
 
     def available(self, target: Target) -> list[int]:
         """The versions that answer, of those that `target` names."""
         statuses = self._catalogue.statuses(target.model, target.version)
         return [status.id.version for status in statuses if status.state is State.AVAILABLE]
 
-    def index(self, *, only_ready: bool) -> list[VersionStatus]:
-        """All versions of all models."""
-        statuses = [status for model in self._catalogue.readiness().models for status in self._statuses(model)]
-        return [status for status in statuses if status.state is State.AVAILABLE or not only_ready]
+    def up(self, target: Target) -> list[ServableId]:
+        """The versions that answer, of those that `target` names; of all models when it names none.
 
-    def not_controlled(self, target: Target) -> FairleadError:
-        """Why a model is not loaded or unloaded by request."""
-        if not self._statuses(target.model):
-            return _missing(target, ())
-        return FairleadError(
-            Code.UNIMPLEMENTED,
-            "models are not loaded and unloaded by request: a model's release decides what is loaded",
-            hint=f"fairlead promote {target.model} VERSION",
-        )
+        Raises:
+            FairleadError: INVALID_ARGUMENT when nothing answers of the model that it names.
+        """
+        models = [target.model] if target.model else self._catalogue.models()
+        statuses = [status for model in models for status in self.statuses(model, target.version)]
+        ids = [status.id for status in statuses if status.state is State.AVAILABLE]
+        if target.model and not ids:
+            raise invalid(f"requested model {target.model[:80]!r} is not available")
+        return ids
 
-    def _statuses(self, model: str, version: int | None = None) -> tuple[VersionStatus, ...]:
-        """The versions of `model`; none when it is not known."""
+    def statuses(self, model: str, version: int | None = None) -> tuple[VersionStatus, ...]:
+        """The versions of `model`; none when it is not known, or was never loaded."""
         try:
             return self._catalogue.statuses(model, version)
         except FairleadError:

@@ -9,28 +9,20 @@ from typing import Any
 
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import TensorSpec
-from fairlead.serving.status import State, VersionStatus
-from fairlead.transport.v2.datatype import DATATYPES
+from fairlead.transport.v2.datatype import BYTES, DATATYPES
 
-__all__ = ["index_entry", "model_page", "server_page"]
+__all__ = ["config_page", "model_page", "server_page"]
 
-EXTENSIONS = ("binary_tensor_data", "classification")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
 """What is offered beyond the protocol itself. Clients may rely on a name here, so each is offered in full."""
 
 _PLATFORMS = {"onnx": "onnxruntime_onnx", "tensorflow": "tensorflow_savedmodel"}
-_INDEX_STATES = {
-    State.AVAILABLE: "READY",
-    State.LOADING: "LOADING",
-    State.UNLOADING: "UNLOADING",
-    State.START: "UNAVAILABLE",
-    State.END: "UNAVAILABLE",
-}
-_REASONS = {State.START: "not loaded yet", State.END: "unloaded"}
 
 
-def server_page() -> dict[str, Any]:
-    """Who answers."""
-    return {"name": "fairlead", "version": _version(), "extensions": EXTENSIONS}
+def server_page(*, has_control: bool) -> dict[str, Any]:
+    """Who answers; the repository's index is there in any case, loading and unloading only with control."""
+    extensions = (*EXTENSIONS, "model_repository") if has_control else EXTENSIONS
+    return {"name": "fairlead", "version": _version(), "extensions": extensions}
 
 
 def model_page(manifest: Manifest, versions: Iterable[int]) -> dict[str, Any]:
@@ -44,11 +36,27 @@ def model_page(manifest: Manifest, versions: Iterable[int]) -> dict[str, Any]:
     }
 
 
-def index_entry(status: VersionStatus) -> dict[str, Any]:
-    """A version in the repository's index; a reason is there when it needs one."""
-    entry = {"name": status.id.model, "version": str(status.id.version), "state": _INDEX_STATES[status.state]}
-    reason = status.message or _REASONS.get(status.state, "")
-    return entry | ({"reason": reason} if reason else {})
+def config_page(manifest: Manifest, max_rows: int) -> dict[str, Any]:
+    """The model's configuration as Triton has it, in which the batch is no axis of a tensor."""
+    specs = (*manifest.signature.inputs, *manifest.signature.outputs)
+    has_batch = all(spec.shape[:1] == (-1,) for spec in specs)
+    return {
+        "name": manifest.model,
+        "platform": _PLATFORMS.get(manifest.runtime, manifest.runtime),
+        "backend": manifest.runtime,
+        "max_batch_size": max_rows if has_batch else 0,
+        "input": [_config(spec, has_batch=has_batch) for spec in manifest.signature.inputs],
+        "output": [_config(spec, has_batch=has_batch) for spec in manifest.signature.outputs],
+    }
+
+
+def _config(spec: TensorSpec, *, has_batch: bool) -> dict[str, Any]:
+    datatype = DATATYPES[spec.dtype]
+    return {
+        "name": spec.name,
+        "data_type": "TYPE_STRING" if datatype == BYTES else f"TYPE_{datatype}",
+        "dims": spec.shape[has_batch:],
+    }
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -32,6 +32,9 @@ class Ask(enum.Enum):
     INFER = enum.auto()
     INDEX = enum.auto()
     LOAD = enum.auto()
+    UNLOAD = enum.auto()
+    CONFIG = enum.auto()
+    NAMED_REPOSITORY = enum.auto()
 
 
 _ROUTES = tuple(
@@ -40,12 +43,16 @@ _ROUTES = tuple(
         (Ask.SERVER, "GET", r"/v2"),
         (Ask.LIVE, "GET", r"/v2/health/live"),
         (Ask.READY, "GET", r"/v2/health/ready"),
-        (Ask.STATISTICS, "GET", rf"/v2/models/stats|{_MODEL}/stats"),
+        (Ask.STATISTICS, "GET", r"/v2/models/stats"),
+        (Ask.STATISTICS, "GET", rf"{_MODEL}/stats"),
         (Ask.MODEL, "GET", _MODEL),
         (Ask.MODEL_READY, "GET", rf"{_MODEL}/ready"),
         (Ask.INFER, "POST", rf"{_MODEL}/infer"),
         (Ask.INDEX, "POST", r"/v2/repository/index"),
-        (Ask.LOAD, "POST", r"/v2/repository/models/([^/]+)/(?:un)?load"),
+        (Ask.LOAD, "POST", r"/v2/repository/models/([^/]+)/load"),
+        (Ask.UNLOAD, "POST", r"/v2/repository/models/([^/]+)/unload"),
+        (Ask.CONFIG, "GET", rf"{_MODEL}/config"),
+        (Ask.NAMED_REPOSITORY, "POST", r"/v2/repository/[^/]+/(?:index|models/[^/]+/(?:un)?load)"),
     )
 )
 
