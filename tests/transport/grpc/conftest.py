@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pytest
+from tests.transport.grpc.channel import Channel
 from tests.transport.grpc.live import Running
 from tests.transport.grpc.wire import Wire
 
@@ -41,4 +42,11 @@ def wire(server: Running) -> Iterator[Wire]:
     """A client of the shared server that says what it likes."""
     with Wire(server.port) as client:
         client.greet()
+        yield client
+
+
+@pytest.fixture(scope="module")
+def channel(server: Running) -> Iterator[Channel]:
+    """A well-behaved client of the shared server."""
+    with Channel(server.address) as client:
         yield client

@@ -1,8 +1,11 @@
 """A gRPC server on a real socket, in a thread of its own."""
 
 import asyncio
+import socket
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from typing import Any
 
 import uvloop
 from tests.transport.fakes import FakeCatalogue, FakePredictor
@@ -31,7 +34,9 @@ class Running:
         owns_port: bool = True,
         message_limit: int = LIMIT,
         control: ModelControl | None = None,
+        run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run,
     ) -> None:
+        self.run = run
         self.catalogue = FakeCatalogue()
         self.predictor = FakePredictor(self.catalogue)
         self.metrics = TransportMetrics(Instruments())
@@ -43,20 +48,24 @@ class Running:
             control,
             max_message_bytes=message_limit,
         )
-        self.sock = open_socket("127.0.0.1", 0)
+        self.sock = self.open()
         self.port: int = self.sock.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.server = GrpcServer(
             self.app, self.sock, limits=limits, drain_timeout_s=drain_timeout_s, owns_port=owns_port
         )
         loops: Future[asyncio.AbstractEventLoop] = Future()
-        self.thread = threading.Thread(target=lambda: uvloop.run(self._serve(loops)))
+        self.thread = threading.Thread(target=lambda: run(self._serve(loops)))
         self.thread.start()
         self.loop = loops.result(TIMEOUT_S)
 
     async def _serve(self, loops: "Future[asyncio.AbstractEventLoop]") -> None:
         loops.set_result(asyncio.get_running_loop())
         await self.server.serve()
+
+    def open(self) -> socket.socket:
+        """What it listens on."""
+        return open_socket("127.0.0.1", 0)
 
     def drain(self) -> None:
         """Start the drain; again, end it."""

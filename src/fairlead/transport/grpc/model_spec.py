@@ -6,9 +6,7 @@ from fairlead.serving.target import Target
 from fairlead.transport.grpc.messages import Message
 from fairlead.transport.invalid import invalid
 
-__all__ = ["SERVING_DEFAULT", "fill_spec", "read_target"]
-
-SERVING_DEFAULT = "serving_default"
+__all__ = ["fill_spec", "read_target"]
 
 
 def read_target(request: Message) -> Target:
@@ -22,12 +20,9 @@ def read_target(request: Message) -> Target:
     spec = request.model_spec
     if not spec.name:
         raise invalid("ModelSpec has no name specified.")
-    match spec.WhichOneof("version_choice"):
-        case "version":
-            return Target(model=spec.name, version=spec.version.value)
-        case "version_label":
-            return Target(model=spec.name, label=spec.version_label)
-    return Target(model=spec.name)
+    version = spec.version.value if spec.HasField("version") else None
+    label = spec.version_label if spec.HasField("version_label") else None
+    return Target(model=spec.name, version=version, label=label, signature=spec.signature_name)
 
 
 def fill_spec(spec: Message, model: str, version: int, signature: str = "") -> None:

@@ -78,8 +78,13 @@ class FrameReader:
         """
         if self._rest:
             data = self._rest + data
-        start = position = 0 if self._has_preface else self._greet(data)
-        end = len(data)
+        if not self._has_preface:
+            self._has_preface = _has_preface(data)
+            if not self._has_preface:
+                self._rest = data
+                return
+            data = data[len(PREFACE) :]
+        position, end = 0, len(data)
         while position + _HEAD_SIZE <= end:
             high, low, kind, flags, stream_id = FRAME_HEAD.unpack_from(data, position)
             size = high << 8 | low
@@ -96,15 +101,7 @@ class FrameReader:
                 yield frame
         self._rest = data[position:]
         if self._block is None and self._has_settings:
-            self._set_due(now, has_progressed=position > start)
-
-    def _greet(self, data: bytes) -> int:
-        """Where the frames begin."""
-        greeting = data[: len(PREFACE)]
-        if not PREFACE.startswith(greeting):
-            raise Http2Error(ErrorCode.PROTOCOL_ERROR, "this port speaks gRPC, which is HTTP/2 from the first byte")
-        self._has_preface = greeting == PREFACE
-        return len(PREFACE) if self._has_preface else 0
+            self._set_due(now, has_progressed=position > 0)
 
     def _assemble(self, kind: int, flags: int, stream_id: int, payload: bytes, now: float) -> Frame | None:
         """The frame; None while a header block is not complete."""
@@ -140,6 +137,18 @@ class FrameReader:
         elif has_progressed or self.due is None:
             is_data = len(self._rest) > 3 and self._rest[3] == DATA  # noqa: PLR2004 - where the type is
             self.due = now + (self._body_timeout_s if is_data else self._header_timeout_s)
+
+
+def _has_preface(data: bytes) -> bool:
+    """Whether a connection that begins with `data` has said that it speaks HTTP/2; False while it may yet.
+
+    Raises:
+        Http2Error: PROTOCOL_ERROR when it speaks something else.
+    """
+    greeting = data[: len(PREFACE)]
+    if not PREFACE.startswith(greeting):
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "this port speaks gRPC, which is HTTP/2 from the first byte")
+    return greeting == PREFACE
 
 
 def unpad(flags: int, payload: bytes) -> bytes:

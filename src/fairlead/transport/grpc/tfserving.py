@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors
+from fairlead.serving.target import Target, UnknownSignatureError
+from fairlead.transport.grpc.example_message import read_examples
 from fairlead.transport.grpc.messages import Message, enum_values, message_class
 from fairlead.transport.grpc.method import Context, Service
-from fairlead.transport.grpc.model_spec import SERVING_DEFAULT, fill_spec, read_target
+from fairlead.transport.grpc.model_spec import fill_spec, read_target
+from fairlead.transport.grpc.result_message import fill_result
+from fairlead.transport.grpc.signature_message import signature_map
 from fairlead.transport.grpc.status import GRPC_STATUS
-from fairlead.transport.grpc.tensor_proto import DATA_TYPES, from_proto, write_proto
+from fairlead.transport.grpc.tensor_proto import from_proto, write_proto
 from fairlead.transport.invalid import invalid
 from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.tfserving.inference import Task, infer, infer_all
+from fairlead.transport.tfserving.method import Method
 
 __all__ = ["ModelService", "PredictionService"]
 
 _PROTOCOL = "tfserving-grpc"
-_PREDICT_METHOD = "tensorflow/serving/predict"
 _STATES = enum_values("tensorflow.serving.ModelVersionStatus.State")
 _PredictResponse = message_class("tensorflow.serving.PredictResponse")
+_ClassificationResponse = message_class("tensorflow.serving.ClassificationResponse")
+_RegressionResponse = message_class("tensorflow.serving.RegressionResponse")
+_MultiInferenceResponse = message_class("tensorflow.serving.MultiInferenceResponse")
 _MetadataResponse = message_class("tensorflow.serving.GetModelMetadataResponse")
-_SignatureDefMap = message_class("tensorflow.serving.SignatureDefMap")
 _StatusResponse = message_class("tensorflow.serving.GetModelStatusResponse")
 
 _bare = operator.attrgetter("message")
@@ -43,11 +51,11 @@ class PredictionService:
         return Service(
             name="tensorflow.serving.PredictionService",
             unary={
+                "Classify": self.classify,
+                "Regress": self.regress,
                 "Predict": self.predict,
+                "MultiInference": self.multi_inference,
                 "GetModelMetadata": self.metadata,
-                "Classify": self.not_offered,
-                "Regress": self.not_offered,
-                "MultiInference": self.not_offered,
             },
             protocol=_PROTOCOL,
             details=_bare,
@@ -55,40 +63,72 @@ class PredictionService:
 
     async def predict(self, request: Message, context: Context) -> Message:
         """Predict."""
-        target = read_target(request)
-        context.model, context.version, context.label = target.model, target.version, target.label or ""
+        target = _target(request, context)
 
         def decode(manifest: Manifest) -> Tensors:
             context.version = manifest.version
-            _check_signature(request.model_spec.signature_name)
             _check_filter(request.output_filter, manifest.signature)
             return _inputs(request.inputs, manifest.signature, self._max_bytes)
 
         wanted = list(request.output_filter) or None
-        prediction = await self._predictor.predict(
-            target, decode, outputs=wanted, deadline=context.deadline, size=context.size
-        )
-        return _response(prediction.manifest, prediction.outputs)
+        try:
+            prediction = await self._predictor.predict(
+                target, decode, outputs=wanted, deadline=context.deadline, size=context.size
+            )
+        except UnknownSignatureError as error:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION, f'Serving signature key "{error.signature[:200]}" not found.'
+            ) from error
+        return _response(target, prediction.manifest, prediction.outputs)
+
+    async def classify(self, request: Message, context: Context) -> Message:
+        """Classify."""
+        return await self._infer(Method.CLASSIFY, request, context, _ClassificationResponse())
+
+    async def regress(self, request: Message, context: Context) -> Message:
+        """Regress."""
+        return await self._infer(Method.REGRESS, request, context, _RegressionResponse())
+
+    async def multi_inference(self, request: Message, context: Context) -> Message:
+        """MultiInference."""
+        tasks = [Task(target=_target(task, context), method=Method.named(task.method_name)) for task in request.tasks]
+        if not tasks:
+            raise invalid("Inference request has no tasks.")
+        examples = read_examples(request.input)
+        answers = await infer_all(self._predictor, tasks, examples, deadline=context.deadline)
+        response = _MultiInferenceResponse()
+        for task, answer in zip(tasks, answers, strict=True):
+            result = response.results.add()
+            fill_result(
+                result.classification_result if task.method is Method.CLASSIFY else result.regression_result, answer
+            )
+            _fill_spec(result.model_spec, task.target, answer.manifest)
+        context.version = answers[0].manifest.version
+        return response
 
     async def metadata(self, request: Message, context: Context) -> Message:
         """GetModelMetadata."""
-        target = read_target(request)
-        context.model, context.version, context.label = target.model, target.version, target.label or ""
+        target = _target(request, context)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != "signature_def":
                 raise invalid(f"Metadata field {field[:80]} is not supported")
-        manifest = self._catalogue.describe(target)
+        manifest = self._catalogue.describe(replace(target, signature=""))  # all of them are shown
         context.version = manifest.version
         response = _MetadataResponse()
         fill_spec(response.model_spec, manifest.model, manifest.version)
-        response.metadata["signature_def"].Pack(_signature_map(manifest.signature))
+        response.metadata["signature_def"].Pack(signature_map(manifest))
         return response
 
-    async def not_offered(self, _request: Message, context: Context) -> Message:
-        """Classify, Regress and MultiInference."""
-        raise FairleadError(Code.UNIMPLEMENTED, f"{context.api} is not offered; send the tensors to Predict instead")
+    async def _infer(self, method: Method, request: Message, context: Context, response: Message) -> Message:
+        target = _target(request, context)
+        task = Task(target=target, method=method)
+        answer = await infer(self._predictor, task, read_examples(request.input), deadline=context.deadline)
+        context.version = answer.manifest.version
+        fill_result(response.result, answer)
+        _fill_spec(response.model_spec, target, answer.manifest)
+        return response
 
 
 class ModelService:
@@ -108,8 +148,7 @@ class ModelService:
 
     async def status(self, request: Message, context: Context) -> Message:
         """GetModelStatus. A label changes nothing, as in TensorFlow Serving."""
-        target = read_target(request)
-        context.model, context.version, context.label = target.model, target.version, target.label or ""
+        target = _target(request, context)
         response = _StatusResponse()
         for status in self._catalogue.statuses(target.model, target.version):
             shown = response.model_version_status.add()
@@ -131,12 +170,20 @@ class ModelService:
         )
 
 
-def _check_signature(name: str) -> None:
-    if name not in ("", SERVING_DEFAULT):
-        raise FairleadError(Code.FAILED_PRECONDITION, f'Serving signature key "{name[:200]}" not found.')
+def _target(request: Message, context: Context) -> Target:
+    """Whom `request` is for, as the metrics are told too."""
+    target = read_target(request)
+    context.model, context.version, context.label = target.model, target.version, target.label or ""
+    return target
+
+
+def _fill_spec(spec: Message, target: Target, manifest: Manifest) -> None:
+    fill_spec(spec, manifest.model, manifest.version, target.signature or DEFAULT_SIGNATURE)
 
 
 def _check_filter(names: list[str], signature: Signature) -> None:
+    if not names:
+        return
     known = [spec.name for spec in signature.outputs]
     seen: set[str] = set()
     for name in names:
@@ -157,8 +204,9 @@ def _inputs(given: Mapping[str, Message], signature: Signature, max_bytes: int) 
     for spec in specs:
         if spec.name not in given:
             raise invalid(
-                f"Signature input alias: {spec.name}(feed name: {spec.name}:0) not found in request and no default "
-                f"value provided. Inputs expected to be in the set {{{','.join(spec.name for spec in specs)}}}."
+                f"Signature input alias: {spec.name}(feed name: {spec.node or spec.name + ':0'}) not found in request "
+                "and no default value provided. "
+                f"Inputs expected to be in the set {{{','.join(spec.name for spec in specs)}}}."
             )
     return {spec.name: from_proto(spec, given[spec.name], max_bytes) for spec in specs}
 
@@ -174,28 +222,9 @@ def _set(names: set[str]) -> str:
     return f"{{{','.join(sorted(names))}}}"
 
 
-def _response(manifest: Manifest, outputs: Mapping[str, Array]) -> Message:
+def _response(target: Target, manifest: Manifest, outputs: Mapping[str, Array]) -> Message:
     response = _PredictResponse()
     for name, array in outputs.items():
         write_proto(response.outputs[name], array)
-    fill_spec(response.model_spec, manifest.model, manifest.version, SERVING_DEFAULT)
+    _fill_spec(response.model_spec, target, manifest)
     return response
-
-
-def _signature_map(signature: Signature) -> Message:
-    """The model's signatures; its only one is `serving_default`."""
-    found = _SignatureDefMap()
-    described = found.signature_def[SERVING_DEFAULT]
-    described.method_name = _PREDICT_METHOD
-    for side, specs in ((described.inputs, signature.inputs), (described.outputs, signature.outputs)):
-        for spec in specs:
-            _describe(side[spec.name], spec)
-    return found
-
-
-def _describe(info: Message, spec: TensorSpec) -> None:
-    info.name = f"{spec.name}:0"
-    info.dtype = DATA_TYPES[spec.dtype]
-    info.tensor_shape.SetInParent()
-    for size in spec.shape:
-        info.tensor_shape.dim.add().size = size

@@ -9,9 +9,11 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.serving.status import VersionStatus
 
-__all__ = ["metadata_page", "status_page"]
+__all__ = ["INIT_OP", "metadata_page", "status_page"]
 
-_INIT_OP = "__saved_model_init_op"
+INIT_OP = "__saved_model_init_op"
+"""What a SavedModel of TensorFlow 2 calls the signature that nobody can call."""
+
 _DT_NAMES = {"float16": "DT_HALF", "float32": "DT_FLOAT", "float64": "DT_DOUBLE"}
 
 
@@ -33,7 +35,7 @@ def metadata_page(manifest: Manifest) -> dict[str, Any]:
     """Every signature of the version."""
     signatures = {name: _signature(signature) for name, signature in manifest.named_signatures.items()}
     if manifest.init_op:
-        signatures[_INIT_OP] = _init_signature(manifest.init_op)
+        signatures[INIT_OP] = _init_signature(manifest.init_op)
     return {
         "model_spec": {"name": manifest.model, "signature_name": "", "version": str(manifest.version)},
         "metadata": {"signature_def": {"signature_def": signatures}},
@@ -52,7 +54,7 @@ def _signature(signature: Signature) -> dict[str, Any]:
 def _init_signature(operation: str) -> dict[str, Any]:
     """What every SavedModel of TensorFlow 2 has: a signature that nobody can call."""
     output = {"dtype": "DT_INVALID", "tensor_shape": {"dim": [], "unknown_rank": True}, "name": operation}
-    return {"inputs": {}, "outputs": {_INIT_OP: output}, "method_name": "", "defaults": {}}
+    return {"inputs": {}, "outputs": {INIT_OP: output}, "method_name": "", "defaults": {}}
 
 
 def _tensor_info(spec: TensorSpec) -> dict[str, Any]:
