@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: fuzz setup up test check protos bench lock clean
+.PHONY: setup up test check fuzz protos bench bench-reliability lock clean
 
 setup: $(INSTALLED)
 
@@ -38,17 +38,25 @@ EXAMPLES ?= 10000
 fuzz: setup
 	FAIRLEAD_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout=0 $$(grep -l @given tests/transport/test_*.py)
 
+# Needs wrk and h2load (Debian: wrk, nghttp2-client) and two cores; benchmarks/README.md tells the method.
 bench: setup
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/swaps.py
-	$(BIN)/python benchmarks/throughput.py
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.training
 
-# Needs uv (pip install uv); the files keep hashes and name no index.
+bench-reliability: setup
+	$(BIN)/python -m benchmarks.swaps
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.overload
+	$(BIN)/python -m benchmarks.slow_clients
+	$(BIN)/python -m benchmarks.container
+
+# Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/serve.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	for peer in benchmarks/peers/*/requirements.in; do \
+		uv pip compile --quiet --python-version 3.11 --no-header --no-annotate $$peer -o $${peer%.in}.txt; done
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
+	rm -rf $(VENV) .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,6 @@ A server that leaks on purpose goes through the same check and must fail it; els
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from benchmarks.harness.dialects import ROWS_JSON, Payload
 from benchmarks.harness.fairlead import Service
 from benchmarks.harness.load import fixed_load, missing_tools
 from benchmarks.harness.networks import CNN
-from benchmarks.harness.process import LOAD_CORE, ServerProcess, Usage, free_port, running
+from benchmarks.harness.process import ServerProcess, Usage, free_port, leave_server_core, running
 from benchmarks.harness.promises import Promises
 from benchmarks.harness.server import ask
 from benchmarks.harness.store import open_store
@@ -158,7 +157,7 @@ def main() -> int:
     options = parser.parse_args()
     if missing := missing_tools():
         parser.exit(1, f"memory needs {', '.join(missing)} (Debian: wrk, nghttp2-client, util-linux)\n")
-    os.sched_setaffinity(0, {LOAD_CORE})
+    leave_server_core()
     found = measure(options)
     if control(options).all_kept:
         print("the control kept its promises: this check sees nothing")

@@ -27,7 +27,7 @@ from benchmarks.harness.environments import InstallError, environment
 from benchmarks.harness.load import Sample, grpc_load, missing_tools, rest_load
 from benchmarks.harness.loads import LOADS, Load
 from benchmarks.harness.networks import CNN, INPUT, OUTPUT, PERCEPTRON, Network
-from benchmarks.harness.process import LOAD_CORE, ROOT, SERVER_CORE, StartError
+from benchmarks.harness.process import LOAD_CORE, ROOT, SERVER_CORE, StartError, leave_server_core
 from benchmarks.harness.results import Found, Results
 from benchmarks.harness.server import Live, Server, WrongAnswerError
 from benchmarks.peers.catalogue import FAIRLEAD, SERVERS
@@ -143,7 +143,7 @@ def main() -> None:
     if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
         parser.exit(1, f"throughput needs cores {SERVER_CORE} and {LOAD_CORE}\n")
     rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
-    os.sched_setaffinity(0, {LOAD_CORE})
+    leave_server_core()
     results = Results(machine=machine.describe(), rounds=rounds, seconds=seconds)
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison([server for server in SERVERS if server.name in wanted], results, Path(folder))

@@ -2,7 +2,7 @@
 
 Needs the idx files in FAIRLEAD_DATA_DIR (or a network). The bars are 99.2 % and 10 minutes on 2 cores.
 
-    FAIRLEAD_DATA_DIR=... python benchmarks/training.py
+    FAIRLEAD_DATA_DIR=... python -m benchmarks.training
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ def faults() -> list[str]:
         found.append(f"{SETTINGS.relative_to(ROOT)} is out of date: python tools/check_tree.py --write")
     if descriptors() != DESCRIPTORS.read_bytes():
         found.append(f"{DESCRIPTORS.relative_to(ROOT)} is out of date: make protos")
+    for peer in sorted((ROOT / "benchmarks" / "peers").glob("*/requirements.txt")):
+        found += [f"{peer.parent.name}:{n}: names an address" for n, line in _lines(peer) if ADDRESS.search(line)]
     for lock in sorted((ROOT / "requirements").glob("*.txt")):
         found += [f"{lock.name}:{n}: names an address" for n, line in _lines(lock) if ADDRESS.search(line)]
         found += [f"{lock.name}: {name} has no hash" for name in _unhashed(lock)]

@@ -154,6 +154,12 @@ def running(
             server.stop()
 
 
+def leave_server_core() -> None:
+    """Move this process and what it starts to the load's core, where there is one."""
+    if LOAD_CORE in os.sched_getaffinity(0):
+        os.sched_setaffinity(0, {LOAD_CORE})
+
+
 def allow_many_connections() -> None:
     """Raise this process's limit of open files, and that of what it starts, as far as it goes."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

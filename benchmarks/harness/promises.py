@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["Promises"]
+from argparse import ArgumentParser
+
+__all__ = ["Promises", "add_untimed_flag"]
 
 
 class Promises:
-    """What was checked so far."""
+    """What was checked so far.
 
-    def __init__(self) -> None:
+    Args:
+        is_timed: whether latencies count; where a machine does other things too, they are only printed.
+    """
+
+    def __init__(self, *, is_timed: bool = True) -> None:
+        self._is_timed = is_timed
         self._broken = 0
 
     def at_most(self, what: str, found: float, bar: float, unit: str = "") -> None:
@@ -18,6 +25,13 @@ class Promises:
     def at_least(self, what: str, found: float, bar: float, unit: str = "") -> None:
         """Check that a figure reaches its bar."""
         self._note(f"{what}: {found:,.6g}{unit}, at least {bar:,.6g}{unit}", is_kept=found >= bar)
+
+    def takes_at_most(self, what: str, found: float, bar: float, unit: str) -> None:
+        """Check that a time stays within its bar, when times count."""
+        if self._is_timed:
+            self.at_most(what, found, bar, unit)
+        else:
+            print(f"noted  {what}: {found:,.6g}{unit}, at most {bar:,.6g}{unit}", flush=True)
 
     @property
     def all_kept(self) -> bool:
@@ -31,3 +45,8 @@ class Promises:
     def _note(self, line: str, *, is_kept: bool) -> None:
         self._broken += not is_kept
         print(f"{'kept  ' if is_kept else 'BROKEN'} {line}", flush=True)
+
+
+def add_untimed_flag(parser: ArgumentParser) -> None:
+    """`--untimed`, for `Promises`."""
+    parser.add_argument("--untimed", action="store_true", help="print latencies without holding them against bars")

@@ -147,7 +147,7 @@ async def test_a_model_that_is_gone_is_not_waited_for(processes: tuple[Process, 
     one, _ = processes
     await asyncio.to_thread(one.manager.refresh, "b")
     shutil.rmtree(store.root / "b")
-    with pytest.raises(FairleadError, match="failed to load 'b': b: .* No such file"):
+    with pytest.raises(FairleadError, match=r"failed to load 'b': b: .* No such file"):
         await one.control.load("b")
 
 
