@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.transport.grpc.channel import MODEL, Channel
 
 from fairlead.testing import write_digit_model
+from fairlead.transport.grpc.messages import message_class
 
 from .conftest import Server, StartServer
 
@@ -73,6 +75,28 @@ def test_a_model_configuration_is_followed(tmp_path: Path, start_server: StartSe
     assert settles(server, "two", "Servable not found for request: Latest(two)")
     assert server.wait_ready()["models"] == {"one": 3}
     assert server.stop() == 0
+
+
+def test_a_model_configuration_is_replaced_over_grpc(tmp_path: Path, start_server: StartServer) -> None:
+    """The call returns once models that are new answer, in the process that was asked; the old ones go."""
+    one, two = put(tmp_path / "one", 1), put(tmp_path / "two", 2)
+    file = tmp_path / "models.config"
+    file.write_text(f"model_config_list {{ {config('one', one)} }}")
+    flags = ("--model-config-file", str(file), "--home", str(tmp_path / "home"), "--poll-interval-s", "0.05")
+    server = start_server(tmp_path / "no store", *flags, "--quiet-period-s", "0", "--workers", "1")
+    server.wait_ready()
+    request = message_class("tensorflow.serving.ReloadConfigRequest")()
+    request.config.model_config_list.config.add(name="two", base_path=two, model_platform="tensorflow")
+    with Channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        channel.ask(MODEL, "HandleReloadConfigRequest", request)
+        assert digit(server, "two") == 2
+        assert settles(server, "one", "Servable not found for request: Latest(one)")
+        request.config.model_config_list.config[0].base_path = str(tmp_path / "nowhere")
+        request.config.model_config_list.config[0].version_labels["stable"] = 9
+        code, sentence = channel.refusal(MODEL, "HandleReloadConfigRequest", request)
+
+    assert (code, "label to version 9 of model two" in sentence) == ("FAILED_PRECONDITION", True)
+    assert digit(server, "two") == 2
 
 
 def test_a_single_model_by_its_base_path(tmp_path: Path, start_server: StartServer) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from fairlead.app.metrics import ServiceMetrics
-from fairlead.app.models import check_models, open_control, open_manager
+from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.config import Settings
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.statistics import Statistics
@@ -79,6 +79,7 @@ class DataPlane:
             control,
             max_message_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
+            config_control=open_reload(settings, self._manager),
         )
         self._apps = (app, grpc_app)
         limits, drain_timeout_s = _limits(settings), settings.drain_timeout_s

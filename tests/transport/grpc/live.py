@@ -16,7 +16,7 @@ from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
 from fairlead.transport.metrics import TransportMetrics
-from fairlead.transport.ports import ModelControl
+from fairlead.transport.ports import ConfigControl, ModelControl
 
 TIMEOUT_S = 20.0
 LIMIT = 200_000
@@ -34,6 +34,7 @@ class Running:
         owns_port: bool = True,
         message_limit: int = LIMIT,
         control: ModelControl | None = None,
+        config_control: ConfigControl | None = None,
         run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run,
     ) -> None:
         self.run = run
@@ -47,6 +48,7 @@ class Running:
             self.predictor.statistics,
             control,
             max_message_bytes=message_limit,
+            config_control=config_control,
         )
         self.sock = self.open()
         self.port: int = self.sock.getsockname()[1]

@@ -1,16 +1,19 @@
 """TensorFlow Serving's two services: what they answer, and in which words they refuse."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.transport.grpc.channel import MODEL, PREDICTION, Channel
 from tests.transport.grpc.conftest import Start
+from tests.transport.grpc.live import TIMEOUT_S
 from tests.transport.grpc.protos import PredictRequest, TensorProto, predict_request, tensor
 
-from fairlead.errors import Code
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
+from fairlead.serving.model_config import ModelConfig
 from fairlead.serving.status import State, VersionStatus
 from fairlead.transport.grpc.messages import message_class
 
@@ -213,12 +216,76 @@ def test_status_of_what_is_not_there(channel: Channel, spec: Any, refusal: tuple
     assert channel.refusal(MODEL, "GetModelStatus", model_spec=spec) == refusal
 
 
-def test_a_configuration_must_be_a_list_of_models(channel: Channel) -> None:
-    """Anything else is refused in TensorFlow Serving's words."""
-    code, sentence = channel.refusal(MODEL, "HandleReloadConfigRequest")
+def models(*configs: dict[str, Any]) -> Any:
+    """A request for these models."""
+    request = message_class("tensorflow.serving.ReloadConfigRequest")()
+    request.config.model_config_list.SetInParent()
+    for config in configs:
+        request.config.model_config_list.config.add(**config)
+    return request
 
-    assert code == "INVALID_ARGUMENT"
-    assert sentence.endswith("Only ModelConfigList is currently supported")
+
+MODEL_A = {"name": "a", "base_path": "/models/a", "model_platform": "tensorflow"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (
+            message_class("tensorflow.serving.ReloadConfigRequest")(),
+            (
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            ),
+        ),
+        (
+            models(MODEL_A | {"base_path": "rel/x"}),
+            "Expected model a to have an absolute path or URI; got base_path()=rel/x",
+        ),
+        (models(MODEL_A, MODEL_A), "Illegal to list model a multiple times in config list"),
+        (models(MODEL_A | {"model_platform": "caffe"}), "Model a requests unsupported platform caffe"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(channel: Channel, request_: Any, sentence: str) -> None:
+    """In TensorFlow Serving's words, also where there is no configuration that could be replaced."""
+    assert channel.refusal(MODEL, "HandleReloadConfigRequest", request_) == ("INVALID_ARGUMENT", sentence)
+
+
+def test_a_store_has_no_configuration_to_replace(channel: Channel) -> None:
+    """A good configuration is refused with what would take it."""
+    code, sentence = channel.refusal(MODEL, "HandleReloadConfigRequest", models(MODEL_A))
+
+    assert code == "FAILED_PRECONDITION"
+    assert "FAIRLEAD_MODEL_CONFIG_FILE" in sentence
+
+
+class FakeControl:
+    """Remembers what was put in force, and refuses a model called "bad"."""
+
+    def __init__(self) -> None:
+        self.configs: Sequence[ModelConfig] = ()
+        self.deadline: float | None = None
+
+    async def reload(self, configs: Sequence[ModelConfig], *, deadline: float | None = None) -> None:
+        if any(config.name == "bad" for config in configs):
+            raise FairleadError(Code.UNKNOWN, "1 model(s) did not become available: {bad@1: damaged}")
+        self.configs, self.deadline = configs, deadline
+
+
+def test_a_configuration_is_replaced(start: Start) -> None:
+    """The models are put in force within the client's deadline; what goes wrong is the call's status."""
+    control = FakeControl()
+    running = start(config_control=control)
+    with Channel(running.address) as channel:
+        before = time.monotonic()
+        answer = channel.ask(MODEL, "HandleReloadConfigRequest", models(MODEL_A))
+        refusal = channel.refusal(MODEL, "HandleReloadConfigRequest", models(MODEL_A | {"name": "bad"}))
+
+    assert (answer.status.error_code, answer.HasField("status")) == (0, True)
+    assert control.configs == (ModelConfig(name="a", base_path="/models/a"),)
+    assert control.deadline is not None
+    assert before < control.deadline < before + 2 * TIMEOUT_S
+    assert refusal == ("UNKNOWN", "1 model(s) did not become available: {bad@1: damaged}")
 
 
 def example(**features: Any) -> Any:

@@ -19,7 +19,7 @@ from fairlead.transport.grpc.reflection import reflection_services
 from fairlead.transport.grpc.stream import Exchange, Stream
 from fairlead.transport.grpc.tfserving import ModelService, PredictionService
 from fairlead.transport.metrics import TransportMetrics
-from fairlead.transport.ports import Catalogue, ModelControl, Predicting
+from fairlead.transport.ports import Catalogue, ConfigControl, ModelControl, Predicting
 
 __all__ = ["GrpcApp"]
 
@@ -38,6 +38,7 @@ class GrpcApp:
         control: loads and unloads models by request; None where releases alone decide.
         max_message_bytes: the largest message that is taken, before and after decompression.
         max_rows: the most rows that the predictor takes in one request.
+        config_control: replaces the configuration of models; None when they are those of a store.
 
     Attributes:
         draining: set to True when the process is about to leave: readiness is withdrawn.
@@ -53,6 +54,7 @@ class GrpcApp:
         *,
         max_message_bytes: int,
         max_rows: int = MAX_ROWS,
+        config_control: ConfigControl | None = None,
     ) -> None:
         self.draining = False
         self.max_message_bytes = max_message_bytes
@@ -61,7 +63,7 @@ class GrpcApp:
         self._metrics = metrics
         traffic: Sequence[Service] = (
             PredictionService(predictor, catalogue, max_message_bytes).service(),
-            ModelService(catalogue).service(),
+            ModelService(catalogue, config_control).service(),
             InferenceService(
                 predictor, catalogue, statistics, control=control, is_ready=self._is_ready, max_rows=max_rows
             ).service(),

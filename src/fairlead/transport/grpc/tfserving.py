@@ -9,17 +9,19 @@ from dataclasses import replace
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors
+from fairlead.serving.model_config import check_configs
 from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.transport.grpc.example_message import read_examples
 from fairlead.transport.grpc.messages import Message, enum_values, message_class
 from fairlead.transport.grpc.method import Context, Service
+from fairlead.transport.grpc.model_config import read_model_configs
 from fairlead.transport.grpc.model_spec import fill_spec, read_target
 from fairlead.transport.grpc.result_message import fill_result
 from fairlead.transport.grpc.signature_message import signature_map
 from fairlead.transport.grpc.status import GRPC_STATUS
 from fairlead.transport.grpc.tensor_proto import from_proto, write_proto
 from fairlead.transport.invalid import invalid
-from fairlead.transport.ports import Catalogue, Predicting
+from fairlead.transport.ports import Catalogue, ConfigControl, Predicting
 from fairlead.transport.tfserving.inference import Task, infer, infer_all
 from fairlead.transport.tfserving.method import Method
 
@@ -33,6 +35,7 @@ _RegressionResponse = message_class("tensorflow.serving.RegressionResponse")
 _MultiInferenceResponse = message_class("tensorflow.serving.MultiInferenceResponse")
 _MetadataResponse = message_class("tensorflow.serving.GetModelMetadataResponse")
 _StatusResponse = message_class("tensorflow.serving.GetModelStatusResponse")
+_ReloadResponse = message_class("tensorflow.serving.ReloadConfigResponse")
 
 _bare = operator.attrgetter("message")
 """TensorFlow Serving's clients match on its texts: an error's hint has no place there."""
@@ -132,10 +135,16 @@ class PredictionService:
 
 
 class ModelService:
-    """What the versions of a model are doing."""
+    """What the versions of a model are doing, and which models there are.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    Args:
+        catalogue: knows the versions.
+        control: replaces the configuration of models; None when there is none.
+    """
+
+    def __init__(self, catalogue: Catalogue, control: ConfigControl | None) -> None:
         self._catalogue = catalogue
+        self._control = control
 
     def service(self) -> Service:
         """What of it is offered."""
@@ -158,16 +167,20 @@ class ModelService:
             shown.status.error_message = status.message
         return response
 
-    async def reload(self, request: Message, _context: Context) -> Message:
-        """HandleReloadConfigRequest."""
-        if request.config.WhichOneof("config") != "model_config_list":
-            raise invalid(
-                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
-                "Only ModelConfigList is currently supported"
+    async def reload(self, request: Message, context: Context) -> Message:
+        """HandleReloadConfigRequest. What is wrong with the configuration is told whether or not it can be replaced."""
+        configs = read_model_configs(request.config)
+        check_configs(configs)
+        if self._control is None:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                "the models are those of a store, whose releases decide, and no configuration's: "
+                "serve with FAIRLEAD_MODEL_CONFIG_FILE to replace it by request",
             )
-        raise FairleadError(
-            Code.UNIMPLEMENTED, "the configuration is not changed by request: the store's releases decide"
-        )
+        await self._control.reload(configs, deadline=context.deadline)
+        response = _ReloadResponse()
+        response.status.SetInParent()
+        return response
 
 
 def _target(request: Message, context: Context) -> Target:
