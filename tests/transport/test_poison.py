@@ -57,8 +57,8 @@ POISONS = [
     Poison(name="a string without end", body=b'{"instances":["' + b'\\"' * MIB),
     Poison(name="quotes alone", body=b'"' * (2 * MIB)),
     Poison(name="a token in a string without end", body=b'["NaN' + b"\\" * (2 * MIB)),
-    Poison(name="200,000 members", body=json.dumps({f"k{number}": 0 for number in range(200_000)}).encode()),
-    Poison(name="equal keys", body=b"{" + b",".join([b'"x":0'] * 200_000) + b"}"),
+    Poison(name="100,000 members", body=json.dumps({f"k{number}": 0 for number in range(100_000)}).encode()),
+    Poison(name="equal keys", body=b"{" + b",".join([b'"x":0'] * 100_000) + b"}"),
     Poison(name="commas", body=b'{"instances":[' + b"," * (2 * MIB) + b"]}"),
     Poison(name="nothing", body=b""),
     Poison(name="no JSON", body=b"\x00" * MIB),
@@ -92,7 +92,7 @@ POISONS = [
     Poison(name="100,000 inputs", body=json.dumps({"inputs": [{"name": "x"}] * 100_000}).encode(), dialects=("v2",)),
     Poison(
         name="ragged rows",
-        body=b'{"instances":[[1],' + b",".join([b"[1,2]"] * 100_000) + b"]}",
+        body=b'{"instances":[[1],' + b",".join([b"[1,2]"] * 50_000) + b"]}",
         dialects=("simple", "tfserving"),
     ),
 ]

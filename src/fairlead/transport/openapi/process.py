@@ -43,7 +43,7 @@ def _probe(path: str, about: str, schema: str, *, may_fail: bool = True) -> Oper
 
 
 def _operations() -> Iterator[Operation]:
-    for path in ("/health/live", "/alive"):
+    for path in ("/health/live", "/alive", "/"):
         yield _probe(path, "Say that the process lives", "Status", may_fail=False)
     yield _probe("/health/startup", "Say whether every model has been tried once", "Status")
     for path in ("/health", "/health/ready"):
