@@ -54,7 +54,7 @@ class Comparison:
             found = self._results.servers[server.name] = Found(title=server.title, settings=server.settings)
             try:
                 found.versions = machine.versions(_programs(server), server.packages)
-            except InstallError as error:
+            except (InstallError, subprocess.CalledProcessError) as error:
                 found.failure = f"cannot be installed: {error}"
 
     def round(self) -> None:
