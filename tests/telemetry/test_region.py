@@ -125,12 +125,13 @@ def test_what_a_killed_process_left_behind_the_end_does_no_harm(rubbish: list[in
 
 
 WRITER = """
-import sys
+import sys, time
 from fairlead.telemetry.region import Memory, Region
 region = Region(Memory(int(sys.argv[1]), 1).pieces[0])
 print("begun", flush=True)
 turn = 0
-while True:
+end = time.monotonic() + 60  # nobody may be there to kill it
+while time.monotonic() < end:
     turn += 1
     keys = [b"%d:%d" % (which, turn) * (1 + which) for which in range(4)]
     for key in keys:
@@ -155,13 +156,15 @@ def test_a_reader_sees_whole_records_only() -> None:
         assert writer.stdout is not None
         writer.stdout.readline()
         turns = set()
-        for _ in range(60_000):
-            for key, cells in reader.read():
-                name, _, turn = key[: len(key) // (1 + int(key[:1]))].partition(b":")
-                assert key == b"%s:%s" % (name, turn) * (1 + int(name))
-                assert set(cells) <= {0.0, float(turn)}
-                turns.add(turn)
-        writer.kill()
+        try:
+            for _ in range(60_000):
+                for key, cells in reader.read():
+                    name, _, turn = key[: len(key) // (1 + int(key[:1]))].partition(b":")
+                    assert key == b"%s:%s" % (name, turn) * (1 + int(name))
+                    assert set(cells) <= {0.0, float(turn)}
+                    turns.add(turn)
+        finally:
+            writer.kill()
 
     assert len(turns) > 10
     successor = Region(memory.pieces[0])
