@@ -252,9 +252,9 @@ def test_a_model_is_ready_or_unknown(channel: Channel) -> None:
     assert channel.refusal(INFERENCE, "ModelReady", name="digits", version="x")[0] == "INVALID_ARGUMENT"
 
 
-def test_what_is_not_offered_says_so(channel: Channel) -> None:
-    """Methods of Triton's that this server does not have are UNIMPLEMENTED."""
+def test_releases_decide_what_is_loaded(channel: Channel) -> None:
+    """A load by request is refused with the reason, not with UNAVAILABLE: trying again changes nothing."""
     assert channel.refusal(INFERENCE, "RepositoryModelLoad", model_name="nope")[0] == "NOT_FOUND"
     code, sentence = channel.refusal(INFERENCE, "RepositoryModelLoad", model_name="digits")
-    assert code == "UNIMPLEMENTED"
+    assert code == "FAILED_PRECONDITION"
     assert "a model's release decides" in sentence
