@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.harness.fairlead import OFFERED, Service
+from benchmarks.harness.fairlead import Service
 from benchmarks.harness.latency import p99
 from benchmarks.harness.process import leave_server_core
 from benchmarks.harness.promises import Promises, add_untimed_flag
@@ -32,6 +32,7 @@ from fairlead.testing import publish_digit
 MODEL = "digits"
 ROWS, BATCH_ROWS = 6, 4
 """A request has more rows than may run together, so every answer is put together from two runs."""
+CLIENTS = Clients(rest_kept=8, rest_renewed=8, grpc_kept=2, grpc_renewed=1)
 _DEADLINE_S = 60.0
 _SLOWEST = 200  # requests a second below which the run is given up
 
@@ -86,14 +87,13 @@ class Disturbance:
 async def measure(service: Service, store: WritableStore, options: argparse.Namespace) -> Promises:
     """Run without disturbance, then with it, and compare."""
     traffic = Traffic(service.port, service.grpc_port, MODEL, ROWS)
-    clients = Clients(grpc_kept=2, grpc_renewed=1) if "grpc_port" in OFFERED else Clients()
     steady = max(1, options.requests // 10)
     async with asyncio.timeout(_DEADLINE_S + 2 * options.requests / _SLOWEST):
-        await traffic.run(steady, clients)
+        await traffic.run(steady, CLIENTS)
         steady_ms, noted = p99(traffic.latencies_ms), len(traffic.latencies_ms)
         disturbance = Disturbance(service, store, traffic)
         await asyncio.gather(
-            traffic.run(options.requests, clients),
+            traffic.run(options.requests, CLIENTS),
             disturbance.spread("swaps", options.swaps, options.requests, disturbance.swap),
             disturbance.spread("replacements", options.restarts, options.requests, disturbance.replace),
             disturbance.spread("stops", options.stops, options.requests, disturbance.stop),
@@ -118,8 +118,6 @@ def main() -> int:
     parser.add_argument("--stops", type=int, default=5, help="restarts of the whole service")
     add_untimed_flag(parser)
     options = parser.parse_args()
-    if "workers" not in OFFERED:
-        options.restarts = 0
     leave_server_core()
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder))

@@ -30,7 +30,7 @@ from benchmarks.harness.networks import CNN, INPUT, OUTPUT, PERCEPTRON, Network
 from benchmarks.harness.process import LOAD_CORE, ROOT, SERVER_CORE, StartError, leave_server_core
 from benchmarks.harness.results import Found, Results
 from benchmarks.harness.server import Live, Server, WrongAnswerError
-from benchmarks.peers.catalogue import FAIRLEAD, SERVERS
+from benchmarks.peers.catalogue import SERVERS
 
 NETWORKS = (CNN, PERCEPTRON)
 DOCS = ROOT / "docs"
@@ -89,7 +89,7 @@ class Comparison:
 
 
 def _programs(server: Server) -> Path:
-    return Path(sys.executable).parent if server is FAIRLEAD else environment(server.name)
+    return environment(server.peer) if server.peer else Path(sys.executable).parent
 
 
 def _limits(network: Network, model: Path) -> dict[str, float]:

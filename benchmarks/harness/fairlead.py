@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import http.client
 import sys
 from pathlib import Path
@@ -12,23 +11,17 @@ from typing import Self
 
 import fairlead
 from benchmarks.harness.process import SERVER_CORE, ServerProcess, free_port, running
-from fairlead.config import Settings
 
-__all__ = ["OFFERED", "SOURCES", "Service", "serve_command"]
+__all__ = ["SOURCES", "Service", "serve_command"]
 
 SOURCES = str(Path(fairlead.__file__).parents[1])
 """Where this process found Fairlead: what it measures is the same one."""
 
-OFFERED = frozenset(setting.name for setting in dataclasses.fields(Settings))
-"""The settings that this Fairlead has."""
-
 
 def serve_command(python: str, store: str, port: str, grpc_port: str) -> list[str]:
     """The command line of a server with one worker and one thread, which listens where it is told and nowhere else."""
-    given = {"store": store, "rest_port": port, "grpc_port": grpc_port, "management_port": "0"}
-    settings = {**given, "workers": "1", "threads": "1"}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items() if name in OFFERED]
-    return [python, "-m", "fairlead.cli.main", "serve", *flags]
+    ports = [f"--rest-port={port}", f"--grpc-port={grpc_port}", "--management-port=0"]
+    return [python, "-m", "fairlead.cli.main", "serve", f"--store={store}", *ports, "--workers=1", "--threads=1"]
 
 
 _READY = 200

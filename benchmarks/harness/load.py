@@ -6,13 +6,13 @@ import dataclasses
 import json
 import re
 import shutil
-import statistics
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.dialects import Payload
+from benchmarks.harness.latency import p50, p99
 
 __all__ = ["Sample", "fixed_load", "grpc_load", "missing_tools", "rest_load"]
 
@@ -80,11 +80,10 @@ def grpc_load(url: str, payload: Payload, *, in_flight: int, seconds: int, answe
     done, failed, errored, timed_out = (_number(rf"(\d+) {word}", said) for word in _OUTCOMES)
     data_bytes = _number(r"\((\d+)\) data", said)
     good = min(done, round(data_bytes / answer_bytes))
-    percentiles = statistics.quantiles(latencies_ms, n=100)
     return Sample(
         rate=good / seconds,
-        p50_ms=percentiles[49],
-        p99_ms=percentiles[98],
+        p50_ms=p50(latencies_ms),
+        p99_ms=p99(latencies_ms),
         errors=done - good + failed + errored + timed_out,
     )
 

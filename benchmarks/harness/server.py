@@ -40,7 +40,8 @@ class Server:
     """One server of the comparison, with the settings it runs at.
 
     Attributes:
-        name: in the command line, the results and for its environment.
+        name: in the command line and the results.
+        peer: whose environment it runs in; empty for the present one.
         title: for the reader.
         settings: what was chosen for it, in words.
         packages: whose versions are reported.
@@ -52,6 +53,7 @@ class Server:
     """
 
     name: str
+    peer: str
     title: str
     settings: str
     packages: tuple[str, ...]

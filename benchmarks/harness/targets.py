@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.harness.networks import CNN
 from benchmarks.harness.results import Results
 
-__all__ = ["PYTHON_PEERS", "Target", "targets"]
+__all__ = ["PYTHON_PEERS", "TRITONS", "Target", "targets"]
 
 PYTHON_PEERS = ("fastapi", "mlserver", "kserve", "bentoml", "litserve", "ray")
+TRITONS = ("triton", "triton-delay")
 _JSON, _JSON_ONE, _JSON_MANY = "cnn json 1x64", "cnn json 1x1", "cnn json 1x1000"
 _JSON_32, _BINARY = "cnn json 32x8", "cnn v2-binary 1x64"
 _PREDICT, _INFER = "cnn grpc-predict 1x64", "cnn grpc-infer 1x64"
@@ -75,12 +77,10 @@ class _Sight:
         return self._rate("fairlead", load) / self._results.limit(load.partition(" ")[0])
 
     def of_python(self, load: str) -> float:
-        rates = [self._rate(peer, load) for peer in PYTHON_PEERS]
-        best = max((rate for rate in rates if not math.isnan(rate)), default=math.nan)
-        return self._rate("fairlead", load) / best
+        return self._rate("fairlead", load) / self._best(PYTHON_PEERS, load)
 
     def of_triton(self, load: str) -> float:
-        return self._rate("fairlead", load) / self._rate("triton", load)
+        return self._rate("fairlead", load) / self._best(TRITONS, load)
 
     def p50_ms(self, server: str) -> float:
         sample = self._results.median(server, _JSON_ONE)
@@ -100,6 +100,10 @@ class _Sight:
     def resident_mb(self) -> float:
         found = self._results.servers.get("fairlead")
         return found.typical_resident_mb if found else math.nan
+
+    def _best(self, servers: Sequence[str], load: str) -> float:
+        rates = [self._rate(server, load) for server in servers]
+        return max((rate for rate in rates if rate > 0), default=math.nan)
 
     def _rate(self, server: str, load: str) -> float:
         sample = self._results.median(server, load)

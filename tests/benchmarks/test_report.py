@@ -19,10 +19,11 @@ def samples(*rates: float) -> list[Sample]:
 
 
 def results() -> Results:
-    """Three servers: one that answers, one half as fast, and one that does not start."""
+    """One that answers, one half as fast, one that answered nothing in time, and one that does not start."""
     found = {
         "fairlead": Found(title="Fairlead", settings="", samples={JSON_64: samples(3000, 9000, 3100)}),
         "fastapi": Found(title="FastAPI", settings="", samples={JSON_64: samples(1500, 1600, 1550)}),
+        "triton": Found(title="Triton", settings="", samples={JSON_64: samples(0, 0, 0)}),
         "ray": Found(title="Ray Serve", settings="", failure="ended with status 1: no | shared memory"),
     }
     limits = {"cnn": {"1": [3700.0] * 3, "8": [4000.0] * 3}, "perceptron": {"1": [9.0] * 3}}

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.harness.traffic import Clients, Traffic
 
-KEPT = Clients(rest_kept=1, rest_renewed=0)
+KEPT = Clients(rest_kept=1)
 
 
 def answer(version: int, digits: list[int]) -> bytes:
