@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Server, starting
@@ -16,10 +17,16 @@ from fairlead.store.writable_store import WritableStore
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`fairlead serve` over the models of `fill`, all ready. No client may make it log a bug of its own."""
     folder = tmp_path_factory.mktemp("clients")
-    fill(WritableStore(folder / "store", now=lambda: datetime.now(UTC), who="tester"))
     with starting(folder) as start:
-        server = start(folder / "store")
+        server = start(filled_store(folder))
         server.wait_ready()
         yield server
         assert server.stop() == 0
         assert "Traceback" not in server.log.read_text()
+
+
+def filled_store(folder: Path) -> Path:
+    """A store in `folder` with the models of `fill`."""
+    store = WritableStore(folder / "store", now=lambda: datetime.now(UTC), who="tester")
+    fill(store)
+    return store.root
