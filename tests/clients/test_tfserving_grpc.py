@@ -2,91 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import attrgetter
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from tests.cli.conftest import Server
-from tests.clients.models import KINDS, MIXED, MIXED_ANSWER, check_tensor
+from tests.clients.models import KINDS, MIXED, MIXED_ANSWER
+from tests.clients.tfserving import TIMEOUT_S, Stubs, check_outputs, refusal
 
 from fairlead.servable.signature import Array
 
-TIMEOUT_S = 20.0
 X = np.array([1, 2], np.float32)
 Y = np.array([2.5, 3], np.float32)
 IMAGES = np.zeros((2, 28, 28, 1), np.float32)
-VALUES = {
-    "bool": "bool_val",
-    "string": "string_val",
-    "float16": "half_val",
-    "float32": "float_val",
-    "float64": "double_val",
-    "int8": "int_val",
-    "int16": "int_val",
-    "int32": "int_val",
-    "int64": "int64_val",
-    "uint8": "int_val",
-    "uint16": "int_val",
-    "uint32": "uint32_val",
-    "uint64": "uint64_val",
-}
-"""By dtype, where a TensorProto holds values that are not in `tensor_content`."""
-
-
-class Stubs:
-    """TensorFlow and its API, imported only by whoever needs them, and the two services over one channel."""
-
-    def __init__(self, channel: grpc.Channel) -> None:
-        import tensorflow as tf
-        from tensorflow_serving import apis
-        from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
-
-        self.tf = tf
-        self.apis = apis
-        self.predictions = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        self.models = model_service_pb2_grpc.ModelServiceStub(channel)
-
-    def request(self, message: str, model: str, **spec: Any) -> Any:
-        """A message by its name in the API, such as "predict_pb2.PredictRequest"; `spec` goes into its ModelSpec."""
-        request = attrgetter(message)(self.apis)()
-        self.specify(request.model_spec, model, **spec)
-        return request
-
-    def specify(self, model_spec: Any, model: str, *, version: int | None = None, **texts: str) -> None:
-        """Fill in a ModelSpec; `texts` are its other fields."""
-        model_spec.name = model
-        if version is not None:
-            model_spec.version.value = version
-        for field, text in texts.items():
-            setattr(model_spec, field, text)
-
-    def predict(
-        self,
-        model: str,
-        inputs: Mapping[str, Any],
-        outputs: Iterable[str] = (),
-        timeout: float = TIMEOUT_S,
-        **spec: Any,
-    ) -> Any:
-        """Ask Predict; inputs are arrays, or TensorProtos."""
-        request = self.request("predict_pb2.PredictRequest", model, **spec)
-        request.output_filter.extend(outputs)
-        for name, value in inputs.items():
-            proto = self.tf.make_tensor_proto(value) if isinstance(value, np.ndarray) else value
-            request.inputs[name].CopyFrom(proto)
-        return self.predictions.Predict(request, timeout)
-
-    def tensor(self, dtype: str, shape: Iterable[int], values: Iterable[Any]) -> Any:
-        """A TensorProto of values in the list that belongs to the dtype."""
-        proto = self.tf.make_tensor_proto([], dtype=self.tf.as_dtype(dtype))
-        del proto.tensor_shape.dim[:]
-        for size in shape:
-            proto.tensor_shape.dim.add(size=size)
-        getattr(proto, VALUES[dtype]).extend(values)
-        return proto
 
 
 @pytest.fixture(scope="module")
@@ -94,20 +24,6 @@ def stubs(server: Server) -> Iterator[Stubs]:
     """They all share a channel."""
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         yield Stubs(channel)
-
-
-def check_outputs(stubs: Stubs, response: Any, want: Mapping[str, Array]) -> None:
-    """Assert that the response has exactly these tensors."""
-    assert set(response.outputs) == set(want)
-    for name, array in want.items():
-        check_tensor(stubs.tf.make_ndarray(response.outputs[name]), array)
-
-
-def refusal(call: Callable[..., Any], *arguments: Any) -> tuple[str, str]:
-    """The code's name and the text of the error that a call is answered with."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*arguments)
-    return caught.value.code().name, caught.value.details()
 
 
 def test_predict_every_dtype_as_content(stubs: Stubs) -> None:
@@ -206,6 +122,42 @@ def test_status(stubs: Stubs, spec: dict[str, int], versions: list[int]) -> None
     }
 
 
+def test_classify(stubs: Stubs) -> None:
+    """Every class of every example, named, in the model's order; features may stand in the context."""
+    pixels = {"image": [0.0] * 784}
+    for examples, context in ((({**pixels}, {**pixels}), None), (({}, {}), pixels)):
+        request = stubs.request("classification_pb2.ClassificationRequest", "digits")
+
+        response = stubs.predictions.Classify(stubs.examples(request, *examples, context=context), TIMEOUT_S)
+
+        assert (response.model_spec.version.value, len(response.result.classifications)) == (2, 2)
+        classes = response.result.classifications[0].classes
+        assert [scored.label for scored in classes] == list("0123456789")
+        assert max(classes, key=lambda scored: scored.score).label == "7"
+
+
+def test_regress(stubs: Stubs) -> None:
+    """One value for each example."""
+    request = stubs.request("regression_pb2.RegressionRequest", "half_plus_two")
+
+    response = stubs.predictions.Regress(stubs.examples(request, {"x": [1.0]}, {"x": [2]}), TIMEOUT_S)
+
+    assert [regression.value for regression in response.result.regressions] == [2.5, 3.0]
+    assert response.model_spec.version.value == 1
+
+
+def test_multi_inference(stubs: Stubs) -> None:
+    """Each task has its result."""
+    request = stubs.apis.inference_pb2.MultiInferenceRequest()
+    task = request.tasks.add(method_name=stubs.tf.saved_model.REGRESS_METHOD_NAME)
+    stubs.specify(task.model_spec, "half_plus_two")
+
+    response = stubs.predictions.MultiInference(stubs.examples(request, {"x": [1.0]}), TIMEOUT_S)
+
+    (result,) = response.results
+    assert [regression.value for regression in result.regression_result.regressions] == [2.5]
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "spec", "code", "words"),
     [
@@ -260,6 +212,9 @@ def test_errors_of_the_other_calls(stubs: Stubs) -> None:
     metadata = stubs.request("get_model_metadata_pb2.GetModelMetadataRequest", "digits")
     status = stubs.request("get_model_status_pb2.GetModelStatusRequest", "nope")
 
+    classify = stubs.request("classification_pb2.ClassificationRequest", "digits")
+    regress = stubs.examples(stubs.request("regression_pb2.RegressionRequest", "digits"), {"image": [0.0] * 784})
+
     assert refusal(stubs.predictions.GetModelMetadata, metadata) == (
         "INVALID_ARGUMENT",
         "GetModelMetadataRequest must specify at least one metadata_field",
@@ -270,6 +225,9 @@ def test_errors_of_the_other_calls(stubs: Stubs) -> None:
         "Metadata field foo is not supported",
     )
     assert refusal(stubs.models.GetModelStatus, status) == ("NOT_FOUND", "Could not find any versions of model nope")
+    assert refusal(stubs.predictions.Classify, classify) == ("INVALID_ARGUMENT", "Input is empty.")
+    code, details = refusal(stubs.predictions.Regress, regress)
+    assert (code, "No regression outputs found in SignatureDef" in details) == ("INVALID_ARGUMENT", True)
 
 
 def test_a_deadline(stubs: Stubs) -> None:
