@@ -98,7 +98,7 @@ class Bench:
         self.model = Model()
         self.lender = Lender(self.model, self.spec)
         instruments = Instruments()
-        self.statistics = Statistics()
+        self.statistics = Statistics(instruments)
         self.registry = registry_of(instruments)
         self.predictor = Predictor(
             cast("Manager", self.lender),
@@ -149,7 +149,9 @@ async def predictor(world: World) -> AsyncIterator[Predictor]:
     world.store.promote(ServableId("m", 1), why="")
     world.manager.start()
     world.wait(lambda: world.serving() == 1)
-    predictor = Predictor(world.manager, BatchMetrics(Instruments()), Statistics(), threads=2, max_in_flight=8)
+    instruments = Instruments()
+    metrics, statistics = BatchMetrics(instruments), Statistics(instruments)
+    predictor = Predictor(world.manager, metrics, statistics, threads=2, max_in_flight=8)
     yield predictor
     predictor.close()
 
@@ -509,7 +511,7 @@ async def test_batches_are_in_the_statistics() -> None:
     bench.model.gate.set()
     asked = [bench.ask(2), bench.ask(1, value=13.0), bench.ask(1, value=np.inf)]
     await asyncio.gather(*asked, return_exceptions=True)
-    figures = bench.statistics.of(ServableId("m", 1))
+    figures = bench.statistics.read([ServableId("m", 1)])[ServableId("m", 1)]
     assert (figures.rows, figures.success.count, figures.fail.count) == (3, 2, 1)
     assert figures.batches.keys() == {4}
     assert bench.counted("fairlead_nonfinite_outputs_total") == 1

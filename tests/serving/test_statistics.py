@@ -6,16 +6,18 @@ from hypothesis import strategies as st
 
 from fairlead.servable.identity import ServableId
 from fairlead.serving.statistics import Duration, Statistics, VersionStatistics
+from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.region import Memory
 
 ONE, OTHER = ServableId("m", 1), ServableId("m", 2)
 
 
 def test_a_batch_is_counted_for_each_of_its_requests() -> None:
     """Each request waited its own time and took all of the batch's; rows and runs are counted once."""
-    statistics = Statistics(clock_s=lambda: 12.5)
+    statistics = Statistics(Instruments(), clock_s=lambda: 12.5)
     statistics.ran(ONE, rows=[2, 3], waited_s=[0.1, 0.3], failed=[False, False], compute_s=1.0)
 
-    assert statistics.of(ONE) == VersionStatistics(
+    assert statistics.read([ONE, OTHER])[ONE] == VersionStatistics(
         rows=5,
         runs=1,
         last_ms=12_500,
@@ -24,18 +26,32 @@ def test_a_batch_is_counted_for_each_of_its_requests() -> None:
         compute=Duration(2, 2_000_000_000),
         batches={5: Duration(1, 1_000_000_000)},
     )
-    assert statistics.of(OTHER) == VersionStatistics()
+    assert statistics.read([ONE, OTHER])[OTHER] == VersionStatistics()
 
 
 def test_requests_that_fail_are_counted_apart() -> None:
     """They ran with the batch and gave no rows."""
-    statistics = Statistics(clock_s=lambda: 0.0)
+    statistics = Statistics(Instruments(), clock_s=lambda: 0.0)
     statistics.ran(ONE, rows=[2, 3], waited_s=[0.5, 0.25], failed=[True, False], compute_s=1.0)
 
-    figures = statistics.of(ONE)
+    figures = statistics.read([ONE])[ONE]
     assert (figures.rows, figures.runs, figures.batches) == (3, 1, {5: Duration(1, 1_000_000_000)})
     assert (figures.success, figures.fail) == (Duration(1, 1_250_000_000), Duration(1, 1_500_000_000))
     assert figures.queue == Duration(1, 250_000_000)
+
+
+def test_the_figures_are_those_of_all_processes() -> None:
+    """Each counts for itself and reads what all counted; a version that is forgotten starts from nothing."""
+    pieces = Memory.make(2).pieces
+    one, other = (Instruments(pieces, home) for home in range(2))
+    for instruments in (one, other):
+        statistics = Statistics(instruments)
+        statistics.ran(ONE, rows=[2], waited_s=[0.5], failed=[False], compute_s=1.0)
+
+    assert statistics.read([ONE])[ONE].success == Duration(2, 3_000_000_000)
+    assert statistics.read([ONE])[ONE].batches == {2: Duration(2, 2_000_000_000)}
+    other.retain(lambda _model, _version: False)
+    assert statistics.read([ONE])[ONE].success == Duration(1, 1_500_000_000)
 
 
 REQUESTS = st.lists(st.tuples(st.integers(1, 50), st.floats(0, 10), st.booleans()), min_size=1, max_size=8)
@@ -44,12 +60,12 @@ REQUESTS = st.lists(st.tuples(st.integers(1, 50), st.floats(0, 10), st.booleans(
 @given(st.lists(st.tuples(REQUESTS, st.floats(0, 10)), max_size=6))
 def test_every_request_is_counted_once(batches: list[tuple[list[tuple[int, float, bool]], float]]) -> None:
     """Over any batches, requests are the successes and the failures, and sizes are the runs."""
-    statistics = Statistics()
+    statistics = Statistics(Instruments())
     for requests, compute_s in batches:
         rows, waited_s, failed = zip(*requests, strict=True)
         statistics.ran(ONE, rows=rows, waited_s=waited_s, failed=failed, compute_s=compute_s)
 
-    figures = statistics.of(ONE)
+    figures = statistics.read([ONE])[ONE]
     everyone = [request for requests, _ in batches for request in requests]
     assert figures.success.count + figures.fail.count == len(everyone)
     assert figures.rows == sum(rows for rows, _, has_failed in everyone if not has_failed)

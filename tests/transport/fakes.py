@@ -213,7 +213,7 @@ class FakePredictor:
 
     def __init__(self, catalogue: FakeCatalogue) -> None:
         self.catalogue = catalogue
-        self.statistics = Statistics(clock_s=lambda: 1.5)
+        self.statistics = Statistics(Instruments(), clock_s=lambda: 1.5)
         self.pause: asyncio.Event | None = None
         self.deadline: float | None = None
         self.waiting = 0

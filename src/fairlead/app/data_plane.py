@@ -11,7 +11,6 @@ from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.config import Settings
 from fairlead.serving.predictor import Predictor
-from fairlead.serving.statistics import Statistics
 from fairlead.serving.status import Readiness
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
@@ -48,11 +47,10 @@ class DataPlane:
         self._manager = open_manager(settings, metrics.load)
         self._manager.start()
         lifetimes.callback(self._manager.stop)
-        statistics = Statistics()
         predictor = Predictor(
             self._manager,
             metrics.batches,
-            statistics,
+            metrics.statistics,
             threads=settings.thread_count,
             max_in_flight=settings.max_in_flight,
             max_batch_rows=settings.max_batch_rows,
@@ -66,7 +64,7 @@ class DataPlane:
             predictor,
             self._manager,
             metrics.transport,
-            statistics,
+            metrics.statistics,
             control,
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
@@ -75,7 +73,7 @@ class DataPlane:
             predictor,
             self._manager,
             metrics.transport,
-            statistics,
+            metrics.statistics,
             control,
             max_message_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,

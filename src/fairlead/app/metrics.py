@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
@@ -26,4 +27,5 @@ class ServiceMetrics:
         self.workers = WorkerMetrics(self.instruments)
         self.load = LoadMetrics(self.instruments)
         self.batches = BatchMetrics(self.instruments)
+        self.statistics = Statistics(self.instruments)
         self.transport = TransportMetrics(self.instruments)

@@ -1,35 +1,32 @@
-"""What each version has done in this process, in the figures of the Open Inference Protocol's statistics."""
+"""What each version has done since it was loaded, in the figures of the Open Inference Protocol's statistics."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
 from fairlead.servable.identity import ServableId
+from fairlead.telemetry.instruments import Counter, Gauge, Instruments, Merge, Totals
 
 __all__ = ["Duration", "Statistics", "VersionStatistics"]
 
 _NS = 1_000_000_000
+_VERSION = ("model", "version")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Duration:
     """How often something was done, and the nanoseconds that all of it took."""
 
     count: int = 0
     ns: int = 0
 
-    def add(self, count: int, seconds: float) -> None:
-        """Note `count` more, which took `seconds` together."""
-        self.count += count
-        self.ns += int(seconds * _NS)
 
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionStatistics:
-    """The figures of one version, in this process.
+    """The figures of one version, those of all processes together.
 
     Attributes:
         rows: rows of the requests that were answered.
@@ -44,39 +41,35 @@ class VersionStatistics:
     rows: int = 0
     runs: int = 0
     last_ms: int = 0
-    success: Duration = field(default_factory=Duration)
-    fail: Duration = field(default_factory=Duration)
-    queue: Duration = field(default_factory=Duration)
-    compute: Duration = field(default_factory=Duration)
+    success: Duration = Duration()
+    fail: Duration = Duration()
+    queue: Duration = Duration()
+    compute: Duration = Duration()
     batches: dict[int, Duration] = field(default_factory=dict)
-
-    def batch(self, rows: int, compute_s: float) -> None:
-        """Note a run of so many rows."""
-        self.runs += 1
-        duration = self.batches.get(rows)
-        if duration is None:
-            duration = self.batches[rows] = Duration()
-        duration.add(1, compute_s)
-
-    def answered(self, rows: int, waited_s: Sequence[float], compute_s: float) -> None:
-        """Note requests that were answered in one run."""
-        count, waited = len(waited_s), sum(waited_s)
-        self.rows += rows
-        self.queue.add(count, waited)
-        self.compute.add(count, count * compute_s)
-        self.success.add(count, waited + count * compute_s)
 
 
 class Statistics:
-    """Counts for every version that ever ran. Not safe in threads: it lives in the event loop.
+    """Counts for every version. Used in the event loop.
 
     Args:
+        instruments: where it counts, beside the other processes of the server.
         clock_s: seconds since 1970.
     """
 
-    def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, instruments: Instruments, clock_s: Callable[[], float] = time.time) -> None:
+        self._instruments = instruments
         self._clock_s = clock_s
-        self._versions: dict[ServableId, VersionStatistics] = {}
+        self._rows = self._counter("rows")
+        self._answered = self._counter("answered")
+        self._failed = self._counter("failed")
+        self._failed_s = self._counter("failed_seconds")
+        self._queue_s = self._counter("queue_seconds")
+        self._compute_s = self._counter("compute_seconds")
+        self._runs = self._counter("runs", "rows")
+        self._runs_s = self._counter("run_seconds", "rows")
+        self._last_ms = Gauge(
+            instruments, "statistics_last", "When it last ran.", _VERSION, how=Merge.MAX, is_listed=False
+        )
 
     def ran(
         self,
@@ -96,18 +89,56 @@ class Statistics:
             failed: which of them failed.
             compute_s: how long the batch ran.
         """
-        version = self._versions.get(id_)
-        if version is None:
-            version = self._versions[id_] = VersionStatistics()
-        version.batch(sum(rows), compute_s)
-        version.last_ms = int(self._clock_s() * 1000)
+        version, size = (id_.model, str(id_.version)), str(sum(rows))
+        self._runs.labels(*version, size).inc()
+        self._runs_s.labels(*version, size).inc(compute_s)
+        self._last_ms.labels(*version).set(int(self._clock_s() * 1000))
         if any(failed):
             lost_s = list(compress(waited_s, failed))
-            version.fail.add(len(lost_s), sum(lost_s) + len(lost_s) * compute_s)
+            self._failed.labels(*version).inc(len(lost_s))
+            self._failed_s.labels(*version).inc(sum(lost_s) + len(lost_s) * compute_s)
             kept = [not one for one in failed]
             rows, waited_s = list(compress(rows, kept)), list(compress(waited_s, kept))
-        version.answered(sum(rows), waited_s, compute_s)
+        self._rows.labels(*version).inc(sum(rows))
+        self._answered.labels(*version).inc(len(waited_s))
+        self._queue_s.labels(*version).inc(sum(waited_s))
+        self._compute_s.labels(*version).inc(len(waited_s) * compute_s)
 
-    def of(self, id_: ServableId) -> VersionStatistics:
+    def read(self, ids: Iterable[ServableId]) -> dict[ServableId, VersionStatistics]:
         """The figures so far; all zero for a version that has run nothing."""
-        return self._versions.get(id_) or VersionStatistics()
+        totals = self._instruments.totals()
+        return {id_: self._read(id_, totals) for id_ in ids}
+
+    def _read(self, id_: ServableId, totals: Totals) -> VersionStatistics:
+        version = id_.model, str(id_.version)
+
+        def total(family: Counter | Gauge) -> float:
+            return totals[family.name].get(version, [0.0])[0]
+
+        answered = int(total(self._answered))
+        queue_s, compute_s = total(self._queue_s), total(self._compute_s)
+        runs_s = totals[self._runs_s.name]
+        batches = {
+            int(labels[2]): _duration(count, runs_s.get(labels, [0.0])[0])
+            for labels, (count,) in totals[self._runs.name].items()
+            if labels[:2] == version
+        }
+        return VersionStatistics(
+            rows=int(total(self._rows)),
+            runs=sum(run.count for run in batches.values()),
+            last_ms=int(total(self._last_ms)),
+            success=_duration(answered, queue_s + compute_s),
+            fail=_duration(total(self._failed), total(self._failed_s)),
+            queue=_duration(answered, queue_s),
+            compute=_duration(answered, compute_s),
+            batches=batches,
+        )
+
+    def _counter(self, what: str, *names: str) -> Counter:
+        return Counter(
+            self._instruments, f"statistics_{what}", "For the statistics.", (*_VERSION, *names), is_listed=False
+        )
+
+
+def _duration(count: float, seconds: float) -> Duration:
+    return Duration(int(count), round(seconds * _NS))

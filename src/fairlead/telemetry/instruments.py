@@ -167,9 +167,16 @@ class Gauge(Family[GaugeSeries]):
     kind = "g"
 
     def __init__(
-        self, instruments: Instruments, name: str, description: str, label_names: Sequence[str] = (), *, how: Merge
+        self,
+        instruments: Instruments,
+        name: str,
+        description: str,
+        label_names: Sequence[str] = (),
+        *,
+        how: Merge,
+        is_listed: bool = True,
     ) -> None:
-        super().__init__(instruments, name, description, label_names)
+        super().__init__(instruments, name, description, label_names, is_listed=is_listed)
         self._how = how
 
     def make(self, cells: memoryview[float]) -> GaugeSeries:

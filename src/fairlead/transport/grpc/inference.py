@@ -134,7 +134,8 @@ class InferenceService:
     async def model_statistics(self, request: Message, context: Context) -> Message:
         """ModelStatistics. Without a name it is of all models."""
         ids = self._models.up(_target(request.name, request.version, context))
-        return _Statistics(model_stats=[figures_of(id_, self._statistics.of(id_)) for id_ in ids])
+        figures = self._statistics.read(ids)
+        return _Statistics(model_stats=[figures_of(id_, figures[id_]) for id_ in figures])
 
     async def model_config(self, request: Message, context: Context) -> Message:
         """ModelConfig."""

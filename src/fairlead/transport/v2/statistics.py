@@ -13,7 +13,8 @@ __all__ = ["figures_of", "statistics_page"]
 
 def statistics_page(ids: Iterable[ServableId], statistics: Statistics) -> dict[str, Any]:
     """The figures of these versions. No answer comes in several responses, which would have figures of their own."""
-    return {"model_stats": [figures_of(id_, statistics.of(id_)) | {"response_stats": {}} for id_ in ids]}
+    figures = statistics.read(ids)
+    return {"model_stats": [figures_of(id_, figures[id_]) | {"response_stats": {}} for id_ in figures]}
 
 
 def figures_of(id_: ServableId, figures: VersionStatistics) -> dict[str, Any]:
