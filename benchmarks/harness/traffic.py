@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
@@ -67,9 +67,11 @@ class Traffic:
         self.failures: list[str] = []
         self.versions: Counter[int] = Counter()
         self.latest = 0
-        self.latencies_ms = array("f")
+        self.phase = ""
+        """What is going on, said by whoever makes it go on; latencies are kept apart by it."""
+        self.latencies_ms: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self.is_up = asyncio.Event()
-        """Cleared while the service is stopped on purpose: being refused then is no failure, nor waiting a latency."""
+        """Cleared while the service is stopped on purpose: being refused then is no failure."""
         self.is_up.set()
 
     async def run(self, requests: int, clients: Clients) -> None:
@@ -133,13 +135,13 @@ class Traffic:
             return None
 
     async def _ask(self, connection: Connection) -> None:
-        was_up, began = self.is_up.is_set(), time.perf_counter()
+        began = time.perf_counter()
         try:
             answer = await connection.ask(self._rest_request)
         except OSError as error:
             self._fail(f"asking: {error}")
         else:
-            self._note(began, was_up=was_up)
+            self._note(began)
             self._judge_rest(answer)
 
     async def _call(self, channel: grpc.aio.Channel) -> None:
@@ -154,14 +156,13 @@ class Traffic:
             if self.is_up.is_set() or _NOT_CONNECTED not in said:
                 self._fail(said)
         else:
-            self._note(began, was_up=True)
+            self._note(began)
             response = message_class("inference.ModelInferResponse").FromString(message)
             values = np.frombuffer(response.raw_output_contents[0], np.float32).tolist()
             self._judge(int(response.model_version), values)
 
-    def _note(self, began: float, *, was_up: bool) -> None:
-        if was_up and self.is_up.is_set():
-            self.latencies_ms.append((time.perf_counter() - began) * 1e3)
+    def _note(self, began: float) -> None:
+        self.latencies_ms[self.phase].append((time.perf_counter() - began) * 1e3)
 
     def _judge_rest(self, answer: Answer) -> None:
         if answer.status != _GOOD:
