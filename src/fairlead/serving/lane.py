@@ -20,7 +20,7 @@ _RUN_S = 0.005
 """What a batch should take: on a CPU, larger ones gain nothing and leave the caches."""
 
 _FEWEST_ROWS, _MOST_ROWS = 8, 256
-_UNKNOWN_PACE_ROWS = 32
+_UNKNOWN_PACE_ROWS = 8
 _WEIGHT = 0.2
 
 Kind = tuple[object, ...]

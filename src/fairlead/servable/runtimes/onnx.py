@@ -103,8 +103,6 @@ def _open(path: Path, threads: int) -> InferenceSession:
     options.inter_op_num_threads = 1
     # Spinning threads steal the cores of their neighbours in a container.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The arena keeps the largest batch's memory for ever; a small machine would rather have it back.
-    options.enable_cpu_mem_arena = False
     try:
         # Without the fallback, which prints to standard output and tries the same file again.
         return onnxruntime.InferenceSession(
