@@ -1,4 +1,4 @@
-"""Serve the fakes on a free port of the loopback and say which; the argument is the drain's delay in seconds."""
+"""Serve the fakes on a free port of the loopback and say which."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ async def serve() -> None:
     catalogue = FakeCatalogue()
     with open_socket("127.0.0.1", 0) as sock:
         app = build_app(catalogue, FakePredictor(catalogue))
-        server = HttpServer(app, sock, drain_delay_s=float(sys.argv[1]))
+        server = HttpServer(app, sock)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.drain)
         sys.stdout.write(f"{sock.getsockname()[1]}\n")

@@ -13,7 +13,7 @@ WAITING = Readiness(is_started=False, is_ready=False, models={"digits": None}, m
 def test_live_is_always_200(client: Client, catalogue: FakeCatalogue, path: str) -> None:
     """A process that answers at all is alive, whatever its models do and even in a drain."""
     catalogue.ready = WAITING
-    client.app.draining = True
+    client.app.withdrawn = True
     answer = client.get(path)
     assert (answer.status, answer.json()) == (200, {"status": "alive"})
 
@@ -42,7 +42,7 @@ def test_ready_says_what_is_missing(client: Client, catalogue: FakeCatalogue, pa
 
 def test_a_drain_withdraws_readiness(client: Client) -> None:
     """Readiness is 503 as soon as the drain begins."""
-    client.app.draining = True
+    client.app.withdrawn = True
     answer = client.get("/health/ready")
     assert (answer.status, answer.json()["status"]) == (503, "draining")
 

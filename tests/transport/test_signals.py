@@ -19,11 +19,11 @@ WARM_REQUESTS = 2000
 
 
 @contextmanager
-def process(drain_delay_s: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def process() -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A server in a process of its own, and its port."""
     script = str(Path(__file__).with_name("serve_fakes.py"))
     with subprocess.Popen(
-        [sys.executable, script, str(drain_delay_s)],
+        [sys.executable, script],
         env={"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -91,20 +91,3 @@ def test_a_signal_under_load_fails_no_request(keep_alive: bool, stop: signal.Sig
     assert not load.failures, f"{len(load.failures)} failed of {answered}"
     assert server.returncode == 0
     assert errors == ""
-
-
-def test_the_drain_may_wait_for_a_load_balancer() -> None:
-    """With a drain delay readiness is withdrawn at once, while new connections are still answered."""
-    with process(drain_delay_s=30.0) as (server, port):
-        with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)) as first:
-            assert ask(first).status == 200
-            server.send_signal(signal.SIGTERM)
-            assert ask(first).status == 200
-        status = 200
-        while status == 200:
-            with closing(HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)) as probe:
-                probe.request("GET", "/health/ready")
-                status = probe.getresponse().status
-        assert status == 503
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(TIMEOUT_S) == 0

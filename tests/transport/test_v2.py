@@ -26,7 +26,7 @@ def test_live_and_ready(client: Client, catalogue: FakeCatalogue) -> None:
 
 def test_a_drain_withdraws_readiness(client: Client) -> None:
     """Once the drain has begun the process lives and is not ready."""
-    client.app.draining = True
+    client.app.withdrawn = True
     assert client.get("/v2/health/ready").status == 503
     assert client.get("/v2/health/live").status == 200
 

@@ -60,7 +60,7 @@ class DataPlane:
         )
         lifetimes.callback(predictor.close)
         control = open_control(settings, self._manager)
-        app = HttpApp(
+        self._http_app = HttpApp(
             predictor,
             self._manager,
             metrics.transport,
@@ -69,7 +69,7 @@ class DataPlane:
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
-        grpc_app = GrpcApp(
+        self._grpc_app = GrpcApp(
             predictor,
             self._manager,
             metrics.transport,
@@ -79,11 +79,24 @@ class DataPlane:
             max_rows=settings.max_rows,
             config_control=open_reload(settings, self._manager),
         )
-        self._apps = (app, grpc_app)
-        limits, drain_timeout_s = _limits(settings), settings.drain_timeout_s
+        limits = _limits(settings)
         self._servers = (
-            HttpServer(app, sockets["rest"], limits=limits, owns_port=False, drain_timeout_s=drain_timeout_s),
-            GrpcServer(grpc_app, sockets["grpc"], limits=limits, owns_port=False, drain_timeout_s=drain_timeout_s),
+            HttpServer(
+                self._http_app,
+                sockets["rest"],
+                limits=limits,
+                owns_port=False,
+                siblings=metrics.connections["rest"],
+                drain_timeout_s=settings.drain_timeout_s,
+            ),
+            GrpcServer(
+                self._grpc_app,
+                sockets["grpc"],
+                limits=limits,
+                owns_port=False,
+                siblings=metrics.connections["grpc"],
+                drain_timeout_s=settings.drain_timeout_s,
+            ),
         )
 
     async def serve(self) -> None:
@@ -100,8 +113,9 @@ class DataPlane:
 
     def withdraw(self) -> None:
         """Be no longer ready, and ask clients to close their connections."""
-        for app in self._apps:
-            app.draining = True
+        self._http_app.draining = True
+        for app in (self._http_app, self._grpc_app):
+            app.withdrawn = True
 
     def drain(self) -> None:
         """Stop accepting, answer what is open, and let `serve` return; called again, at once."""

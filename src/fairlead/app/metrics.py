@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.batches import BatchMetrics
-from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.connections import ConnectionCounts
+from fairlead.telemetry.instruments import Gauge, Instruments, Merge
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.workers import WorkerMetrics
 from fairlead.transport.metrics import TransportMetrics
@@ -20,6 +21,9 @@ class ServiceMetrics:
     Args:
         pieces: the memory of all regions.
         home: the number of the region that this process counts in.
+
+    Attributes:
+        connections: how many connections this process and its siblings have, by protocol.
     """
 
     def __init__(self, pieces: Sequence[memoryview], home: int) -> None:
@@ -29,3 +33,8 @@ class ServiceMetrics:
         self.batches = BatchMetrics(self.instruments)
         self.statistics = Statistics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
+        open_ = Gauge(self.instruments, "fairlead_connections", "Open connections.", ["protocol"], how=Merge.SUM)
+        self.connections = {
+            protocol: ConnectionCounts(pieces, home, which, open_.labels(protocol))
+            for which, protocol in enumerate(("rest", "grpc"))
+        }

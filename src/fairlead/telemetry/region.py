@@ -21,7 +21,8 @@ REGION_BYTES = 2**20
 """Room for some 3,000 series."""
 
 _HEADER_WORDS = 8
-_OWNER, _OVERFLOWS = 0, 1
+_OWNER, _OVERFLOWS, _CONNECTIONS = 0, 1, 2
+_PROTOCOLS = 4
 _RECORD_WORDS = 4
 _SIZE, _GENERATION, _CELLS, _KEY_BYTES = range(_RECORD_WORDS)
 _GRAIN_WORDS = 8
@@ -62,6 +63,13 @@ class Region:
     @owner.setter
     def owner(self, pid: int) -> None:
         self._words[_OWNER] = pid
+        for which in range(_PROTOCOLS):
+            self.connections[which] = 0
+
+    @property
+    def connections(self) -> memoryview[int]:
+        """A word for each of four protocols: 0, or 1 more than the owner has connections while it accepts some."""
+        return self._words[_CONNECTIONS : _CONNECTIONS + _PROTOCOLS]
 
     @property
     def overflows(self) -> int:

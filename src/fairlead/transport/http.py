@@ -43,8 +43,8 @@ class HttpApp:
         max_rows: the most rows that the predictor takes in one request.
 
     Attributes:
-        draining: set to True when the process is about to leave: readiness is withdrawn and every answer is the last
-            on its connection.
+        draining: set to True when every answer is to be the last on its connection.
+        withdrawn: set to True when the service is about to leave: it is no longer ready.
         max_body_bytes: as above.
     """
 
@@ -60,16 +60,16 @@ class HttpApp:
         max_body_bytes: int = MAX_BODY_BYTES,
         max_rows: int = MAX_ROWS,
     ) -> None:
-        self.draining = False
+        self.draining = self.withdrawn = False
         self.max_body_bytes = max_body_bytes
         self._catalogue = catalogue
         self._metrics = metrics
         self._tfserving = TfServing(predictor, catalogue)
         self._v2 = V2(
-            predictor, catalogue, statistics, control=control, is_draining=lambda: self.draining, max_rows=max_rows
+            predictor, catalogue, statistics, control=control, is_draining=lambda: self.withdrawn, max_rows=max_rows
         )
         self._simple = Simple(predictor, catalogue, new_id or PredictionIds())
-        self._health = Health(catalogue, lambda: self.draining)
+        self._health = Health(catalogue, lambda: self.withdrawn)
         self._pages = MetricsPages(metrics)
         self._openapi = OpenApiPages()
         self._nowhere = Nowhere()

@@ -6,9 +6,9 @@ import asyncio
 import socket
 import time
 
+from fairlead.transport.acceptor import Acceptor, Alone, Siblings
 from fairlead.transport.connection import App, HttpConnection
 from fairlead.transport.limits import Limits
-from fairlead.transport.listener import BACKLOG, accept_all, turn_away
 
 __all__ = ["QUIET_S", "HttpServer"]
 
@@ -22,9 +22,8 @@ _MOST_SWEEP_S = 0.5
 class HttpServer:
     """Serves `app` on `sock` until it is told to `drain`.
 
-    The drain: readiness is withdrawn and every answer asks for its connection to be closed; after `drain_delay_s` no
-    connection is accepted any more; the server leaves when the open ones are gone, at most `drain_timeout_s` later. A
-    second call ends it at once.
+    The drain: no connection is accepted any more and every answer asks for its connection to be closed; the server
+    leaves when the open ones are gone, at most `drain_timeout_s` later. A second call ends it at once.
 
     Args:
         app: what answers.
@@ -32,7 +31,7 @@ class HttpServer:
         limits: what a client may take.
         owns_port: False when another process accepts from the same socket, and will after this one has left: then the
             drain just stops accepting.
-        drain_delay_s: how long to accept on, so that a load balancer sees the readiness first.
+        siblings: those processes, for each to have its share.
         drain_timeout_s: the longest wait for open connections.
         quiet_s: after this long in a drain, connections without a request are closed.
     """
@@ -44,32 +43,35 @@ class HttpServer:
         *,
         limits: Limits | None = None,
         owns_port: bool = True,
-        drain_delay_s: float = 0.0,
+        siblings: Siblings | None = None,
         drain_timeout_s: float = 30.0,
         quiet_s: float = QUIET_S,
     ) -> None:
         self._app = app
-        self._sock = sock
         self._limits = limits or Limits()
-        self._owns_port = owns_port
-        self._drain_delay_s = drain_delay_s
         self._drain_timeout_s = drain_timeout_s
         self._quiet_s = quiet_s
         self._connections: set[HttpConnection] = set()
-        self._server: asyncio.Server | None = None
+        self._acceptor = Acceptor(
+            sock,
+            self._connection,
+            count=self._connections.__len__,
+            siblings=siblings or Alone(),
+            owns_port=owns_port,
+        )
         self._leaving: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
 
     async def serve(self) -> None:
         """Answer requests; return when the drain has ended and no connection is left."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=self._sock, backlog=BACKLOG)
+        self._acceptor.start()
         sweeping = loop.create_task(self._sweep())
         try:
             await self._end.wait()
         finally:
             sweeping.cancel()
-            self._server.close()
+            self._acceptor.close()
             await self._abort_all()
 
     def drain(self) -> None:
@@ -89,6 +91,7 @@ class HttpServer:
         pause = min(limits.header_timeout_s / 4, limits.body_timeout_s / 4, limits.linger_s / 4, _MOST_SWEEP_S)
         while True:
             await asyncio.sleep(pause)
+            self._acceptor.tell()
             now = time.monotonic()
             for connection in [*self._connections]:
                 connection.cut_overdue(now)
@@ -96,22 +99,9 @@ class HttpServer:
     # -- leaving ---------------------------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
-        await asyncio.sleep(self._drain_delay_s)
-        await self._stop_accepting()
+        await self._acceptor.stop()
         await self._wait_for_connections()
         self._end.set()
-
-    async def _stop_accepting(self) -> None:
-        """Accept no more. A port of our own is closed, after those behind it are let in: they would be reset."""
-        waiting: list[socket.socket] = []
-        if self._owns_port:
-            turn_away(self._sock)
-            await asyncio.sleep(_POLL_S)  # for handshakes that had begun
-            waiting = accept_all(self._sock)
-        if self._server is not None:
-            self._server.close()
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.connect_accepted_socket(self._connection, sock) for sock in waiting))
 
     async def _wait_for_connections(self) -> None:
         started = time.monotonic()

@@ -76,17 +76,16 @@ def test_a_client_that_does_not_answer_the_ping_is_left_anyway(start: Start) -> 
     assert not running.thread.is_alive()
 
 
-def test_a_drain_withdraws_readiness_at_once(start: Start) -> None:
-    """Health says so on connections that are open."""
+def test_readiness_can_be_withdrawn(start: Start) -> None:
+    """Health says so on connections that are open, and everything else goes on."""
     running = start()
     with Wire(running.port) as client:
         client.greet()
-        running.drain()
-        client.until(GOAWAY)
+        running.app.withdrawn = True
         answer = client.call(f"/{INFERENCE}/ServerReady")
         assert answer.message == b""
-        answer = client.call(f"/{HEALTH}/Check")
-        assert answer.message == b"\x08\x02"
+        assert client.call(f"/{HEALTH}/Check").message == b"\x08\x02"
+        assert client.call(f"/{INFERENCE}/ServerLive").message == b"\x08\x01"
 
 
 def test_a_drain_has_an_end(start: Start) -> None:

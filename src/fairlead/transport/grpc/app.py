@@ -41,7 +41,7 @@ class GrpcApp:
         config_control: replaces the configuration of models; None when they are those of a store.
 
     Attributes:
-        draining: set to True when the process is about to leave: readiness is withdrawn.
+        withdrawn: set to True when the service is about to leave: it is no longer ready.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GrpcApp:
         max_rows: int = MAX_ROWS,
         config_control: ConfigControl | None = None,
     ) -> None:
-        self.draining = False
+        self.withdrawn = False
         self.max_message_bytes = max_message_bytes
         self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
         self._catalogue = catalogue
@@ -92,7 +92,7 @@ class GrpcApp:
             self._metrics.record(context, code, seconds, is_known=code is None or self._knows(context))
 
     def _is_ready(self) -> bool:
-        return self._catalogue.readiness().is_ready and not self.draining
+        return self._catalogue.readiness().is_ready and not self.withdrawn
 
     def _knows(self, context: Context) -> bool:
         try:

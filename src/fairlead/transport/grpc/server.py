@@ -6,10 +6,10 @@ import asyncio
 import socket
 import time
 
+from fairlead.transport.acceptor import Acceptor, Alone, Siblings
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.http2 import Http2Connection
 from fairlead.transport.limits import Limits
-from fairlead.transport.listener import BACKLOG, accept_all, turn_away
 
 __all__ = ["GrpcServer"]
 
@@ -20,9 +20,9 @@ _MOST_SWEEP_S = 0.5
 class GrpcServer:
     """Serves `app` on `sock` until it is told to `drain`.
 
-    The drain: readiness is withdrawn; after `drain_delay_s` no connection is accepted any more, and the clients of the
-    open ones are asked to go elsewhere (GOAWAY); the server leaves when what they had begun is answered, at most
-    `drain_timeout_s` later. A second call ends it at once.
+    The drain: no connection is accepted any more, and the clients of the open ones are asked to go elsewhere (GOAWAY);
+    the server leaves when what they had begun is answered, at most `drain_timeout_s` later. A second call ends it at
+    once.
 
     Args:
         app: what answers.
@@ -30,7 +30,7 @@ class GrpcServer:
         limits: what a client may take.
         owns_port: False when another process accepts from the same socket, and will after this one has left: then the
             drain just stops accepting.
-        drain_delay_s: how long to accept on, so that a load balancer sees the readiness first.
+        siblings: those processes, for each to have its share.
         drain_timeout_s: the longest wait for open calls.
     """
 
@@ -41,36 +41,38 @@ class GrpcServer:
         *,
         limits: Limits | None = None,
         owns_port: bool = True,
-        drain_delay_s: float = 0.0,
+        siblings: Siblings | None = None,
         drain_timeout_s: float = 30.0,
     ) -> None:
         self._app = app
-        self._sock = sock
         self._limits = limits or Limits()
-        self._owns_port = owns_port
-        self._drain_delay_s = drain_delay_s
         self._drain_timeout_s = drain_timeout_s
         self._connections: set[Http2Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._acceptor = Acceptor(
+            sock,
+            self._connection,
+            count=self._connections.__len__,
+            siblings=siblings or Alone(),
+            owns_port=owns_port,
+        )
         self._leaving: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
 
     async def serve(self) -> None:
         """Answer calls; return when the drain has ended and no connection is left."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=self._sock, backlog=BACKLOG)
+        self._acceptor.start()
         sweeping = loop.create_task(self._sweep())
         try:
             await self._end.wait()
         finally:
             sweeping.cancel()
-            self._server.close()
+            self._acceptor.close()
             await self._abort_all()
 
     def drain(self) -> None:
         """Start to leave; called again, leave at once. Call it in the event loop."""
         if self._leaving is None:
-            self._app.draining = True
             self._leaving = asyncio.get_running_loop().create_task(self._leave())
         else:
             self._end.set()
@@ -84,6 +86,7 @@ class GrpcServer:
         pause = min(limits.header_timeout_s / 4, limits.body_timeout_s / 4, limits.linger_s / 4, _MOST_SWEEP_S)
         while True:
             await asyncio.sleep(pause)
+            self._acceptor.tell()
             now = time.monotonic()
             for connection in [*self._connections]:
                 connection.cut_overdue(now)
@@ -91,26 +94,13 @@ class GrpcServer:
     # -- leaving ---------------------------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
-        await asyncio.sleep(self._drain_delay_s)
-        await self._stop_accepting()
+        await self._acceptor.stop()
         until = time.monotonic() + self._drain_timeout_s
         while self._connections and time.monotonic() < until:
             for connection in [*self._connections]:
                 connection.leave()
             await asyncio.sleep(_POLL_S)
         self._end.set()
-
-    async def _stop_accepting(self) -> None:
-        """Accept no more. A port of our own is closed, after those behind it are let in: they would be reset."""
-        waiting: list[socket.socket] = []
-        if self._owns_port:
-            turn_away(self._sock)
-            await asyncio.sleep(_POLL_S)  # for handshakes that had begun
-            waiting = accept_all(self._sock)
-        if self._server is not None:
-            self._server.close()
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.connect_accepted_socket(self._connection, sock) for sock in waiting))
 
     async def _abort_all(self) -> None:
         for connection in [*self._connections]:

@@ -1,0 +1,148 @@
+"""Takes connections from a listening socket that other processes may take from as well."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from fairlead.transport.listener import accept_all, turn_away
+
+__all__ = ["Acceptor", "Alone", "Siblings"]
+
+_MOST_AT_ONCE = 64
+"""Connections a turn of the event loop, so that those that are open are not kept waiting."""
+
+_MOST_AHEAD = 4
+_HOLD_S = 0.001
+_NO_FILES_S = 0.1
+_HANDSHAKE_S = 0.05
+_log = logging.getLogger(__name__)
+
+
+class Siblings(Protocol):
+    """The processes that accept from the same socket."""
+
+    def fewest(self) -> int | None:
+        """How many connections the one with the fewest has; None when there is no other."""
+
+    def tell(self, connections: int | None) -> None:
+        """Let them know how many this process has; None when it accepts no more."""
+
+
+class Alone:
+    """No siblings."""
+
+    def fewest(self) -> int | None:
+        return None
+
+    def tell(self, connections: int | None) -> None:
+        pass
+
+
+class Acceptor:
+    """Hands connections to protocols, and leaves them to a sibling that has fewer.
+
+    The system wakes all processes that wait on a socket, and whoever runs first would take all that is there: 64
+    connections that come at once, for good. A process that is ahead of another holds back for a moment instead, and
+    only takes what is still there then.
+
+    Args:
+        sock: a listening socket that does not block; closed by `stop`.
+        new_protocol: makes what speaks on a connection.
+        count: how many connections are open.
+        siblings: who else accepts from `sock`.
+        owns_port: False when another process will accept from `sock` after this one has left.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        new_protocol: Callable[[], asyncio.Protocol],
+        *,
+        count: Callable[[], int],
+        siblings: Siblings,
+        owns_port: bool,
+    ) -> None:
+        self._sock = sock
+        self._new_protocol = new_protocol
+        self._count = count
+        self._siblings = siblings
+        self._owns_port = owns_port
+        self._beginning: set[asyncio.Task[object]] = set()
+        self._hold: asyncio.TimerHandle | None = None
+        self._is_over = False
+
+    def start(self) -> None:
+        """Take connections from now on, in the event loop that runs."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._sock, self._on_arrival)
+        self.tell()
+
+    def tell(self) -> None:
+        """Let the siblings know how many connections there are. Call it now and then: they end, too."""
+        if not self._is_over:
+            self._siblings.tell(self._open)
+
+    async def stop(self) -> None:
+        """Take no more. A port of our own is closed, after those behind it are let in: they would be reset."""
+        if self._owns_port:
+            turn_away(self._sock)
+            await asyncio.sleep(_HANDSHAKE_S)  # for handshakes that had begun
+            for connection in accept_all(self._sock):
+                self._begin(connection)
+        self.close()
+        await asyncio.gather(*self._beginning, return_exceptions=True)
+
+    def close(self) -> None:
+        """Take no more, at once."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._siblings.tell(None)
+        if self._hold is not None:
+            self._hold.cancel()
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+
+    @property
+    def _open(self) -> int:
+        return self._count() + len(self._beginning)
+
+    def _on_arrival(self) -> None:
+        fewest = self._siblings.fewest()
+        room = _MOST_AT_ONCE if fewest is None else min(fewest + _MOST_AHEAD - self._open, _MOST_AT_ONCE)
+        if room > 0:
+            self._accept(room)
+        else:
+            self._wait(_HOLD_S)
+
+    def _wait(self, seconds: float) -> None:
+        self._loop.remove_reader(self._sock)
+        self._hold = self._loop.call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._hold = None
+        self._loop.add_reader(self._sock, self._on_arrival)
+        self._accept(_MOST_AHEAD)
+
+    def _accept(self, most: int) -> None:
+        for _ in range(most):
+            try:
+                connection, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                break
+            except OSError as error:  # the process may open no more files
+                _log.error("no connection can be accepted: %s", error)
+                self._wait(_NO_FILES_S)
+                break
+            self._begin(connection)
+        self.tell()
+
+    def _begin(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._new_protocol, connection))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
