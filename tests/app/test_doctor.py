@@ -42,7 +42,7 @@ class DiskUsage(NamedTuple):
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """A home of its own, and any free port."""
-    return Settings(home=tmp_path / "home", rest_port=0)
+    return Settings(home=tmp_path / "home", rest_port=0, grpc_port=0, management_port=0)
 
 
 @pytest.fixture
@@ -112,7 +112,18 @@ def test_a_good_deployment_is_all_well(settings: Settings, published: WritableSt
 
     assert {finding.name: finding.message for finding in findings if finding.health is Health.FAILED} == {}
     assert names[:2] == ["architecture", "packages"]
-    assert names[-8:] == ["port 0", "PORT", "store", "digits@1", "digits@2", "memory", "clock", "disk"]
+    assert names[-10:] == [
+        "port 0",
+        "port 0",
+        "port 0",
+        "PORT",
+        "store",
+        "digits@1",
+        "digits@2",
+        "memory",
+        "clock",
+        "disk",
+    ]
     assert all(bool(finding.hint) == (finding.health is not Health.OK) for finding in findings)
 
 
@@ -129,7 +140,8 @@ def test_the_command_fails_when_something_would_break(
 ) -> None:
     """Exit status 1 and the next command, as lines or as JSON; 0 once it is mended."""
     with listening() as port:
-        arguments = ["doctor", "--home", str(tmp_path), "--rest-port", str(port), *form]
+        arguments = ["doctor", "--home", str(tmp_path), "--grpc-port", "0", "--management-port", "0"]
+        arguments += ["--rest-port", str(port), *form]
         assert main(arguments) == 1
     printed = capsys.readouterr().out
     assert f"take another: --rest-port {port + 1}" in printed
@@ -281,6 +293,14 @@ def test_a_port_that_another_process_has_is_found(settings: Settings, answer: by
     assert finding.hint == f"ss -ltnp 'sport = :{port}' shows whose it is, or take another: --rest-port {port + 1}"
 
 
+def test_every_port_is_looked_at(settings: Settings) -> None:
+    """The hint takes another for the one that is taken."""
+    with listening(b"") as port:
+        for name in ("rest", "grpc", "management"):
+            finding = look(replace(settings, **{f"{name}_port": port}), f"port {port}")  # type: ignore[arg-type] # a port
+            assert finding.hint.endswith(f"take another: --{name}-port {port + 1}")
+
+
 def test_a_port_whose_owner_says_nothing_is_found(settings: Settings) -> None:
     """Nobody waits long for it."""
     with listening() as port:
@@ -426,7 +446,7 @@ def test_a_damaged_manifest_is_found(settings: Settings, published: WritableStor
 
     assert look(settings, "digits@1").health is Health.FAILED
     assert look(settings, "digits@2").health is Health.OK
-    assert look(settings, "memory").message.startswith("110 MiB needed for 0 models")
+    assert look(settings, "memory").message.startswith("212 MiB needed for 2 workers, 0 models")
 
 
 def test_a_released_version_that_is_gone_is_found(settings: Settings, published: WritableStore) -> None:
@@ -469,33 +489,36 @@ def manifest(model: str = "m", version: int = 1, memory: int | None = None) -> M
 @pytest.mark.parametrize(
     ("manifests", "figures"),
     [
-        ([], "110 MiB needed for 0 models and a swap, 512 MiB there"),
-        ([manifest()], "110 MiB needed for 0 models and a swap, 512 MiB there"),
-        ([manifest(memory=50 * MIB)], "210 MiB needed for 1 models and a swap, 512 MiB there"),
+        ([], "212 MiB needed for 2 workers, 0 models and a swap, 1024 MiB there"),
+        ([manifest()], "212 MiB needed for 2 workers, 0 models and a swap, 1024 MiB there"),
+        ([manifest(memory=50 * MIB)], "412 MiB needed for 2 workers, 1 models and a swap, 1024 MiB there"),
         (
             [manifest(version=2, memory=50 * MIB), manifest(version=1, memory=400 * MIB)],
-            "210 MiB needed for 1 models and a swap, 512 MiB there",
+            "412 MiB needed for 2 workers, 1 models and a swap, 1024 MiB there",
         ),
         (
             [manifest("a", memory=50 * MIB), manifest("b", memory=100 * MIB)],
-            "360 MiB needed for 2 models and a swap, 512 MiB there",
+            "712 MiB needed for 2 workers, 2 models and a swap, 1024 MiB there",
         ),
     ],
 )
 def test_memory_for_the_newest_of_each_model_and_a_swap(manifests: list[Manifest], figures: str) -> None:
     """The largest counts twice: a swap loads the new version beside the old."""
-    finding = machine.memory(manifests, 512 * MIB)
+    finding = machine.memory(manifests, 2, 1024 * MIB)
 
     assert (finding.health, finding.message) == (Health.OK, figures)
 
 
-@pytest.mark.parametrize(("available", "health"), [(210 * MIB, Health.OK), (210 * MIB - 1, Health.FAILED)])
+@pytest.mark.parametrize(("available", "health"), [(222 * MIB, Health.OK), (222 * MIB - 1, Health.FAILED)])
 def test_too_little_memory_is_found(available: int, health: Health) -> None:
     """To the byte: below it, a swap would be killed."""
-    finding = machine.memory([manifest(memory=50 * MIB)], available)
+    finding = machine.memory([manifest(memory=50 * MIB)], 1, available)
 
     assert finding.health is health
-    assert finding.hint in ("", "give the process more memory, or serve fewer models: --models NAME")
+    assert finding.hint in (
+        "",
+        "give the process more memory, or serve with fewer workers (--workers 1) or models (--models NAME)",
+    )
 
 
 @pytest.mark.parametrize(("limit", "memory"), [("268435456\n", 268435456), ("max\n", None), (str(2**62), None)])

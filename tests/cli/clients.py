@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Self
 
+import grpc
 import numpy as np
+from tests.transport.grpc.protos import infer_request
 
 TIMEOUT_S = 30.0
 BODY = json.dumps({"instances": np.zeros((1, 28, 28, 1)).tolist()}).encode()
@@ -83,6 +85,56 @@ class Clients:
     def _note(self, outcome: str) -> None:
         with self._lock:
             self.outcomes[outcome] += 1
+
+
+class Callers:
+    """The same over gRPC: half of them keep their channel, half take a new one for each call. A context.
+
+    Attributes:
+        outcomes: how many calls ended how: "OK", or another code with its details.
+    """
+
+    def __init__(self, port: int, count: int = 8) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self._address = f"127.0.0.1:{port}"
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, args=(which % 2 == 0,)) for which in range(count)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        self.wait_for(10 * len(self._threads))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, more: int) -> None:
+        """Return when so many more calls ended well."""
+        wanted = self.outcomes["OK"] + more
+        wait_until(lambda: self.outcomes["OK"] >= wanted)
+
+    def _run(self, keeps_channel: bool) -> None:
+        request = infer_request("digits", image=np.zeros((1, 28, 28, 1), np.float32)).SerializeToString()
+        while not self._over.is_set():
+            # A pool of its own: channels of one process to one address would share a connection.
+            with grpc.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+                while self._ask(call, request) and keeps_channel and not self._over.is_set():
+                    pass
+
+    def _ask(self, call: Callable[..., bytes], request: bytes) -> bool:
+        outcome = "OK"
+        try:
+            call(request, timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            outcome = f"{error.code().name}: {error.details()}"
+        with self._lock:
+            self.outcomes[outcome] += 1
+        return outcome == "OK"
 
 
 def _answer(connection: socket.socket) -> bytes:

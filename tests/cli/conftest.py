@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+
+from fairlead.store.writable_store import WritableStore
+from fairlead.testing import publish_digit
+
+from .clients import wait_until
 
 Answer = tuple[int, Any]
 
@@ -29,6 +35,7 @@ class Server:
     port: int
     grpc_port: int
     log: Path
+    management_port: int = 0
 
     def call(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -42,14 +49,20 @@ class Server:
         finally:
             connection.close()
 
-    def page(self, path: str) -> str:
-        """The text of a page."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+    def page(self, path: str, port: int = 0) -> tuple[int, str]:
+        """Status and text of a page, of the REST port unless another is named."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
         try:
             connection.request("GET", path)
-            return connection.getresponse().read().decode()
+            response = connection.getresponse()
+            return response.status, response.read().decode()
         finally:
             connection.close()
+
+    def managed(self, path: str) -> Answer:
+        """Status and decoded JSON of a page of the management port."""
+        status, text = self.page(path, self.management_port)
+        return status, json.loads(text)
 
     def wait_ready(self, timeout_s: float = 30.0) -> Any:
         """The body of `/health/ready` once it says 200."""
@@ -98,8 +111,8 @@ def starting(tmp_path: Path) -> Iterator[StartServer]:
         command += ["--rest-port", "0", "--grpc-port", "0", "--management-port", "0", *flags]
         with log.open("wb") as writer:
             process = subprocess.Popen(command, stderr=writer, stdout=writer, env={**os.environ, "FAIRLEAD_ENV": ""})
-        port, grpc_port = ports_of(process, log)
-        server = Server(process=process, port=port, grpc_port=grpc_port, log=log)
+        port, grpc_port, management_port = ports_of(process, log)
+        server = Server(process=process, port=port, grpc_port=grpc_port, log=log, management_port=management_port)
         started.append(server)
         return server
 
@@ -112,13 +125,49 @@ def starting(tmp_path: Path) -> Iterator[StartServer]:
                 server.process.wait(10)
 
 
-def ports_of(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int]:
-    """The ports that the process says it listens on: of REST, and of gRPC."""
+def ports_of(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int, int]:
+    """The ports that the process says it listens on: of REST, of gRPC, and of management."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for line in log.read_text().splitlines():
-            if found := re.match(r"listening on http://[^ ]*:(\d+) \(gRPC on [^ ]*:(\d+)\)", line):
-                return int(found[1]), int(found[2])
+            if found := re.match(r"listening on http://.*:(\d+) \(gRPC on .*:(\d+)\) .* on http://.*:(\d+)$", line):
+                return int(found[1]), int(found[2]), int(found[3])
         assert process.poll() is None, log.read_text()
         time.sleep(0.01)
     raise AssertionError(log.read_text())
+
+
+StartWorkers = Callable[..., Server]
+
+
+@pytest.fixture
+def start_workers(store: WritableStore, start_server: StartServer) -> StartWorkers:
+    """Starts `fairlead serve` with so many workers, which are all ready."""
+
+    def start(count: int, *flags: str) -> Server:
+        store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+        server = start_server(store.root, "--workers", str(count), *flags)
+        server.wait_ready()
+        wait_until(lambda: bool(server.managed("/health/ready")[1]["ready"] == count))
+        return server
+
+    return start
+
+
+def workers(server: Server) -> list[int]:
+    """The process ids of the workers, oldest first."""
+    children = psutil.Process(server.process.pid).children()
+    return [child.pid for child in sorted(children, key=psutil.Process.create_time)]
+
+
+def loaded(server: Server) -> int:
+    """How many workers have ever loaded the model."""
+    return server.log.read_text().count("digits@1 is loaded and proven")
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

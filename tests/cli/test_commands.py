@@ -192,17 +192,20 @@ def test_a_bad_setting_in_the_environment_is_named(monkeypatch: pytest.MonkeyPat
     assert "FAIRLEAD_ENV is 'production': must be one of dev, staging, prod" in capsys.readouterr().err
 
 
+FREE_PORTS = ("--rest-port", "0", "--grpc-port", "0", "--management-port", "0")
+
+
 def test_doctor_exits_by_what_it_found(three: WritableStore, capsys: Capture) -> None:
     """0 when nothing would break, 1 with a released version that would not load."""
-    assert main(["doctor", "--rest-port", "0"]) == 0
+    assert main(["doctor", *FREE_PORTS]) == 0
     assert "ok    digits@2: 2 files, every byte as published and released" in capsys.readouterr().out
     (three.root / "digits" / "2" / "model.onnx").write_bytes(b"rot")
 
-    assert main(["doctor", "--rest-port", "0"]) == 1
+    assert main(["doctor", *FREE_PORTS]) == 1
 
     out = capsys.readouterr().out
     assert "FAIL  digits@2" in out
     assert "try: fairlead rollback digits" in out
-    main(["doctor", "--rest-port", "0", "--json"])
+    main(["doctor", *FREE_PORTS, "--json"])
     findings = json.loads(capsys.readouterr().out)
     assert {finding["name"]: finding["health"] for finding in findings}["digits@2"] == "failed"

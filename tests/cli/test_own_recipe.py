@@ -92,7 +92,7 @@ def test_a_folder_of_another_name_is_said(folder: Path) -> None:
     """`up` serves the model that the folder is named for."""
     (folder / "rowwise").rename(folder / "mine")
 
-    done = run(folder, "up", "./mine", "--rest-port", "0", "--grpc-port", "0")
+    done = run(folder, "up", "./mine", "--rest-port", "0", "--grpc-port", "0", "--management-port", "0")
 
     assert done.returncode == 1
     assert "the recipe ./mine trained a model of another name than 'mine'" in done.stderr

@@ -68,7 +68,7 @@ def up(folder: Path, *recipe: str) -> tuple[Server, str]:
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
     said = log.read_text()
-    port, grpc_port = ports_of(process, log)
+    port, grpc_port, _ = ports_of(process, log)
     return Server(process=process, port=port, grpc_port=grpc_port, log=log), said
 
 

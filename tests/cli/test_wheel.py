@@ -79,7 +79,19 @@ class TestWheel:
 
         rolled_back = fairlead(installed, tmp_path, "rollback", "digits", "--store", str(store.root))
         assert rolled_back.stdout == "stable: digits@1, no longer 2 (release 3)\n"
-        examined = fairlead(installed, tmp_path, "doctor", "--store", str(store.root), "--rest-port", "0")
+        examined = fairlead(
+            installed,
+            tmp_path,
+            "doctor",
+            "--store",
+            str(store.root),
+            "--rest-port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--management-port",
+            "0",
+        )
         assert examined.returncode == 0, examined.stdout
         assert "ok    extra train: not installed" in examined.stdout
         assert server.stop() == 0

@@ -8,22 +8,27 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fairlead.app.management import Management
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.config import Settings
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import open_socket
+from fairlead.transport.server import HttpServer
 
 __all__ = ["Addresses", "serve"]
+
+_LAST_ANSWERS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the server is reached from this machine: a URL for REST, host and port for gRPC."""
+    """Where the server is reached from this machine: URLs for REST and management, host and port for gRPC."""
 
     rest: str
     grpc: str
+    management: str
 
 
 def serve(
@@ -44,29 +49,39 @@ def serve(
     Raises:
         FairleadError: when the store is none, a port cannot be had, or no worker comes up.
     """
-    sockets = {name: open_socket(settings.host, getattr(settings, f"{name}_port")) for name in ("rest", "grpc")}
+    sockets = {
+        "rest": open_socket(settings.host, settings.rest_port),
+        "grpc": open_socket(settings.host, settings.grpc_port, "--grpc-port"),
+    }
+    management = open_socket(settings.management_host, settings.management_port, "--management-port")
     rest, grpc = (_address(settings.host, sock) for sock in sockets.values())
-    addresses = Addresses(rest=f"http://{rest}", grpc=grpc)
+    managed = _address(settings.management_host, management)
+    addresses = Addresses(rest=f"http://{rest}", grpc=grpc, management=f"http://{managed}")
     on_listening(addresses)
-    asyncio.run(_serve(settings, sockets, lambda readiness: on_ready(addresses, readiness)))
+    asyncio.run(_serve(settings, sockets, management, lambda readiness: on_ready(addresses, readiness)))
 
 
 async def _serve(
-    settings: Settings, sockets: Mapping[str, socket.socket], on_ready: Callable[[Readiness], None]
+    settings: Settings,
+    sockets: Mapping[str, socket.socket],
+    management: socket.socket,
+    on_ready: Callable[[Readiness], None],
 ) -> None:
     memory = Memory.make(1 + 2 * settings.worker_count)  # a worker and the one that follows it count at once
-    supervisor = Supervisor(
-        settings,
-        sockets,
-        memory=memory,
-        metrics=ServiceMetrics(memory.pieces, home=0),
-        on_ready=on_ready,
-    )
+    metrics = ServiceMetrics(memory.pieces, home=0)
+    supervisor = Supervisor(settings, sockets, memory=memory, metrics=metrics, on_ready=on_ready)
+    pages = Management(supervisor, metrics.instruments)
+    server = HttpServer(pages, management, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, supervisor.stop)
     loop.add_signal_handler(signal.SIGHUP, supervisor.replace)
-    await supervisor.run()
+    managing = loop.create_task(server.serve())
+    try:
+        await supervisor.run()
+    finally:
+        server.drain()
+        await managing
 
 
 def _address(host: str, sock: socket.socket) -> str:

@@ -23,7 +23,18 @@ _MARKS = {Health.OK: "ok  ", Health.WARNING: "warn", Health.FAILED: "FAIL"}
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    add_flags(parser, "home", "store", "host", "rest_port")
+    add_flags(
+        parser,
+        "home",
+        "store",
+        "host",
+        "rest_port",
+        "grpc_port",
+        "management_host",
+        "management_port",
+        "workers",
+        "threads",
+    )
 
 
 def run(arguments: Namespace) -> int:

@@ -62,7 +62,9 @@ def run(arguments: Namespace) -> int:
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
-        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}"),
+        on_listening=lambda at: say(
+            f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}; management on {at.management}"
+        ),
         on_ready=lambda at, readiness: say(
             f"ready: {', '.join(f'{model}@{version}' for model, version in readiness.models.items())} "
             f"at {at.rest} (gRPC at {at.grpc})"

@@ -52,7 +52,9 @@ def run(arguments: Namespace) -> int:
     configure_logging(sys.stderr, settings.log_format)
     serve(
         settings,
-        on_listening=lambda at: say(f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}"),
+        on_listening=lambda at: say(
+            f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}; management on {at.management}"
+        ),
         on_ready=lambda at, readiness: say(_welcome(settings, model, at, readiness)),
     )
     say("drained")

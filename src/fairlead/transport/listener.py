@@ -34,8 +34,8 @@ _DROP_SYN = (  # classic BPF over the TCP header: code, jump if true, jump if fa
 )
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """Listen on `host` and `port` (0 to 65535); 0 takes a free port, and "::" takes IPv4 as well.
+def open_socket(host: str, port: int, flag: str = "--rest-port") -> socket.socket:
+    """Listen on `host` and `port` (0 to 65535), which `flag` sets; 0 takes a free port, and "::" takes IPv4 as well.
 
     Raises:
         FairleadError: UNAVAILABLE when the port is taken, PERMISSION_DENIED or INVALID_ARGUMENT when the address
@@ -46,7 +46,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return _listen(family, address)
     except OSError as error:
-        raise _explain(error, place, port) from error
+        raise _explain(error, place, port, flag) from error
 
 
 def allow_connections(count: int) -> None:
@@ -118,10 +118,10 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket
     return sock
 
 
-def _explain(error: OSError, place: str, port: int) -> FairleadError:
+def _explain(error: OSError, place: str, port: int, flag: str) -> FairleadError:
     if error.errno == errno.EADDRINUSE:
         return FairleadError(
-            Code.UNAVAILABLE, f"{place} is in use by another process", hint=f"fairlead doctor --rest-port {port}"
+            Code.UNAVAILABLE, f"{place} is in use by another process", hint=f"fairlead doctor {flag} {port}"
         )
     if error.errno == errno.EACCES:
         return FairleadError(

@@ -16,7 +16,8 @@ from fairlead.store.store import Store
 __all__ = ["clock", "disk", "memory", "memory_bytes"]
 
 _MIB = 2**20
-_PROCESS_BYTES = 110 * _MIB  # a serving process with no model in it, measured, and some air
+_PARENT_BYTES = 32 * _MIB  # measured, and some air
+_WORKER_BYTES = 90 * _MIB  # the same, with no model in it
 _DISK_WARN_BYTES = 1024 * _MIB
 _DISK_FAIL_BYTES = 200 * _MIB
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -33,19 +34,22 @@ def memory_bytes() -> int:
     return total
 
 
-def memory(manifests: Sequence[Manifest], available: int) -> Finding:
-    """The newest version of each model, and the largest twice: a swap loads the new one beside the old."""
+def memory(manifests: Sequence[Manifest], workers: int, available: int) -> Finding:
+    """In each worker the newest version of each model, the largest twice: a swap loads the new one beside the old."""
     newest = {manifest.model: manifest for manifest in sorted(manifests, key=lambda manifest: manifest.version)}
     costs = [manifest.cost.peak_memory_bytes for manifest in newest.values() if manifest.cost]
-    needed = _PROCESS_BYTES + sum(costs) + max(costs, default=0)
-    figures = f"{needed // _MIB} MiB needed for {len(costs)} models and a swap, {available // _MIB} MiB there"
+    needed = _PARENT_BYTES + workers * (_WORKER_BYTES + sum(costs) + max(costs, default=0))
+    figures = (
+        f"{needed // _MIB} MiB needed for {workers} workers, {len(costs)} models and a swap, "
+        f"{available // _MIB} MiB there"
+    )
     if needed <= available:
         return ok("memory", figures)
     return Finding(
         name="memory",
         health=Health.FAILED,
         message=figures,
-        hint="give the process more memory, or serve fewer models: --models NAME",
+        hint="give the process more memory, or serve with fewer workers (--workers 1) or models (--models NAME)",
     )
 
 

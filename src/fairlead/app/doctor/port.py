@@ -12,8 +12,8 @@ from fairlead.app.doctor.finding import Finding, Health, ok
 __all__ = ["port", "port_variable"]
 
 
-def port(host: str, port: int) -> Finding:
-    """Whether the address can be had, and if not, who has it."""
+def port(host: str, port: int, flag: str) -> Finding:
+    """Whether the address, whose port `flag` sets, can be had, and if not, who has it."""
     name = f"port {port}"
     try:
         _bind(host, port)
@@ -21,12 +21,10 @@ def port(host: str, port: int) -> Finding:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             owner = "a Fairlead server" if _is_fairlead(port) else "another process"
             reason = f"{error.strerror}; {owner} answers there"
-            hint = f"ss -ltnp 'sport = :{port}' shows whose it is, or take another: --rest-port {port + 1}"
+            hint = f"ss -ltnp 'sport = :{port}' shows whose it is, or take another: {flag} {port + 1}"
         else:
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            hint = (
-                "name an address of this machine, --host 127.0.0.1 or 0.0.0.0, and a port from 1024: --rest-port 8501"
-            )
+            hint = f"name an address of this machine, --host 127.0.0.1 or 0.0.0.0, and a port from 1024: {flag} 8501"
         message = f"{host}:{port} cannot be had: {reason}"
         return Finding(name=name, health=Health.FAILED, message=message, hint=hint)
     return ok(name, f"{host}:{port} is free")

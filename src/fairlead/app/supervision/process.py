@@ -11,9 +11,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from fairlead.app.supervision.control import Assignment, Failure, Order, Report, parse_word
 from fairlead.app.supervision.policy import View
+from fairlead.app.supervision.state import State, WorkerState
+from fairlead.serving.status import Readiness
 
 __all__ = ["WorkerProcess"]
 
@@ -34,6 +37,7 @@ class WorkerProcess:
         seat: the place that it fills.
         generation: counts the wishes for new workers.
         assignment: what it serves; it inherits the sockets and the memory named there.
+        restarts: how many were in its seat before it.
         drain_timeout_s: how long it may take to leave; it is killed a little later.
         on_change: called after everything that it says, and when it is gone.
 
@@ -43,7 +47,8 @@ class WorkerProcess:
         failure: why it gave up, if it said so.
         status: its exit status, negative for a signal; None while it lives.
         is_accepting: it has been told to take connections.
-        started_at: the second of `time.monotonic` at which it was started.
+        since: when it was started.
+        started_at: the same, as the second of `time.monotonic`.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class WorkerProcess:
         generation: int,
         assignment: Assignment,
         *,
+        restarts: int,
         drain_timeout_s: float,
         on_change: Callable[[WorkerProcess], None],
     ) -> None:
@@ -65,6 +71,8 @@ class WorkerProcess:
         self.status: int | None = None
         self.is_accepting = False
         self.started_at = time.monotonic()
+        self.since = datetime.now(UTC)
+        self._restarts = restarts
         self._drain_timeout_s = drain_timeout_s
         self._on_change = on_change
         self._is_draining = False
@@ -91,6 +99,28 @@ class WorkerProcess:
     @property
     def is_ready(self) -> bool:
         return self.report is not None and self.report.readiness.is_ready
+
+    def state(self) -> WorkerState:
+        """How it is."""
+        readiness = self.report.readiness if self.report else None
+        return WorkerState(
+            worker=self.seat + 1,
+            pid=self.pid,
+            state=self._stage(readiness),
+            is_started=readiness is not None and readiness.is_started,
+            since=self.since,
+            restarts=self._restarts,
+            why=(*readiness.missing, *readiness.degraded) if readiness else (),
+        )
+
+    def _stage(self, readiness: Readiness | None) -> State:
+        if self.is_leaving:
+            return State.DRAINING
+        if readiness is None:
+            return State.STARTING
+        if not readiness.is_started:
+            return State.LOADING
+        return State.READY if readiness.is_ready and self.is_accepting else State.DEGRADED
 
     def view(self, generation: int) -> View:
         """What the policy decides on, `generation` being the newest."""

@@ -8,12 +8,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.supervision.control import Assignment
-from fairlead.app.supervision.policy import Action, Do, next_action, restart_delay
+from fairlead.app.supervision.policy import Action, Do, next_action
 from fairlead.app.supervision.process import WorkerProcess
+from fairlead.app.supervision.seat import Seat
+from fairlead.app.supervision.state import WorkerState
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.status import Readiness
@@ -26,19 +27,6 @@ _TICK_S = 1.0
 _WELL_AFTER_S = 10.0
 _DEATHS_AT_START = 3
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Seat:
-    """A place for a worker.
-
-    Attributes:
-        deaths: in a row, of workers that were not well for long.
-        due_at: the monotonic second before which it is not filled again.
-    """
-
-    deaths: int = 0
-    due_at: float = 0.0
 
 
 class Supervisor:
@@ -66,7 +54,7 @@ class Supervisor:
         self._memory = memory
         self._metrics = metrics
         self._on_ready = on_ready
-        self._seats = [_Seat() for _ in range(settings.worker_count)]
+        self._seats = [Seat(number) for number in range(settings.worker_count)]
         self._workers: list[WorkerProcess] = []
         self._started = 0
         self._generation = 0
@@ -106,6 +94,19 @@ class Supervisor:
             self._kill()
         self._act()
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether `stop` was called."""
+        return self._leaving is not None
+
+    def states(self) -> list[WorkerState]:
+        """How each worker is, and each that is waited for, by their places."""
+        states = [worker.state() for worker in self._workers]
+        if not self.is_leaving:
+            taken = {worker.seat for worker in self._workers if not worker.is_leaving}
+            states += [seat.state() for seat in self._seats if seat.number not in taken]
+        return sorted(states, key=lambda state: (state.worker, state.since))
+
     async def _leave(self) -> None:
         for worker in self._workers:
             worker.withdraw()
@@ -138,12 +139,11 @@ class Supervisor:
             self._do(action)
 
     def _next_action(self) -> Action | None:
-        now = time.monotonic()
         if not self._free_regions():
             return None
         return next_action(
             [worker.view(self._generation) for worker in self._workers],
-            {number for number, seat in enumerate(self._seats) if now >= seat.due_at},
+            {seat.number for seat in self._seats if seat.is_due},
             was_started=self._was_started,
         )
 
@@ -152,7 +152,7 @@ class Supervisor:
 
     def _do(self, action: Action) -> None:
         if action.do is Do.START:
-            self._start(action.seat)
+            self._start(self._seats[action.seat])
             return
         worker = next(worker for worker in self._workers if worker.number == action.worker)
         if action.do is Do.ACCEPT:
@@ -161,11 +161,11 @@ class Supervisor:
             _log.info("%s is replaced and drains", worker)
             worker.drain()
 
-    def _start(self, seat: int) -> None:
+    def _start(self, seat: Seat) -> None:
         try:
             worker = WorkerProcess(
                 self._started,
-                seat,
+                seat.number,
                 self._generation,
                 Assignment(
                     settings=self._settings,
@@ -174,13 +174,15 @@ class Supervisor:
                     regions=len(self._memory.pieces),
                     region=min(self._free_regions()),
                 ),
+                restarts=seat.starts,
                 drain_timeout_s=self._settings.drain_timeout_s,
                 on_change=self._changed,
             )
         except OSError as error:  # no memory, or no more processes
-            self._delay(seat, f"no worker can be started: {error}")
+            self._vacate(seat, f"no worker can be started: {error}", was_well=False)
         else:
             self._started += 1
+            seat.starts += 1
             self._workers.append(worker)
 
     # -- what workers say, and how they end ------------------------------------------------------------------------
@@ -218,25 +220,21 @@ class Supervisor:
                 other.generation = self._generation
         else:
             self._metrics.workers.died(_ending(worker))
-            if time.monotonic() - worker.started_at > _WELL_AFTER_S:
-                self._seats[worker.seat].deaths = 0
-            self._delay(worker.seat, f"{worker}: {_ending(worker)}")
+            was_well = time.monotonic() - worker.started_at > _WELL_AFTER_S
+            self._vacate(self._seats[worker.seat], f"{worker}: {_ending(worker)}", was_well=was_well)
 
     def _is_replacement(self, worker: WorkerProcess) -> bool:
         """Whether it shared its seat with the one that it was to follow."""
         return any(other.seat == worker.seat and other.number < worker.number for other in self._workers)
 
-    def _delay(self, number: int, why: str) -> None:
+    def _vacate(self, seat: Seat, why: str, *, was_well: bool) -> None:
         """Let the seat be filled again after a while, unless that never was of use."""
-        seat = self._seats[number]
-        seat.deaths += 1
+        delay = seat.vacate(why, was_well=was_well)
         if seat.deaths >= _DEATHS_AT_START and not self._was_up:
             message = f"no worker comes up; after {seat.deaths} tries {why}"
             self._give_up(FairleadError(Code.UNAVAILABLE, message, hint="the log above may say more"))
             return
-        delay = restart_delay(seat.deaths)
         _log.error("%s; another is started %s", why, f"in {delay:g} s" if delay else "at once")
-        seat.due_at = time.monotonic() + delay
         asyncio.get_running_loop().call_later(delay, self._act)
 
     def _give_up(self, error: FairleadError) -> None:

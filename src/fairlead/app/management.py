@@ -1,0 +1,97 @@
+"""The management port: what all workers together are and have counted. The parent answers, so it is always answered."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.app.supervision.state import State
+from fairlead.app.supervision.supervisor import Supervisor
+from fairlead.errors import Code, FairleadError
+from fairlead.telemetry.exposition import CONTENT_TYPE, exposition
+from fairlead.telemetry.instruments import Instruments
+from fairlead.transport.message import Request, Response
+from fairlead.transport.refusal import refusal
+
+__all__ = ["Management"]
+
+_MAX_BODY_BYTES = 1024
+_UNAVAILABLE = 503
+_log = logging.getLogger(__name__)
+
+
+class Management:
+    """The pages of the management port, as an application for `HttpServer`.
+
+    Args:
+        supervisor: knows how every worker is.
+        instruments: what all processes count.
+    """
+
+    def __init__(self, supervisor: Supervisor, instruments: Instruments) -> None:
+        self.draining = False
+        self.max_body_bytes = _MAX_BODY_BYTES
+        self._supervisor = supervisor
+        self._instruments = instruments
+        self._pages = {
+            "/alive": _alive,
+            "/health": self._ready,
+            "/health/live": _alive,
+            "/health/startup": self._startup,
+            "/health/ready": self._ready,
+            "/metrics": self._metrics,
+            "/workers": self._list,
+        }
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            return self._answer(request)
+        except FairleadError as error:
+            return refusal(error)
+        except Exception:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
+            _log.exception("%s %s broke", request.method, request.path[:200])
+            return refusal(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
+
+    def refuse(self, _request: Request, error: FairleadError) -> Response:
+        return refusal(error)
+
+    def _answer(self, request: Request) -> Response:
+        page = self._pages.get(request.path)
+        if page is None:
+            raise FairleadError(
+                Code.NOT_FOUND, f"Nothing is managed at {request.path[:200]}", hint=f"try {', '.join(self._pages)}"
+            )
+        return page()
+
+    def _startup(self) -> Response:
+        is_started = any(worker.is_started for worker in self._supervisor.states())
+        return _page({"status": "started" if is_started else "starting"}, is_good=is_started)
+
+    def _ready(self) -> Response:
+        """Ready as soon as one worker is, for the others are not asked; and why each of those is not."""
+        workers, is_leaving = self._supervisor.states(), self._supervisor.is_leaving
+        is_ready = any(worker.state is State.READY for worker in workers) and not is_leaving
+        return _page(
+            {
+                "status": "ready" if is_ready else "draining" if is_leaving else "not ready",
+                "ready": sum(worker.state is State.READY for worker in workers),
+                "not_ready": [str(worker) for worker in workers if worker.state is not State.READY],
+            },
+            is_good=is_ready,
+        )
+
+    def _metrics(self) -> Response:
+        return Response(body=exposition(self._instruments), content_type=CONTENT_TYPE.encode())
+
+    def _list(self) -> Response:
+        return Response.of({"workers": [dataclasses.asdict(worker) for worker in self._supervisor.states()]})
+
+
+def _alive() -> Response:
+    return Response.of({"status": "alive"})
+
+
+def _page(value: Mapping[str, Any], *, is_good: bool) -> Response:
+    return Response.of(value, status=200 if is_good else _UNAVAILABLE)
