@@ -192,7 +192,7 @@ def test_no_memory_is_taken_for_a_shape_alone() -> None:
     began = time.monotonic()
 
     assert "more than the 1048576 that FAIRLEAD_MAX_BODY_BYTES sets" in refusal(of, proto("float32", (10**6, 10**6)))
-    assert "is too large" in refusal(of, proto("float32", (2**62, 2**62), float_val=[1]))
+    assert "more than the 1048576" in refusal(of, proto("float32", (2**62, 2**62), float_val=[1]))
     assert "is too large" in refusal(of, proto("float32", (0, 2**62)))
     assert "more than the" in refusal(spec("string", -1), proto("string", (10**9,), string_val=[b"x"]))
     assert time.monotonic() - began < 1

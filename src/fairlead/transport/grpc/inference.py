@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 
-from fairlead.errors import FairleadError
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
+from fairlead.serving.predictor import Prediction
 from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
 from fairlead.transport.deadline import earlier
@@ -18,6 +19,7 @@ from fairlead.transport.invalid import invalid
 from fairlead.transport.path_version import path_version
 from fairlead.transport.ports import Catalogue, ModelControl, Predicting
 from fairlead.transport.v2.answer import check_wanted
+from fairlead.transport.v2.inference import Inference
 from fairlead.transport.v2.inputs import decode_inputs
 from fairlead.transport.v2.models import Models
 from fairlead.transport.v2.pages import config_page, model_page, server_page
@@ -106,9 +108,14 @@ class InferenceService:
     async def model_infer(self, request: Message, context: Context) -> Message:
         """ModelInfer."""
         target = _target(request.model_name, request.model_version, context)
-        context.version = self._models.describe(target).version  # before any fault in the request
-        inference = read_request(request)
+        try:
+            inference = read_request(request)
+        except FairleadError:
+            context.version = self._models.describe(target).version  # an unknown model is told before any fault
+            raise
+        return encode_response(inference, await self._predict(target, inference, context))
 
+    async def _predict(self, target: Target, inference: Inference, context: Context) -> Prediction:
         def decode(manifest: Manifest) -> Tensors:
             context.version = manifest.version
             check_wanted(inference, manifest)
@@ -116,10 +123,14 @@ class InferenceService:
 
         names = [wanted.name for wanted in inference.wanted]
         deadline = earlier(context.deadline, inference.deadline(time.monotonic()))
-        prediction = await self._predictor.predict(
-            target, decode, outputs=names or None, deadline=deadline, size=context.size
-        )
-        return encode_response(inference, prediction)
+        try:
+            return await self._predictor.predict(
+                target, decode, outputs=names or None, deadline=deadline, size=context.size
+            )
+        except FairleadError as error:
+            if error.code is Code.NOT_FOUND:
+                raise self._models.missing(target) from error
+            raise
 
     async def model_stream_infer(self, requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
         """ModelStreamInfer: the answers come in the order of the requests, and an error ends nothing."""

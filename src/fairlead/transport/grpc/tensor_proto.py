@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
 from fairlead.errors import FairleadError
 from fairlead.servable.signature import Array, TensorSpec
-from fairlead.transport.grpc.messages import Message, enum_values
+from fairlead.transport.grpc.messages import Message, enum_values, message_class
 from fairlead.transport.grpc.packed import packed_field, take_packed
 from fairlead.transport.invalid import invalid
 from fairlead.transport.v2.binary import text_of
 
 __all__ = ["DATA_TYPES", "from_proto", "write_proto"]
 
+_TensorProto = message_class("tensorflow.TensorProto")
 _NUMBERS = enum_values("tensorflow.DataType")
 _NAMES = {number: name for name, number in _NUMBERS.items()}
 DATA_TYPES = {"float16": _NUMBERS["DT_HALF"], "float32": _NUMBERS["DT_FLOAT"], "float64": _NUMBERS["DT_DOUBLE"]} | {
@@ -66,31 +69,35 @@ def from_proto(spec: TensorSpec, proto: Message, max_bytes: int) -> Array:
 
 def write_proto(proto: Message, array: Array) -> None:
     """Write `array` into an empty TensorProto, as values, which every client reads."""
-    dtype = array.dtype.name if array.dtype.kind in "fiub" else "string"
-    proto.dtype = DATA_TYPES[dtype]
-    shape = proto.tensor_shape
-    for size in array.shape:
-        shape.dim.add().size = size
-    if not array.ndim:
-        shape.SetInParent()
+    dtype, head = _head(array.dtype, array.shape)
     if dtype in _RAW:
-        proto.MergeFromString(packed_field(_RAW[dtype], array))
-    elif dtype == "string":
+        proto.MergeFromString(head + packed_field(_RAW[dtype], array))
+        return
+    proto.MergeFromString(head)
+    if dtype == "string":
         proto.string_val.extend(item.encode() if isinstance(item, str) else item for item in array.ravel().tolist())
     else:
         bits = array.view(np.uint16) if dtype == "float16" else array
         getattr(proto, _LISTS[dtype]).extend(bits.ravel().tolist())
 
 
+@functools.lru_cache(maxsize=256)  # answers have few shapes
+def _head(dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[str, bytes]:
+    """What the dtype is called here, and a TensorProto without values."""
+    name = dtype.name if dtype.kind in "fiub" else "string"
+    proto = _TensorProto(dtype=DATA_TYPES[name])
+    proto.tensor_shape.SetInParent()
+    for size in shape:
+        proto.tensor_shape.dim.add(size=size)
+    return name, proto.SerializeToString()
+
+
 def _shape(spec: TensorSpec, proto: Message) -> tuple[int, ...]:
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    shape = tuple([dim.size for dim in proto.tensor_shape.dim])
     if min(shape, default=0) < 0:
         raise _unparsable(spec.name, f"its shape {list(shape[:80])} has a negative size")
     if not spec.admits(shape):
         raise invalid(f"input {spec.name!r} has shape {list(shape[:80])} but the model takes {list(spec.shape)}")
-    # numpy multiplies the sizes without its zeros, so an empty tensor can be too large as well.
-    if math.prod(size or 1 for size in shape) * spec.numpy_dtype.itemsize > sys.maxsize:
-        raise _unparsable(spec.name, f"its shape {list(shape[:80])} is too large")
     return shape
 
 
@@ -101,7 +108,7 @@ def _from_content(spec: TensorSpec, content: bytes, shape: tuple[int, ...]) -> A
         raise _unparsable(spec.name, f"shape {list(shape)} takes {wanted} bytes and there are {len(content)}")
     if dtype.kind == "b":
         return np.not_equal(np.frombuffer(content, np.uint8), 0).reshape(shape)
-    return np.require(np.frombuffer(content, dtype.newbyteorder("<")), dtype).reshape(shape)
+    return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
 
 
 def _values(spec: TensorSpec, proto: Message) -> Array:
@@ -119,6 +126,9 @@ def _values(spec: TensorSpec, proto: Message) -> Array:
 def _fill(name: str, values: Array, shape: tuple[int, ...], max_bytes: int) -> Array:
     """`values` in `shape`: the last stands for those that are not there, or zero when there is none."""
     count = math.prod(shape)
+    # numpy multiplies the sizes without its zeros, so an empty tensor can be too large as well.
+    if not count and math.prod(size or 1 for size in shape) * values.itemsize > sys.maxsize:
+        raise _unparsable(name, f"its shape {list(shape[:80])} is too large")
     if len(values) >= count:
         return values[:count].reshape(shape)
     if count * values.itemsize > max_bytes:
