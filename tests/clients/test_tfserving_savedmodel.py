@@ -1,4 +1,4 @@
-"""`tensorflow-serving-api` and the models it was made for: TensorFlow's own, under a model configuration."""
+"""`tensorflow-serving-api` and the models it was made for: TensorFlow's own, with a configuration to change."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from tests.cli.clients import wait_until
 from tests.cli.conftest import starting
 from tests.clients.tfserving import TIMEOUT_S, Stubs, check_outputs, refusal
 
@@ -41,6 +42,7 @@ def stubs(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     (folder / "models.config").write_text(f"model_config_list {{ {configs} }}")
     flags = ("--model-config-file", str(folder / "models.config"), "--home", str(folder / "home"))
     with starting(folder) as start:
+        # In one process: TensorFlow takes seconds to be imported by each.
         server = start(folder / "no store", *flags, "--workers", "1", "--quiet-period-s", "0")
         server.wait_ready()
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
@@ -156,3 +158,69 @@ def test_errors(stubs: Stubs, signature: str, inputs: dict[str, Array], code: st
 
     assert answered == code
     assert words in details
+
+
+def test_another_configuration(stubs: Stubs, models: Path) -> None:
+    """New models answer once the reload has returned, labels can be given, and what is left out is unloaded."""
+    kept, state = ("half_plus_two", "many"), stubs.apis.get_model_status_pb2.ModelVersionStatus
+    stubs.models.HandleReloadConfigRequest(reload(stubs, models, *kept, "adder", versions=(1, 2)), TIMEOUT_S)
+    assert stubs.tf.make_ndarray(stubs.predict("adder", {"x": X}).outputs["y"]).tolist() in ([[2], [3]], [[3], [4]])
+
+    wait_until(lambda: states(stubs, "adder") == {1: state.AVAILABLE, 2: state.AVAILABLE})
+    labelled = reload(stubs, models, *kept, "adder", versions=(1, 2), labels={"old": 1})
+    stubs.models.HandleReloadConfigRequest(labelled, TIMEOUT_S)
+    wait_until(lambda: answers(stubs, "adder", version_label="old"))
+    check_outputs(stubs, stubs.predict("adder", {"x": X}, version_label="old"), {"y": X + 1})
+    check_outputs(stubs, stubs.predict("adder", {"x": X}), {"y": X + 2})
+
+    stubs.models.HandleReloadConfigRequest(reload(stubs, models, *kept), TIMEOUT_S)
+    wait_until(lambda: states(stubs, "adder") == {1: state.END, 2: state.END})
+    refused = refusal(lambda: stubs.predict("adder", {"x": X}))
+    assert refused == ("NOT_FOUND", "Servable not found for request: Latest(adder)")
+
+
+def test_configurations_that_make_no_sense(stubs: Stubs, models: Path) -> None:
+    """Each is refused in TensorFlow Serving's words, and the one in force stays."""
+    relative = reload(stubs, models, "many")
+    relative.config.model_config_list.config[0].base_path = "models/many"
+    for request, words in [
+        (reload(stubs, models, "many", "many"), "Illegal to list model many multiple times in config list"),
+        (relative, "Expected model many to have an absolute path or URI; got base_path()=models/many"),
+        (stubs.apis.model_management_pb2.ReloadConfigRequest(), "ServerModelConfig type not supported by"),
+    ]:
+        code, details = refusal(stubs.models.HandleReloadConfigRequest, request, TIMEOUT_S)
+
+        assert code == "INVALID_ARGUMENT"
+        assert words in details
+    check_outputs(stubs, stubs.predict("half_plus_two", {"x": X}), {"y": X / 2 + 2})
+
+
+def reload(
+    stubs: Stubs, models: Path, *names: str, versions: tuple[int, ...] = (), labels: dict[str, int] | None = None
+) -> Any:
+    """A request for a configuration of these models; `versions` and `labels` are the last one's."""
+    request = stubs.apis.model_management_pb2.ReloadConfigRequest()
+    for name in names:
+        config = request.config.model_config_list.config.add(name=name, model_platform="tensorflow")
+        config.base_path = str(models / name)
+    if versions:
+        config.model_version_policy.specific.versions.extend(versions)
+    config.version_labels.update(labels or {})
+    return request
+
+
+def states(stubs: Stubs, model: str) -> dict[int, int]:
+    """What its versions are doing."""
+    request = stubs.request("get_model_status_pb2.GetModelStatusRequest", model)
+    return {
+        status.version: status.state for status in stubs.models.GetModelStatus(request, TIMEOUT_S).model_version_status
+    }
+
+
+def answers(stubs: Stubs, model: str, **spec: Any) -> bool:
+    """Whether a prediction succeeds."""
+    try:
+        stubs.predict(model, {"x": X}, **spec)
+    except grpc.RpcError:
+        return False
+    return True
