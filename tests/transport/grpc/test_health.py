@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from tests.transport.grpc.channel import HEALTH, Channel
 from tests.transport.grpc.conftest import Start
@@ -58,3 +59,17 @@ def test_those_who_watch_are_told_of_changes(start: Start) -> None:
         assert next(watched).status == NOT_SERVING
         assert next(channel.stream(HEALTH, "Watch", requests("nope"))).status == SERVICE_UNKNOWN
         over.set()
+
+
+def test_those_who_watch_do_not_hold_up_a_drain(start: Start) -> None:
+    """They are told that the server is not serving, and let go."""
+    running = start()
+    with Channel(running.address) as channel:
+        watched = channel.stream(HEALTH, "Watch", [Request()])
+        assert next(watched).status == SERVING
+        running.drain()
+        assert next(watched).status == NOT_SERVING
+        with pytest.raises(grpc.RpcError, match="this server is leaving"):
+            next(watched)
+        running.thread.join(TIMEOUT_S / 2)
+        assert not running.thread.is_alive()

@@ -69,7 +69,8 @@ class GrpcApp:
             ).service(),
         )
         probed = [service.name for service in traffic]
-        services = (*traffic, health_service(probed, self._is_ready), *reflection_services())
+        health = health_service(probed, is_ready=self._is_ready, is_leaving=lambda: self.draining)
+        services = (*traffic, health, *reflection_services())
         self._methods = {method.path.encode(): method for service in services for method in service.methods()}
 
     def accept(self, stream: Stream) -> Exchange:

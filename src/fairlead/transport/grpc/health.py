@@ -17,12 +17,13 @@ _WATCH_S = 0.25
 """How often those who watch are told of changes."""
 
 
-def health_service(services: Iterable[str], is_ready: Callable[[], bool]) -> Service:
+def health_service(services: Iterable[str], *, is_ready: Callable[[], bool], is_leaving: Callable[[], bool]) -> Service:
     """The health of the server and of each of `services`, by full name or its last part; they are all ready or none.
 
     Args:
         services: full names.
         is_ready: whether this process may take traffic.
+        is_leaving: whether it is about to end. Those who watch are told, and let go.
     """
     known = {"", *services, *(name.rpartition(".")[2] for name in services)}
 
@@ -44,6 +45,8 @@ def health_service(services: Iterable[str], is_ready: Callable[[], bool]) -> Ser
                 if (now := status(request)) != last:
                     last = now
                     yield _Response(status=now)
+                if is_leaving():
+                    raise FairleadError(Code.UNAVAILABLE, "this server is leaving")
                 await asyncio.sleep(_WATCH_S)
 
     return Service(name="grpc.health.v1.Health", unary={"Check": check}, streaming={"Watch": watch})

@@ -51,8 +51,7 @@ class Http2Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         if len(self._connections) >= self._limits.connections:
-            self._is_ending = True
-            transport.abort()
+            self.abort()
             return
         transport.set_write_buffer_limits(high=_WRITE_BUFFER)
         self._connections.add(self)
@@ -98,18 +97,20 @@ class Http2Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """End it now."""
+        self._is_ending = True
+        self._out.clear()
         self._transport.abort()
 
     def cut_overdue(self, now: float) -> None:
         """Give up what took the client too long, at the monotonic second `now`."""
         session, limits = self._session, self._limits
         if self._unread_since is not None and now > self._unread_since + limits.write_timeout_s:
-            self._transport.abort()
+            self.abort()
         elif self._is_ending:
             if self._left_at is not None and now > self._left_at + limits.linger_s:
-                self._transport.abort()
+                self.abort()
         elif self._reader.due is not None and now > self._reader.due:
-            self._transport.abort()
+            self.abort()
         else:
             session.cut_overdue(now)
             if session.is_leaving:
@@ -121,6 +122,8 @@ class Http2Connection(asyncio.Protocol):
     # -- called by the session (`session.Link`) --------------------------------------------------------------------
 
     def emit(self, data: bytes) -> None:
+        if self._is_ending:
+            return
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(data)
