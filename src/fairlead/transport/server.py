@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import time
 
-from fairlead.transport.acceptor import Acceptor, Alone, Siblings
+from fairlead.transport.acceptor import Siblings
 from fairlead.transport.connection import App, HttpConnection
 from fairlead.transport.limits import Limits
+from fairlead.transport.port_server import PortServer
 
 __all__ = ["QUIET_S", "HttpServer"]
 
 QUIET_S = 2.0
 """How long a kept-alive connection may stay silent during a drain: its client may be about to write a request."""
 
-_POLL_S = 0.05
-_MOST_SWEEP_S = 0.5
 
-
-class HttpServer:
-    """Serves `app` on `sock` until it is told to `drain`.
-
-    The drain: no connection is accepted any more and every answer asks for its connection to be closed; the server
-    leaves when the open ones are gone, at most `drain_timeout_s` later. A second call ends it at once.
+class HttpServer(PortServer[HttpConnection]):
+    """Serves `app`. In a drain every answer asks for its connection to be closed.
 
     Args:
         app: what answers.
-        sock: a listening socket, closed in this process when `serve` returns.
-        limits: what a client may take.
-        owns_port: False when another process accepts from the same socket, and will after this one has left: then the
-            drain just stops accepting.
-        siblings: those processes, for each to have its share.
-        drain_timeout_s: the longest wait for open connections.
+        sock, limits, owns_port, siblings, drain_timeout_s: see `PortServer`.
         quiet_s: after this long in a drain, connections without a request are closed.
     """
 
@@ -47,78 +35,16 @@ class HttpServer:
         drain_timeout_s: float = 30.0,
         quiet_s: float = QUIET_S,
     ) -> None:
+        super().__init__(sock, limits=limits, owns_port=owns_port, siblings=siblings, drain_timeout_s=drain_timeout_s)
         self._app = app
-        self._limits = limits or Limits()
-        self._drain_timeout_s = drain_timeout_s
         self._quiet_s = quiet_s
-        self._connections: set[HttpConnection] = set()
-        self._acceptor = Acceptor(
-            sock,
-            self._connection,
-            count=self._connections.__len__,
-            siblings=siblings or Alone(),
-            owns_port=owns_port,
-        )
-        self._leaving: asyncio.Task[None] | None = None
-        self._end = asyncio.Event()
 
-    async def serve(self) -> None:
-        """Answer requests; return when the drain has ended and no connection is left."""
-        loop = asyncio.get_running_loop()
-        self._acceptor.start()
-        sweeping = loop.create_task(self._sweep())
-        try:
-            await self._end.wait()
-        finally:
-            sweeping.cancel()
-            self._acceptor.close()
-            await self._abort_all()
+    def connect(self) -> HttpConnection:
+        return HttpConnection(self._app, self.limits, self.connections)
 
-    def drain(self) -> None:
-        """Start to leave; called again, leave at once. Call it in the event loop."""
-        if self._leaving is None:
-            self._app.draining = True
-            self._leaving = asyncio.get_running_loop().create_task(self._leave())
-        else:
-            self._end.set()
+    def begin_drain(self) -> None:
+        self._app.draining = True
 
-    def _connection(self) -> HttpConnection:
-        return HttpConnection(self._app, self._limits, self._connections)
-
-    async def _sweep(self) -> None:
-        """Cut the clients that take too long. One look at all now and then costs a request less than a timer would."""
-        limits = self._limits
-        pause = min(limits.header_timeout_s / 4, limits.body_timeout_s / 4, limits.linger_s / 4, _MOST_SWEEP_S)
-        while True:
-            await asyncio.sleep(pause)
-            self._acceptor.tell()
-            now = time.monotonic()
-            for connection in [*self._connections]:
-                connection.cut_overdue(now)
-
-    # -- leaving ---------------------------------------------------------------------------------------------------
-
-    async def _leave(self) -> None:
-        await self._acceptor.stop()
-        await self._wait_for_connections()
-        self._end.set()
-
-    async def _wait_for_connections(self) -> None:
-        started = time.monotonic()
-        while time.monotonic() < started + self._drain_timeout_s:
-            await asyncio.sleep(_POLL_S)  # first, for those accepted a moment ago to be counted
-            if not self._connections:
-                break
-            if time.monotonic() >= started + self._quiet_s:
-                self._close_silent()
-
-    def _close_silent(self) -> None:
-        for connection in [*self._connections]:
-            if connection.is_silent:
-                connection.close()
-
-    async def _abort_all(self) -> None:
-        for connection in [*self._connections]:
-            connection.abort()
-        while self._connections:  # noqa: ASYNC110 - their ends are due in the next turn of the loop
-            await asyncio.sleep(0)
+    def part(self, connection: HttpConnection, since_s: float) -> None:
+        if since_s >= self._quiet_s and connection.is_silent:
+            connection.close()

@@ -92,4 +92,4 @@ class Running:
 
     def connections(self) -> int:
         """How many are open."""
-        return len(self.server._connections)
+        return len(self.server.connections)

@@ -264,7 +264,7 @@ async def test_a_cancelled_call_is_not_computed_for(start: Start) -> None:
 
 async def _until_open(running: Running, count: int) -> None:
     """Wait until so many calls are open."""
-    while sum(len(one._session._streams) for one in running.server._connections) != count:  # noqa: ASYNC110 - in a thread
+    while sum(len(one._session._streams) for one in running.server.connections) != count:  # noqa: ASYNC110 - in a thread
         await asyncio.sleep(0.005)
 
 

@@ -42,6 +42,7 @@ class GrpcApp:
 
     Attributes:
         withdrawn: set to True when the service is about to leave: it is no longer ready.
+        draining: set to True when this process is about to leave.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class GrpcApp:
         max_rows: int = MAX_ROWS,
         config_control: ConfigControl | None = None,
     ) -> None:
-        self.withdrawn = False
+        self.withdrawn = self.draining = False
         self.max_message_bytes = max_message_bytes
         self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
         self._catalogue = catalogue
