@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Code", "FairleadError"]
+__all__ = ["Code", "FairleadError", "OverloadError"]
 
 
 class Code(enum.StrEnum):
@@ -49,3 +49,10 @@ class FairleadError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class OverloadError(FairleadError):
+    """Nothing is wrong with the request: there is too much to do just now. It may be tried again."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, message, hint=hint)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code, FairleadError, OverloadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Tensors
@@ -117,7 +117,7 @@ class Predictor:
 
         Raises:
             FairleadError: NOT_FOUND for an unknown model or a version that is not available, INVALID_ARGUMENT for an
-                unknown label and for bad inputs, UNAVAILABLE when too many requests wait, DEADLINE_EXCEEDED.
+                unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait.
         """
         self._check_room()
         handle = self._manager.acquire(target)
@@ -173,8 +173,7 @@ class Predictor:
 
     def _check_room(self) -> None:
         if self._in_flight >= self._max_in_flight:
-            raise FairleadError(
-                Code.UNAVAILABLE,
+            raise OverloadError(
                 f"{self._in_flight} requests are in flight, the most this server holds",
                 hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
             )
@@ -182,8 +181,7 @@ class Predictor:
     def _check_queue(self, lane: Lane) -> None:
         wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / self._threads
         if wait_s > self._max_queue_s:
-            raise FairleadError(
-                Code.UNAVAILABLE,
+            raise OverloadError(
                 f"{lane.waiting_rows} rows wait already, {wait_s:.1f} s of work",
                 hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
             )

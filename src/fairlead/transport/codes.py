@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code, FairleadError, OverloadError
 
 __all__ = ["HTTP_STATUS", "HttpError", "http_status"]
 
@@ -49,4 +49,6 @@ class HttpError(FairleadError):
 
 def http_status(error: FairleadError) -> int:
     """The HTTP status that tells a client about `error`."""
+    if isinstance(error, OverloadError):  # 429 would say that this client asks too much
+        return HTTP_STATUS[Code.UNAVAILABLE]
     return error.status if isinstance(error, HttpError) else HTTP_STATUS[error.code]

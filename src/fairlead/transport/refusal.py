@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code, FairleadError, OverloadError
 from fairlead.transport.codes import HttpError, http_status
 from fairlead.transport.message import Response
 
@@ -22,6 +22,6 @@ def refusal(error: FairleadError) -> Response:
 def refused(value: Mapping[str, Any], error: FairleadError) -> Response:
     """`value` under the status and the headers that `error` asks for; one that will pass says when to try again."""
     headers = error.headers if isinstance(error, HttpError) else ()
-    if error.code is Code.UNAVAILABLE:
+    if error.code is Code.UNAVAILABLE or isinstance(error, OverloadError):
         headers = (*headers, _RETRY_AFTER)
     return Response.of(value, status=http_status(error), headers=headers, code=error.code)

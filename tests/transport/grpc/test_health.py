@@ -61,14 +61,17 @@ def test_those_who_watch_are_told_of_changes(start: Start) -> None:
         over.set()
 
 
-def test_those_who_watch_do_not_hold_up_a_drain(start: Start) -> None:
-    """They are told that the server is not serving, and let go."""
+@pytest.mark.parametrize("is_withdrawn", [True, False])
+def test_those_who_watch_do_not_hold_up_a_drain(start: Start, *, is_withdrawn: bool) -> None:
+    """They are told when the service goes, and let go in any case, to watch another process."""
     running = start()
     with Channel(running.address) as channel:
         watched = channel.stream(HEALTH, "Watch", [Request()])
         assert next(watched).status == SERVING
+        if is_withdrawn:
+            running.app.withdrawn = True
+            assert next(watched).status == NOT_SERVING
         running.drain()
-        assert next(watched).status == NOT_SERVING
         with pytest.raises(grpc.RpcError, match="this server is leaving"):
             next(watched)
         running.thread.join(TIMEOUT_S / 2)

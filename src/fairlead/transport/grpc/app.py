@@ -42,7 +42,7 @@ class GrpcApp:
 
     Attributes:
         withdrawn: set to True when the service is about to leave: it is no longer ready.
-        draining: set to True when this process is about to leave.
+        draining: set to True when this process leaves, whether or not the service goes on in others.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ def health_service(services: Iterable[str], *, is_ready: Callable[[], bool], is_
     Args:
         services: full names.
         is_ready: whether this process may take traffic.
-        is_leaving: whether it is about to end. Those who watch are told, and let go.
+        is_leaving: whether it is about to end. Those who watch are let go, to watch another.
     """
     known = {"", *services, *(name.rpartition(".")[2] for name in services)}
 

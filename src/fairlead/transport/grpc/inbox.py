@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.errors import Code, FairleadError
-from fairlead.transport.grpc.status import OversizeError
+from fairlead.errors import Code, FairleadError, OverloadError
 from fairlead.transport.invalid import invalid
 
 __all__ = ["PREFIX_SIZE", "Budget", "Inbox", "Received", "too_large"]
@@ -17,7 +16,8 @@ PREFIX_SIZE = 5
 
 def too_large(what: str, max_bytes: int) -> FairleadError:
     """The refusal of a message beyond the limit."""
-    return OversizeError(
+    return FairleadError(
+        Code.RESOURCE_EXHAUSTED,
         f"{what} is larger than {max_bytes} bytes, the limit that FAIRLEAD_MAX_BODY_BYTES sets",
         hint="send fewer rows in one request, or raise FAIRLEAD_MAX_BODY_BYTES",
     )
@@ -34,11 +34,10 @@ class Budget:
         """Hold `size` bytes more.
 
         Raises:
-            FairleadError: UNAVAILABLE when there is no room for them.
+            OverloadError: when there is no room for them.
         """
         if self._held + size > self._size:
-            raise FairleadError(
-                Code.UNAVAILABLE,
+            raise OverloadError(
                 f"messages that are being received hold {self._held} bytes, and {size} more do not fit",
                 hint="try again shortly",
             )
@@ -69,7 +68,7 @@ class Inbox:
         """Take in a piece of what the client sent.
 
         Raises:
-            FairleadError: RESOURCE_EXHAUSTED for a message that is too large, UNAVAILABLE when memory is short,
+            FairleadError: RESOURCE_EXHAUSTED for a message that is too large or when memory is short,
                 INVALID_ARGUMENT for what is no message.
         """
         self._data += payload

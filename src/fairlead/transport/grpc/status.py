@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import quote
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code, FairleadError, OverloadError
 from fairlead.transport.grpc.headers import encode_headers
 
-__all__ = ["GRPC_STATUS", "HEAD", "OK", "OversizeError", "not_grpc", "refusal", "trailers"]
+__all__ = ["GRPC_STATUS", "HEAD", "OK", "not_grpc", "refusal", "trailers"]
 
 GRPC_STATUS: Mapping[Code, int] = MappingProxyType(
     {
@@ -45,13 +45,6 @@ _LATER = ((b"grpc-retry-pushback-ms", b"1000"), (b"retry-after", b"1"))
 _ACCEPTED = (b"grpc-accept-encoding", b"identity,deflate,gzip")
 
 
-class OversizeError(FairleadError):
-    """What was sent is too large, and will be another time."""
-
-    def __init__(self, message: str, *, hint: str) -> None:
-        super().__init__(Code.RESOURCE_EXHAUSTED, message, hint=hint)
-
-
 def refusal(error: FairleadError, details: str) -> bytes:
     """All of an answer that is nothing but an error."""
     return HEAD + trailers(error, details)
@@ -69,7 +62,7 @@ def trailers(error: FairleadError, details: str) -> bytes:
         (b"grpc-status", b"%d" % GRPC_STATUS[error.code]),
         (b"grpc-message", quote(text, safe=_PLAIN, errors="replace").encode()),
     ]
-    if error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED) and not isinstance(error, OversizeError):
+    if error.code is Code.UNAVAILABLE or isinstance(error, OverloadError):
         fields += _LATER
     if error.code is Code.UNIMPLEMENTED:
         fields.append(_ACCEPTED)
