@@ -147,7 +147,7 @@ class Settings:
         None,
         _positive,
         "rows that run together at most; larger requests are run in parts",
-        "what a version runs in about 5 ms, 8 to 256",
+        "what a version runs in about 6 ms, 8 to 256",
     )
     max_batch_delay_s: float = _setting(
         "FAIRLEAD_MAX_BATCH_DELAY_S", 0.0, _seconds, "seconds that a batch waits to be fuller; 0 never waits"

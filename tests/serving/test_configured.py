@@ -288,8 +288,14 @@ def test_a_label_goes_to_a_version_that_answers(server: Server) -> None:
     def labelled(**labels: int) -> ModelConfig:
         return ModelConfig(name="m", base_path=plain.base_path, policy=ALL, labels=labels)
 
+    def knows_both() -> bool:
+        try:
+            return server.manager.describe(Target(model="m", label="canary")).version == 2
+        except FairleadError:  # the manager has not looked yet
+            return False
+
     server.reload(labelled(stable=1, canary=2))
-    server.wait(lambda: server.manager.describe(Target(model="m", label="canary")).version == 2)
+    server.wait(knows_both)
     assert server.answer(Target(model="m", label="stable")) == 1
     assert server.answer(Target(model="m")) == 2
     error = server.refusal(labelled(stable=9))

@@ -16,7 +16,7 @@ from fairlead.serving.handle import Handle
 
 __all__ = ["Lane", "Reason", "Waiting"]
 
-_RUN_S = 0.005
+_RUN_S = 0.006
 """What a batch should take: on a CPU, larger ones gain nothing and leave the caches."""
 
 _FEWEST_ROWS, _MOST_ROWS = 8, 256

@@ -220,7 +220,7 @@ class Manager:
 
     def _model(self, name: str) -> Model:
         """What is held of it, which is nothing for a name that was never heard of."""
-        return self._models.get(name, Model(name=name))
+        return self._models.get(name) or Model(name=name)
 
     def _let_go(self, version: ModelVersion) -> None:
         with self._lock:

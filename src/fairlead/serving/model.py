@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,23 @@ class ModelVersion:
         return VersionStatus(id=self.id, state=self.state, code=self.error.code, message=self.error.message)
 
 
+class _Available(Collection[int]):
+    __slots__ = ("_versions",)
+
+    def __init__(self, versions: Mapping[int, ModelVersion]) -> None:
+        self._versions = versions
+
+    def __contains__(self, number: object) -> bool:
+        version = self._versions.get(number)  # type: ignore[call-overload] # of another type there is none
+        return version is not None and version.state is State.AVAILABLE
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number, version in self._versions.items() if version.state is State.AVAILABLE)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 @dataclass(slots=True, kw_only=True)
 class Model:
     """A model's versions. Not safe in threads by itself: the manager's lock guards it.
@@ -88,9 +106,9 @@ class Model:
         """Whether anything should be up of it; not so for a model that was taken out of service."""
         return self.aspired is None or bool(self.aspired.versions) or bool(self.problem)
 
-    def available(self) -> frozenset[int]:
-        """The versions that can answer now."""
-        return frozenset(number for number, version in self.versions.items() if version.state is State.AVAILABLE)
+    def available(self) -> Collection[int]:
+        """The versions that can answer now. A view, not a copy: it is asked for by every request."""
+        return _Available(self.versions)
 
     def serving(self) -> int | None:
         """The version that answers by default now, None while it may soon be another one."""

@@ -36,9 +36,9 @@ _INLINE_S = 0.01
 _HAND_OVER_S = 0.0002
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, which would cost three times as much on every request
 class Prediction:
-    """What one version answered.
+    """What one version answered; not changed once it is made.
 
     Attributes:
         manifest: of the version that answered.
@@ -231,8 +231,13 @@ class Predictor:
         self._follow(lane)
 
     def _follow(self, lane: Lane) -> None:
+        """See to what still waits. What does not fill a batch lets those in that the loop finds at the sockets now."""
         if lane.waiting_rows and lane.due is None and lane.running < self._threads:
-            lane.due = asyncio.get_running_loop().call_soon(self._dispatch, lane, Reason.FREE)
+            follow = self._dispatch if lane.is_full else self._let_in
+            lane.due = asyncio.get_running_loop().call_soon(follow, lane, Reason.FREE)
+
+    def _let_in(self, lane: Lane, reason: Reason) -> None:
+        lane.due = asyncio.get_running_loop().call_soon(self._dispatch, lane, reason)
 
     def _is_short(self, lane: Lane, batch: list[Waiting]) -> bool:
         if lane.pace_s is None or lane.running:

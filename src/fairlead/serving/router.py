@@ -38,8 +38,9 @@ def default_version(aspired: Aspired | None, available: Collection[int], last: i
     """The version that answers a caller who names none; None while there is none. For the arguments see `choose`."""
     if aspired is not None and aspired.stable is None:
         return max(available, default=None)
-    wanted = [last] if aspired is None else [aspired.stable, last]
-    return next((version for version in wanted if version in available), None)
+    if aspired is not None and aspired.stable in available:
+        return aspired.stable
+    return last if last in available else None
 
 
 def _is_stable(label: str, aspired: Aspired | None) -> bool:

@@ -38,7 +38,7 @@ class PredictBody:
         self._document: dict[str, Any] | None = None
         self.signature = ""
         self.is_rows = True
-        if _KEY in body or b"\\" in body:  # an escape may stand for a letter of the key
+        if _names_more_than_one_key(body):
             self._find_signature()
 
     def decode(self, manifest: Manifest) -> Tensors:
@@ -67,6 +67,8 @@ class PredictBody:
     def _find_signature(self) -> None:
         """Cut the name off where most clients write it, so that the rest can go the short way; else parse it all."""
         body = self._body
+        if _KEY not in body and b"\\" not in body:  # an escape may stand for a letter of the key
+            return
         if first := _FIRST.match(body):  # of equal keys the first counts
             self.signature, self._rest = first[1].decode(), b"{" + body[first.end() :]
             return
@@ -75,3 +77,9 @@ class PredictBody:
             self.signature, self._rest = last[1].decode(), body[: last.start()] + b"}"
             return
         self.signature, self._rest = self.document().get("signature_name", ""), None
+
+
+def _names_more_than_one_key(body: bytes) -> bool:
+    """Whether `body` has more than the two quotes around one key, which is soon seen, whatever its size."""
+    start = body.find(b'"')
+    return body.find(b'"', body.find(b'"', start + 1) + 1) > start
