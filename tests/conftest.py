@@ -11,6 +11,8 @@ import pytest
 
 from fairlead.store.writable_store import WritableStore
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once a process, by whichever test imports TensorFlow first
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> WritableStore:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
@@ -40,9 +39,6 @@ class Stubs:
     """TensorFlow and its API, imported only by whoever needs them, and the two services over one channel."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        os.environ.setdefault(
-            "TF_CPP_MIN_LOG_LEVEL", "3"
-        )  # which TensorFlow reads once a process, and other tests mind
         import tensorflow as tf
         from tensorflow_serving import apis
         from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc

@@ -311,8 +311,13 @@ def test_a_label_goes_to_a_version_that_answers(server: Server) -> None:
         server.answer(Target(model="m", label="stable"))
     server.reload(labelled(stable=1))
     server.reload(plain)
-    with pytest.raises(FairleadError, match="Unrecognized servable version label: stable"):
-        server.answer(Target(model="m", label="stable"))
+
+    def is_forgotten() -> bool:
+        with pytest.raises(FairleadError) as refused:
+            server.answer(Target(model="m", label="stable"))
+        return refused.value.message == "Unrecognized servable version label: stable"
+
+    server.wait(is_forgotten)
 
 
 def test_a_refused_configuration_changes_nothing(server: Server) -> None:
