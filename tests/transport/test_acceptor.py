@@ -59,7 +59,7 @@ async def accepting(siblings: Siblings, *, owns_port: bool = True) -> AsyncItera
         try:
             yield Accepting(sock.getsockname()[1], acceptor, opened)
         finally:
-            acceptor.close()
+            await acceptor.close()
             for transport in opened:
                 transport.close()
             await asyncio.sleep(0)

@@ -93,19 +93,18 @@ class Acceptor:
             await asyncio.sleep(_HANDSHAKE_S)  # for handshakes that had begun
             for connection in accept_all(self._sock):
                 self._begin(connection)
-        self.close()
-        await asyncio.gather(*self._beginning, return_exceptions=True)
+        await self.close()
 
-    def close(self) -> None:
-        """Take no more, at once."""
-        if self._is_over:
-            return
-        self._is_over = True
-        self._siblings.tell(None)
-        if self._hold is not None:
-            self._hold.cancel()
-        self._loop.remove_reader(self._sock)
-        self._sock.close()
+    async def close(self) -> None:
+        """Take no more, at once; those that were taken have begun when it returns."""
+        if not self._is_over:
+            self._is_over = True
+            self._siblings.tell(None)
+            if self._hold is not None:
+                self._hold.cancel()
+            self._loop.remove_reader(self._sock)
+            self._sock.close()
+        await asyncio.gather(*self._beginning, return_exceptions=True)
 
     @property
     def _open(self) -> int:

@@ -90,7 +90,7 @@ class PortServer(ABC, Generic[C]):
             await self._end.wait()
         finally:
             sweeping.cancel()
-            self._acceptor.close()
+            await self._acceptor.close()
             await self._abort_all()
 
     def drain(self) -> None:
