@@ -3,6 +3,7 @@
 import contextlib
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -54,6 +55,18 @@ def test_pipelined_requests_are_answered_in_order(running: Running) -> None:
     bodies = re.findall(rb"\r\n\r\n(\{.*?\})(?=HTTP|$)", received)
     assert bodies == [ANSWER, b'{"status":"alive"}'] * many + [b'{"status":"alive"}']
     assert received.count(b"connection: close") == 1
+
+
+def test_requests_that_need_no_wait_are_answered_in_order(running: Running) -> None:
+    """Thousands in one go, none of which waits for anything, neither pile up nor keep another client out."""
+    many = 5_000
+    with socket.create_connection(("127.0.0.1", running.port), TIMEOUT_S) as eager, closing(running.connect()) as other:
+        sending = threading.Thread(target=eager.sendall, args=(LIVE * many + LAST,))
+        sending.start()
+        answers = [ask(other).status for _ in range(20)]
+        assert statuses(read_all(eager)) == [200] * (many + 1)
+        sending.join()
+    assert answers == [200] * 20
 
 
 def test_head_has_no_body(running: Running) -> None:

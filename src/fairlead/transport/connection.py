@@ -7,10 +7,11 @@ import time
 from typing import Protocol
 
 from fairlead.errors import Code, FairleadError
+from fairlead.transport.answering import Answering
 from fairlead.transport.codes import HttpError
 from fairlead.transport.limits import Limits
 from fairlead.transport.message import Request, Response
-from fairlead.transport.reader import RequestReader
+from fairlead.transport.reader import MOST_WAITING, RequestReader
 from fairlead.transport.refusal import refusal
 from fairlead.transport.writer import CONTINUE, encode_response
 
@@ -52,7 +53,7 @@ class HttpConnection(asyncio.Protocol):
         self._limits = limits
         self._connections = connections
         self._reader = RequestReader(app.max_body_bytes)
-        self._task: asyncio.Task[None] | None = None
+        self._answering: Answering | None = None
         self._idle_since = time.monotonic()
         self._unread_since: float | None = None
         self._left_at: float | None = None
@@ -73,9 +74,10 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the event loop's signature
         self._connections.discard(self)
-        if self._task is not None:
-            self._task.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
         abandoned = [*self._reader.requests]
+        self._reader.requests.clear()
         if self._reader.is_in_body:
             abandoned.append(self._reader.unfinished())
         self._reader.stop()
@@ -87,7 +89,7 @@ class HttpConnection(asyncio.Protocol):
         reader.feed(data)
         if reader.is_full:
             self._transport.pause_reading()
-        if self._task is None:
+        if self._answering is None:
             self._next()
 
     def pause_writing(self) -> None:
@@ -97,7 +99,7 @@ class HttpConnection(asyncio.Protocol):
         self._unread_since = None
         if self._left_at is not None:
             self._left_at = time.monotonic()
-        elif self._task is None:
+        elif self._answering is None:
             self._next()
 
     # -- called by the server --------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ class HttpConnection(asyncio.Protocol):
     @property
     def is_silent(self) -> bool:
         """Whether the client neither sends, nor waits for, nor reads anything."""
-        is_idle = self._task is None and self._reader.began is None
+        is_idle = self._answering is None and not self._reader.requests and self._reader.began is None
         return is_idle and self._unread_since is None and self._left_at is None
 
     def close(self) -> None:
@@ -125,7 +127,7 @@ class HttpConnection(asyncio.Protocol):
             due = self._left_at + limits.linger_s
         elif reader.began is not None:
             due = reader.began + (limits.body_timeout_s if reader.is_in_body else limits.header_timeout_s)
-        elif self._task is None:
+        elif self._answering is None:
             due = self._idle_since + limits.idle_timeout_s
         else:
             return
@@ -139,21 +141,31 @@ class HttpConnection(asyncio.Protocol):
             return
         message = f"The body was not complete after {self._limits.body_timeout_s:g} s"
         self._reader.fail(HttpError(408, Code.DEADLINE_EXCEEDED, message, hint="send it faster, or in parts"))
-        if self._task is None:
+        if self._answering is None:
             self._next()
 
     # -- answering -------------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        """Take up what is next, when nothing is being answered."""
-        reader = self._reader
-        if self._unread_since is not None or self._left_at is not None:
-            return
-        if reader.requests:
-            self._task = self._loop.create_task(self._answer(reader.requests.popleft()))
-            if reader.is_full:
+        """Take up what is next, when nothing is being answered; between many in one go others have their turn."""
+        for _ in range(MOST_WAITING):
+            if self._unread_since is not None or self._left_at is not None or self._answering is not None:
+                return
+            if not self._reader.requests:
+                self._see_to_reader()
+                return
+            request = self._reader.requests.popleft()
+            if self._reader.is_full:
                 self._read_on()
-        elif reader.fault is not None:
+            self._answering = Answering(self._answer(request), self._next)
+            if not self._answering.begin():
+                return
+        self._loop.call_soon(self._next)
+
+    def _see_to_reader(self) -> None:
+        """Say what the client waits to hear before it sends more, or that it has sent what it should not."""
+        reader = self._reader
+        if reader.fault is not None:
             request, error = reader.fault
             self._send(request, self._app.refuse(request, error), is_last=True)
         elif reader.owes_continue:
@@ -171,9 +183,8 @@ class HttpConnection(asyncio.Protocol):
         except BaseException:
             self._transport.abort()  # the answers behind this one would be taken for it
             raise
-        self._task = None
+        self._answering = None
         self._send(request, response, is_last=not request.keep_alive or self._app.draining)
-        self._next()
 
     def _send(self, request: Request | None, response: Response, *, is_last: bool) -> None:
         if self._transport.is_closing():

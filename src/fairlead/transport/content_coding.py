@@ -30,7 +30,7 @@ async def plain_body(request: Request) -> bytes:
     """
     coding = request.header(b"content-encoding").strip().lower()
     if coding in (b"", b"identity"):
-        return request.body
+        return request.take_body()
     if coding not in _WBITS:
         raise HttpError(
             501,
@@ -59,7 +59,7 @@ async def compress(response: Response, accept_encoding: bytes) -> Response:
 def _inflate(request: Request, coding: bytes) -> bytes:
     stream = zlib.decompressobj(_WBITS[coding])
     try:
-        plain = stream.decompress(request.body, request.max_body_bytes + 1)
+        plain = stream.decompress(request.take_body(), request.max_body_bytes + 1)
     except zlib.error as error:
         raise _damaged(coding, str(error)) from error
     if len(plain) > request.max_body_bytes:

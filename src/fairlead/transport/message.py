@@ -57,7 +57,7 @@ class Response:
 
 @dataclass(slots=True, kw_only=True)  # not frozen, as above
 class Request:
-    """One HTTP request, complete; not changed once it is made.
+    """One HTTP request, complete; but for its body not changed once it is made.
 
     Attributes:
         path, query: as the client wrote them, percent signs and all.
@@ -94,6 +94,11 @@ class Request:
             FairleadError: INVALID_ARGUMENT when they tell nonsense.
         """
         return asked_deadline(self.headers, self.arrived)
+
+    def take_body(self) -> bytes:
+        """The body, which is let go of: a request that waits for the model has no more use for it."""
+        body, self.body = self.body, b""
+        return body
 
     def too_large(self) -> HttpError:
         """The refusal of a body over the limit."""

@@ -59,17 +59,15 @@ class TfServing:
         if request.method == "GET":
             return self._page(route, call)
         call.api = route.verb
-        body = await _body(request)
         if route.verb == "predict":
-            return await self._predict(route.target, body, request.deadline, call)
-        return await self._infer(route.target, Method(route.verb), body, request.deadline, call)
+            return await self._predict(route.target, await _predict_body(request), request.deadline, call)
+        return await self._infer(route.target, Method(route.verb), await _body(request), request.deadline, call)
 
     def refuse(self, error: FairleadError) -> Response:
         """Every error is `{"error": message}`; its hint has no place there."""
         return refused({"error": error.message}, error)
 
-    async def _predict(self, target: Target, body: bytes, deadline: float | None, call: Call) -> Response:
-        asked = PredictBody(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(PredictBody, body)
+    async def _predict(self, target: Target, asked: PredictBody, deadline: float | None, call: Call) -> Response:
         if asked.signature:
             target = replace(target, signature=asked.signature)
 
@@ -78,10 +76,10 @@ class TfServing:
             return asked.decode(manifest)
 
         try:
-            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=len(body))
+            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=asked.size)
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
-                asked.document()  # a body that is no JSON is told before a model that nobody knows
+                asked.check()  # a body that is no JSON is told before a model that nobody knows
             raise
         return Response(body=(encode_predictions if asked.is_rows else encode_outputs)(prediction.outputs))
 
@@ -129,8 +127,13 @@ def _find_route(method: str, path: str) -> Route:
     return Route(verb="metadata" if match[4] == "/metadata" else "status", target=target)
 
 
+async def _predict_body(request: Request) -> PredictBody:
+    body = await _body(request)
+    return PredictBody(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(PredictBody, body)
+
+
 async def _body(request: Request) -> bytes:
     """TensorFlow Serving looks for the word anywhere in the header and takes any other coding for plain JSON."""
     if b"gzip" in request.header(b"content-encoding"):
         return await inflate(request, b"gzip")
-    return request.body
+    return request.take_body()

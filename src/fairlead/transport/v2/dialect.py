@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from fairlead.errors import Code, FairleadError
@@ -58,7 +59,8 @@ class V2:
         if route.ask is Ask.INFER:
             return await self._infer(request, route.target, call)
         if route.ask in _OF_REPOSITORY:
-            return await self._manage(route.ask, route.target.model, await plain_body(request))
+            managing = self._manage(route.ask, route.target.model, await plain_body(request))
+            return await asyncio.create_task(managing)  # a load has a time limit
         return self._page(route.ask, route.target)
 
     def refuse(self, error: FairleadError) -> Response:
@@ -85,7 +87,9 @@ class V2:
         def decode(manifest: Manifest) -> Tensors:
             call.version = manifest.version
             check_wanted(inference, manifest)
-            return decode_inputs(inference, manifest)
+            inputs = decode_inputs(inference, manifest)
+            inference.given = ()  # values in JSON would take ten times the memory of the tensors while these wait
+            return inputs
 
         names = [wanted.name for wanted in inference.wanted]
         deadline = earlier(request.deadline, inference.deadline(request.arrived))
