@@ -36,6 +36,7 @@ class TensorSpec:
         shape: one entry an axis; -1 for an axis of any length. The batch is axis 0.
         is_unranked: the number of axes is not known either; the shape is empty then.
         node: what the model's own graph calls it; empty where that is the name.
+        numpy_dtype: the dtype of an array that holds it (object for strings).
     """
 
     name: str
@@ -43,6 +44,7 @@ class TensorSpec:
     shape: tuple[int, ...]
     is_unranked: bool = False
     node: str = field(default="", compare=False)
+    numpy_dtype: np.dtype[Any] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -55,11 +57,7 @@ class TensorSpec:
             )
         if any(size < -1 for size in self.shape):
             raise FairleadError(Code.INVALID_ARGUMENT, f"tensor {self.name!r} has shape {list(self.shape)}")
-
-    @property
-    def numpy_dtype(self) -> np.dtype[Any]:
-        """The dtype of an array that holds this tensor (object for strings)."""
-        return _DTYPES[self.dtype]
+        object.__setattr__(self, "numpy_dtype", _DTYPES[self.dtype])
 
     def admits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of `shape` can be this tensor."""
@@ -103,6 +101,9 @@ class Signature:
 
     def check_inputs(self, tensors: Tensors) -> None:
         """Raise INVALID_ARGUMENT unless `tensors` are exactly these inputs, well shaped, of one batch, not empty."""
+        if len(self.inputs) == len(tensors) == 1 and self.inputs[0].name in tensors:  # nearly always
+            _check_tensor(self.inputs[0], tensors[self.inputs[0].name])
+            return
         wanted = {spec.name for spec in self.inputs}
         if tensors.keys() != wanted:
             raise FairleadError(

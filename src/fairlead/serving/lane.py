@@ -23,8 +23,9 @@ _FEWEST_ROWS, _MOST_ROWS = 8, 256
 _UNKNOWN_PACE_ROWS = 8
 _WEIGHT = 0.2
 
-Kind = tuple[object, ...]
-"""What requests must have in common to run together: the outputs they want and the shapes of their rows."""
+Kind = tuple[object, ...] | frozenset[str] | None
+"""What requests must have in common to run together: the outputs they want, and the shapes of their rows if they vary.
+"""
 
 
 class Reason(enum.StrEnum):
@@ -64,10 +65,6 @@ class Waiting:
                 FairleadError(Code.DEADLINE_EXCEEDED, "the deadline passed before the model could answer")
             )
 
-    @property
-    def kind(self) -> Kind:
-        return self.outputs, *((name, array.shape[1:]) for name, array in self.inputs.items())
-
 
 @dataclass(slots=True)
 class _Group:
@@ -96,6 +93,7 @@ class Lane:
         self.pace_s: float | None = None
         self.waiting_rows = 0
         self._can_batch = can_batch(handle.manifest.signature)
+        self._varies = any(-1 in spec.shape[1:] or spec.is_unranked for spec in handle.manifest.signature.inputs)
         self._fixed_rows = max_rows
         self._on_drop = on_drop
         self._groups: dict[Kind, _Group] = {}
@@ -120,7 +118,7 @@ class Lane:
 
     def put(self, request: Waiting) -> None:
         """Let `request` wait."""
-        group = self._groups.get(kind := request.kind)
+        group = self._groups.get(kind := self._kind(request))
         if group is None:
             group = self._groups[kind] = _Group()
         group.waiting.append(request)
@@ -147,6 +145,11 @@ class Lane:
         """Learn from a run."""
         pace = seconds / rows
         self.pace_s = pace if self.pace_s is None else self.pace_s + _WEIGHT * (pace - self.pace_s)
+
+    def _kind(self, request: Waiting) -> Kind:
+        if not self._varies:
+            return request.outputs
+        return request.outputs, *((name, array.shape[1:]) for name, array in request.inputs.items())
 
     def _take(self, group: _Group, limit: int, now: float) -> list[Waiting]:
         batch: list[Waiting] = []

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
+from fairlead.servable.servable import Servable
 from fairlead.serving.handle import Handle
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.model import Model, ModelVersion
@@ -27,6 +31,16 @@ __all__ = ["Manager"]
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """What a target means as long as nothing changes: the version, who answers for it, and who takes a hold back."""
+
+    version: ModelVersion
+    servable: Servable
+    manifest: Manifest
+    let_go: Callable[[], None]
 
 
 class Manager:
@@ -58,6 +72,7 @@ class Manager:
         self._poll_interval_s = poll_interval_s
         self._may_be_empty = may_be_empty
         self._models: dict[str, Model] = {}
+        self._choices: dict[Target, _Choice] = {}  # forgotten whenever a version or what should be up may have changed
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._wake = threading.Event()
@@ -124,6 +139,7 @@ class Manager:
                     model.want(aspired[name])
                     self._metrics.released(name, aspired[name].revision)
             self._has_looked = True
+            self._choices.clear()
 
     def _act(self) -> None:
         for name, model in list(self._models.items()):
@@ -134,6 +150,7 @@ class Manager:
                     if action is None:
                         break
                     self._begin(model, action)
+                    self._choices.clear()
                 _log.debug("%s: %s", name, action)
 
     def _begin(self, model: Model, action: Action) -> None:
@@ -169,6 +186,7 @@ class Manager:
                 version.error, version.attempts = None, 0
                 version.state = State.AVAILABLE
                 model.settle()
+                self._choices.clear()
         self._wake.set()
 
     def _fail(self, version: ModelVersion, error: FairleadError) -> None:
@@ -201,12 +219,11 @@ class Manager:
             FairleadError: NOT_FOUND or INVALID_ARGUMENT, see `router.choose`; UnknownSignatureError.
         """
         with self._lock:
-            version = self._choose(target)
-            if version.loaded is None:
-                raise FairleadError(Code.INTERNAL, f"{version.id} is available but not loaded")
-            servable, manifest = version.loaded.answering(target.signature)
-            version.users += 1
-            return Handle(servable, manifest, lambda: self._let_go(version))
+            choice = self._choices.get(target)
+            if choice is None:
+                choice = self._choices[target] = self._choose(target)
+            choice.version.users += 1
+        return Handle(choice.servable, choice.manifest, choice.let_go)
 
     def describe(self, target: Target) -> Manifest:
         """The manifest of the version that `target` means; raises as `acquire` does."""
@@ -214,9 +231,15 @@ class Manager:
         handle.release()
         return handle.manifest
 
-    def _choose(self, target: Target) -> ModelVersion:
+    def _choose(self, target: Target) -> _Choice:
+        """Only what is found is remembered, so that what clients invent takes no memory; the lock is held."""
         model = self._model(target.model)
-        return model.versions[choose(target, model.aspired, model.available(), model.last)]
+        version = model.versions[choose(target, model.aspired, model.available(), model.last)]
+        if version.loaded is None:
+            raise FairleadError(Code.INTERNAL, f"{version.id} is available but not loaded")
+        servable, manifest = version.loaded.answering(target.signature)
+        let_go = functools.partial(self._let_go, version)
+        return _Choice(version=version, servable=servable, manifest=manifest, let_go=let_go)
 
     def _model(self, name: str) -> Model:
         """What is held of it, which is nothing for a name that was never heard of."""

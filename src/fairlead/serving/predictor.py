@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 from fairlead.errors import Code, FairleadError, OverloadError
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
 from fairlead.serving.finite import FiniteCheck
@@ -52,7 +51,7 @@ class Prediction:
 
 
 class Predictor:
-    """Answers requests from whatever the manager holds. Not safe in threads: it lives in one event loop.
+    """Answers requests from whatever the manager holds. Not safe in threads: it lives in the event loop that made it.
 
     Requests that are there at the same time run as one batch: those of one turn of the event loop, and those that come
     while all threads are at work on earlier ones. A request that is alone never waits for company.
@@ -63,11 +62,10 @@ class Predictor:
         manager: lends the versions.
         metrics, statistics: told of every batch.
         threads: how many batches of one version run at once.
-        max_in_flight: how many requests are held, those that wait included; more are refused.
+        max_in_flight, max_queue_s: bounds on what waits, see `Admission`.
         max_batch_rows: the largest batch; a larger request is run in parts. None lets each version's pace decide.
         max_batch_delay_s: how long a batch that is not full waits for company.
         max_rows: the largest request.
-        max_queue_s: a request that would wait longer for its run, at the version's pace, is refused.
     """
 
     def __init__(
@@ -93,7 +91,8 @@ class Predictor:
         self._max_queue_s = max_queue_s
         self._max_rows = max_rows
         self._in_flight = 0
-        self._lanes: WeakKeyDictionary[Servable, Lane] = WeakKeyDictionary()
+        self._loop = asyncio.get_running_loop()
+        self._lanes: dict[int, Lane] = {}  # by the servable's `id`, as long as it lives
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="predict")
         self._decoders = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
@@ -121,15 +120,19 @@ class Predictor:
         """
         self._check_room()
         handle = self._manager.acquire(target)
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         since = time.monotonic()
         self._in_flight += 1
         self._metrics.in_flight.set(self._in_flight)
         try:
-            lane = self._lane(handle)
+            lane = self._lanes.get(id(handle.servable)) or self._open_lane(handle)
             try:
                 self._check_queue(lane)
-                inputs = await self._decode(decode, handle.manifest, size)
+                if size <= _INLINE_BYTES:
+                    inputs = decode(handle.manifest)
+                else:
+                    inputs = await loop.run_in_executor(self._decoders, decode, handle.manifest)
+                rows = self._check_inputs(inputs, handle.manifest)
             except BaseException:
                 handle.release()
                 raise
@@ -138,14 +141,15 @@ class Predictor:
                 inputs=inputs,
                 outputs=None if outputs is None else frozenset(outputs),
                 label=target.label or "",
-                rows=rows_of(inputs),
+                rows=rows,
                 since=since,
                 deadline=deadline,
                 answer=loop.create_future(),
             )
             lane.put(request)
             self._arrange(lane)
-            return Prediction(manifest=handle.manifest, outputs=await _answer_of(request), rows=request.rows)
+            answer = await (request.answer if deadline is None else _in_time(request, deadline))
+            return Prediction(manifest=handle.manifest, outputs=answer, rows=rows)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
@@ -155,19 +159,17 @@ class Predictor:
         self._pool.shutdown()
         self._decoders.shutdown()
 
-    async def _decode(self, decode: Decode, manifest: Manifest, size: int) -> Tensors:
-        if size <= _INLINE_BYTES:
-            inputs = decode(manifest)
-        else:
-            inputs = await asyncio.get_running_loop().run_in_executor(self._decoders, decode, manifest)
+    def _check_inputs(self, inputs: Tensors, manifest: Manifest) -> int:
+        """How many rows there are, when all is as it should be."""
         manifest.signature.check_inputs(inputs)
-        if rows_of(inputs) > self._max_rows and can_batch(manifest.signature):
+        rows = rows_of(inputs)
+        if rows > self._max_rows and can_batch(manifest.signature):
             raise FairleadError(
                 Code.INVALID_ARGUMENT,
-                f"the request has {rows_of(inputs)} rows; one may have {self._max_rows}, which FAIRLEAD_MAX_ROWS sets",
+                f"the request has {rows} rows; one may have {self._max_rows}, which FAIRLEAD_MAX_ROWS sets",
                 hint="send fewer rows in one request, or raise FAIRLEAD_MAX_ROWS",
             )
-        return inputs
+        return rows
 
     # -- who may wait ----------------------------------------------------------------------------------------------
 
@@ -186,10 +188,10 @@ class Predictor:
                 hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
             )
 
-    def _lane(self, handle: Handle) -> Lane:
-        lane = self._lanes.get(handle.servable)
-        if lane is None:
-            lane = self._lanes[handle.servable] = Lane(handle, self._max_batch_rows, self._count_dropped)
+    def _open_lane(self, handle: Handle) -> Lane:
+        key = id(handle.servable)
+        finalize(handle.servable, self._lanes.pop, key, None)
+        lane = self._lanes[key] = Lane(handle, self._max_batch_rows, self._count_dropped)
         return lane
 
     def _count_dropped(self, request: Waiting) -> None:
@@ -207,14 +209,13 @@ class Predictor:
             return
         waits_for_company = self._max_batch_delay_s > 0 and not lane.is_full
         if lane.due is None:
-            loop = asyncio.get_running_loop()
             if waits_for_company:
-                lane.due = loop.call_later(self._max_batch_delay_s, self._dispatch, lane, Reason.DELAY)
+                lane.due = self._loop.call_later(self._max_batch_delay_s, self._dispatch, lane, Reason.DELAY)
             else:
-                lane.due = loop.call_soon(self._dispatch, lane, Reason.TURN)
+                lane.due = self._loop.call_soon(self._dispatch, lane, Reason.TURN)
         elif isinstance(lane.due, asyncio.TimerHandle) and not waits_for_company:
             lane.due.cancel()
-            lane.due = asyncio.get_running_loop().call_soon(self._dispatch, lane, Reason.TURN)
+            lane.due = self._loop.call_soon(self._dispatch, lane, Reason.TURN)
 
     def _dispatch(self, lane: Lane, reason: Reason) -> None:
         """Run a batch of what waits; the next one follows in the loop's next turn, so that answers leave between."""
@@ -227,17 +228,17 @@ class Predictor:
             self._finish(lane, batch, reason, _run(lane, batch))
         else:
             lane.running += 1
-            self._pool.submit(self._work, asyncio.get_running_loop(), lane, batch, reason)
+            self._pool.submit(self._work, lane, batch, reason)
         self._follow(lane)
 
     def _follow(self, lane: Lane) -> None:
         """See to what still waits. What does not fill a batch lets those in that the loop finds at the sockets now."""
         if lane.waiting_rows and lane.due is None and lane.running < self._threads:
             follow = self._dispatch if lane.is_full else self._let_in
-            lane.due = asyncio.get_running_loop().call_soon(follow, lane, Reason.FREE)
+            lane.due = self._loop.call_soon(follow, lane, Reason.FREE)
 
     def _let_in(self, lane: Lane, reason: Reason) -> None:
-        lane.due = asyncio.get_running_loop().call_soon(self._dispatch, lane, reason)
+        lane.due = self._loop.call_soon(self._dispatch, lane, reason)
 
     def _is_short(self, lane: Lane, batch: list[Waiting]) -> bool:
         if lane.pace_s is None or lane.running:
@@ -245,10 +246,10 @@ class Predictor:
         limit = _INLINE_S if self._threads == 1 else _HAND_OVER_S
         return lane.pace_s * sum(request.rows for request in batch) < limit
 
-    def _work(self, loop: asyncio.AbstractEventLoop, lane: Lane, batch: list[Waiting], reason: Reason) -> None:
+    def _work(self, lane: Lane, batch: list[Waiting], reason: Reason) -> None:
         """In a thread: run the batch, and bring the answers back in one call."""
         run = _run(lane, batch)
-        loop.call_soon_threadsafe(self._finish_work, lane, batch, reason, run)
+        self._loop.call_soon_threadsafe(self._finish_work, lane, batch, reason, run)
 
     def _finish_work(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
         lane.running -= 1
@@ -264,24 +265,24 @@ class Predictor:
                 request.answer.set_exception(answer)
             else:
                 request.answer.set_result(answer)
-        rows = sum(request.rows for request in batch)
-        lane.ran(rows, run.seconds)
+        rows = [request.rows for request in batch]
+        lane.ran(sum(rows), run.seconds)
         self._count(batch, rows, reason, run)
 
-    def _count(self, batch: list[Waiting], rows: int, reason: Reason, run: _Run) -> None:
+    def _count(self, batch: list[Waiting], rows: list[int], reason: Reason, run: _Run) -> None:
         id_ = batch[0].handle.manifest.id
         waited_s = [run.began - request.since for request in batch]
         self._metrics.ran(
             id_.model,
             id_.version,
-            rows=rows,
+            rows=sum(rows),
             waited=zip([request.label for request in batch], waited_s, strict=True),
             compute_s=run.seconds,
             reason=reason,
         )
         self._statistics.ran(
             id_,
-            rows=[request.rows for request in batch],
+            rows=rows,
             waited_s=waited_s,
             compute_s=run.seconds,
             failed=[isinstance(answer, Exception) for answer in run.answers],
@@ -310,11 +311,9 @@ def _run(lane: Lane, batch: list[Waiting]) -> _Run:
     return _Run(answers, began, time.monotonic() - began, check.failures)
 
 
-async def _answer_of(request: Waiting) -> Outputs:
+async def _in_time(request: Waiting, deadline: float) -> Outputs:
     """What `request` gets, or DEADLINE_EXCEEDED as soon as it is too late."""
-    if request.deadline is None:
-        return await request.answer
-    timer = asyncio.get_running_loop().call_at(request.deadline, request.expire)
+    timer = asyncio.get_running_loop().call_at(deadline, request.expire)
     try:
         return await request.answer
     finally:

@@ -76,9 +76,12 @@ class BatchMetrics:
         number = str(version)
         self._rows.labels(model, number).observe(rows)
         self._batches.labels(model, number, reason).inc()
+        waits: dict[str, list[float]] = {}
         for label, seconds in waited:
-            self._queue.labels(model, number, label).observe(seconds)
-            self._compute.labels(model, number, label).observe(compute_s)
+            waits.setdefault(label, []).append(seconds)
+        for label, seconds_each in waits.items():
+            self._queue.labels(model, number, label).observe_all(seconds_each)
+            self._compute.labels(model, number, label).observe(compute_s, len(seconds_each))
 
     def nonfinite(self, model: str, version: int, rows: int) -> None:
         """Note answers that are no numbers."""

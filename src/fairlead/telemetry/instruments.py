@@ -78,10 +78,18 @@ class HistogramSeries(Series):
         super().__init__(cells)
         self._bounds = bounds
 
-    def observe(self, value: float) -> None:
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count one value, or the same one several times."""
         cells = self._cells
-        cells[bisect_left(self._bounds, value) + 1] += 1.0
-        cells[0] += value
+        cells[bisect_left(self._bounds, value) + 1] += times
+        cells[0] += value * times
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Count several values."""
+        cells, bounds = self._cells, self._bounds
+        for value in values:
+            cells[bisect_left(bounds, value) + 1] += 1.0
+        cells[0] += sum(values)
 
 
 S = TypeVar("S", bound=Series)

@@ -52,15 +52,12 @@ def quick_rows(body: bytes, key: str, spec: TensorSpec) -> Array | None:
     rows = _rows(body, spec)
     if not rows:
         return None
+    shape = (rows, *spec.shape[1:])
     try:
-        numbers = _numbers(body, key)
+        numbers = _numbers(body, key, spec.numpy_dtype)
+        return numbers.reshape(shape)  # an empty place shows in no mark, but here
     except (KeyError, ValueError, TypeError, RuntimeError):
         return None
-    shape = (rows, *spec.shape[1:])
-    if numbers.size != math.prod(shape):  # an empty place shows in no mark
-        return None
-    with np.errstate(over="ignore"):
-        return numbers.astype(spec.numpy_dtype).reshape(shape)
 
 
 def _rows(body: bytes, spec: TensorSpec) -> int:
@@ -88,13 +85,14 @@ def _row_marks(shape: tuple[int, ...]) -> bytes:
     return b"[" + b",".join([_row_marks(shape[1:])] * shape[0]) + b"]" if shape else b""
 
 
-def _numbers(body: bytes, key: str) -> Array:
-    """The numbers under `key` as float64, flat; a copy, since the parser's memory is used again."""
+@np.errstate(over="ignore")
+def _numbers(body: bytes, key: str, dtype: np.dtype[Any]) -> Array:
+    """The numbers under `key`, flat. They are copied out of the parser's memory, which is used again."""
     parser = getattr(_local, "parser", None)
     if parser is None:
         parser = _local.parser = simdjson.Parser()
     document: Any = parser.parse(body)
     try:
-        return np.frombuffer(document[key].as_buffer(of_type="d"), np.float64).copy()
+        return np.frombuffer(document[key].as_buffer(of_type="d"), np.float64).astype(dtype)
     finally:
         del document  # the parser takes no other text while one of its documents lives

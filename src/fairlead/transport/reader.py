@@ -93,14 +93,15 @@ class RequestReader:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._body_bytes = self._chunks = 0
+        self._length = self._body_bytes = self._chunks = 0
         self._version, self._keep_alive = "1.1", False
         self._arrived = time.monotonic()
         self.is_in_body = self.owes_continue = self._is_upgrade = False
 
     def _read(self) -> None:
         while self._unread and len(self.requests) < MOST_WAITING:
-            piece, self._unread = self._unread[:_PIECE_BYTES], self._unread[_PIECE_BYTES:]
+            size = max(_PIECE_BYTES, self._length - self._body_bytes)  # no piece but a small one has two requests in it
+            piece, self._unread = self._unread[:size], self._unread[size:]
             self._parse(piece)
 
     def _parse(self, piece: bytes | memoryview) -> None:
@@ -225,8 +226,10 @@ class RequestReader:
             raise _refused(400, f"A request has one Host header, and this one has {hosts}")
 
     def _check_header(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length" and int(value) > self._max_body_bytes:
-            raise self.unfinished().too_large()
+        if name == b"content-length":
+            self._length = int(value)
+            if self._length > self._max_body_bytes:
+                raise self.unfinished().too_large()
         if name == b"transfer-encoding" and (value.lower() != b"chunked" or self._version == "1.0"):
             raise _refused(400, f"Transfer-Encoding {value[:80].decode('latin-1')!r} is not taken", hint="chunked is")
         if name == b"expect" and self._version == "1.1":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -25,6 +24,8 @@ _BINARY = b"application/octet-stream"
 
 def check_wanted(inference: Inference, manifest: Manifest) -> None:
     """Raise INVALID_ARGUMENT unless the version has each output that is wanted, and each is wanted once."""
+    if not inference.wanted:
+        return
     specs = _specs(manifest)
     seen: set[str] = set()
     for wanted in inference.wanted:
@@ -39,21 +40,29 @@ def check_wanted(inference: Inference, manifest: Manifest) -> None:
 
 def encode_answer(inference: Inference, prediction: Prediction) -> Response:
     """The outputs that were asked for."""
-    outputs: list[bytes] = []
+    manifest = prediction.manifest
     blobs: list[bytes] = []
-    for wanted, array in wanted_arrays(inference, prediction):
-        outputs.append(_output(wanted, array, blobs))
-    return _response(_head(inference, prediction.manifest, outputs), b"".join(blobs))
+    document: dict[str, Any] = {"id": inference.id} if inference.id else {}
+    document["model_name"] = manifest.model
+    document["model_version"] = str(manifest.version)
+    document["outputs"] = [_output(wanted, array, blobs) for wanted, array in wanted_arrays(inference, prediction)]
+    head, tail = orjson.dumps(document), b"".join(blobs)
+    if not tail:
+        return Response(body=head)
+    headers = ((b"inference-header-content-length", b"%d" % len(head)),)
+    return Response(body=head + tail, content_type=_BINARY, headers=headers)
 
 
-def wanted_arrays(inference: Inference, prediction: Prediction) -> Iterator[tuple[Wanted, Array]]:
+def wanted_arrays(inference: Inference, prediction: Prediction) -> list[tuple[Wanted, Array]]:
     """The outputs in the order in which they were asked for, else in the model's; or their best classes."""
     manifest = prediction.manifest
-    for wanted in inference.wanted or _everything(inference, manifest):
-        array = prediction.outputs[wanted.name]
-        if wanted.classes:
-            array = classify(array, _specs(manifest)[wanted.name], wanted.classes, manifest.labels)
-        yield wanted, array
+    wanted = inference.wanted or _everything(inference, manifest)
+    return [(one, _best(one, prediction) if one.classes else prediction.outputs[one.name]) for one in wanted]
+
+
+def _best(wanted: Wanted, prediction: Prediction) -> Array:
+    manifest = prediction.manifest
+    return classify(prediction.outputs[wanted.name], _specs(manifest)[wanted.name], wanted.classes, manifest.labels)
 
 
 def _everything(inference: Inference, manifest: Manifest) -> list[Wanted]:
@@ -64,23 +73,12 @@ def _specs(manifest: Manifest) -> dict[str, TensorSpec]:
     return {spec.name: spec for spec in manifest.signature.outputs}
 
 
-def _output(wanted: Wanted, array: Array, blobs: list[bytes]) -> bytes:
+def _output(wanted: Wanted, array: Array, blobs: list[bytes]) -> dict[str, Any]:
     """One output; bytes go to the end of `blobs`."""
     described: dict[str, Any] = {"name": wanted.name, "datatype": datatype_of(array), "shape": array.shape}
     if wanted.is_binary:
         blobs.append(to_bytes(array))
-        return orjson.dumps(described | {"parameters": {"binary_data_size": len(blobs[-1])}})
-    return b'%b,"data":%b}' % (orjson.dumps(described)[:-1], to_json(array))
-
-
-def _head(inference: Inference, manifest: Manifest, outputs: list[bytes]) -> bytes:
-    named = {"model_name": manifest.model, "model_version": str(manifest.version)}
-    echoed = {"id": inference.id} if inference.id else {}
-    return b'%b,"outputs":[%b]}' % (orjson.dumps(echoed | named)[:-1], b",".join(outputs))
-
-
-def _response(head: bytes, tail: bytes) -> Response:
-    if not tail:
-        return Response(body=head)
-    headers = ((b"inference-header-content-length", b"%d" % len(head)),)
-    return Response(body=head + tail, content_type=_BINARY, headers=headers)
+        described["parameters"] = {"binary_data_size": len(blobs[-1])}
+    else:
+        described["data"] = orjson.Fragment(to_json(array))
+    return described

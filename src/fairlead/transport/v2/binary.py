@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -56,15 +57,21 @@ def from_bytes(spec: TensorSpec, shape: tuple[int, ...], data: memoryview) -> Ar
         )
     if dtype.kind == "b":
         _check_flags(spec.name, np.frombuffer(data, np.uint8))
-    array = np.frombuffer(data, dtype.newbyteorder("<"))
-    return array.astype(dtype, copy=not array.flags.aligned).reshape(shape)
+    array = np.frombuffer(data, dtype)
+    if _is_big_endian(dtype):
+        array = array.byteswap()
+    return (array if array.flags.aligned else array.copy()).reshape(shape)
 
 
 def to_bytes(array: Array) -> bytes:
     """What `from_bytes` reads."""
     if array.dtype.kind in "fiub":
-        return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        return (array.byteswap() if _is_big_endian(array.dtype) else array).tobytes()
     return b"".join(_with_length(item) for item in array.ravel().tolist())
+
+
+def _is_big_endian(dtype: np.dtype[Any]) -> bool:
+    return dtype.str.startswith(">")
 
 
 def _check_flags(name: str, data: Array) -> None:

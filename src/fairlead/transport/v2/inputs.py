@@ -52,12 +52,16 @@ def _tensor(spec: TensorSpec, given: Given, model: str) -> Array:
             f"unexpected shape for input {spec.name!r} for model {model!r}. "
             f"Expected {_brackets(spec.shape)}, got {_brackets(given.shape[:80])}"
         )
-    # numpy multiplies the sizes without its zeros, so an empty tensor can be too large as well.
-    if math.prod(size or 1 for size in given.shape) * spec.numpy_dtype.itemsize > sys.maxsize:
+    if _elements(given.shape) * spec.numpy_dtype.itemsize > sys.maxsize:
         raise invalid(f"shape {_brackets(given.shape[:80])} of input {spec.name!r} is too large")
     if isinstance(given.data, list):
         return from_values(spec, given.shape, given.data)
     return from_bytes(spec, given.shape, given.data)
+
+
+def _elements(shape: tuple[int, ...]) -> int:
+    """How many elements numpy counts: it leaves out zeros, so that an empty tensor can be too large as well."""
+    return math.prod(shape) or math.prod([size or 1 for size in shape])
 
 
 def _from_raw(data: memoryview, manifest: Manifest) -> Tensors:
