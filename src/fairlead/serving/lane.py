@@ -85,6 +85,7 @@ class Lane:
         due: the call that will take the next batch, if there is one.
         pace_s: seconds a row, smoothed; None before the first run.
         waiting_rows: rows that wait, whatever their kind.
+        refused_at: the monotonic second at which a request was refused last because too much waited here.
     """
 
     def __init__(self, handle: Handle, max_rows: int | None, on_drop: Callable[[Waiting], None]) -> None:
@@ -92,6 +93,7 @@ class Lane:
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None
         self.waiting_rows = 0
+        self.refused_at = float("-inf")
         self._can_batch = can_batch(handle.manifest.signature)
         self._varies = any(-1 in spec.shape[1:] or spec.is_unranked for spec in handle.manifest.signature.inputs)
         self._fixed_rows = max_rows

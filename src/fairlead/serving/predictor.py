@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from weakref import finalize
 
-from fairlead.errors import Code, FairleadError, OverloadError
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
+from fairlead.serving.admission import Admission
 from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
 from fairlead.serving.finite import FiniteCheck
 from fairlead.serving.handle import Handle
@@ -85,10 +86,9 @@ class Predictor:
         self._metrics = metrics
         self._statistics = statistics
         self._threads = threads
-        self._max_in_flight = max_in_flight
+        self._admission = Admission(max_in_flight=max_in_flight, max_queue_s=max_queue_s, threads=threads)
         self._max_batch_rows = max_batch_rows
         self._max_batch_delay_s = max_batch_delay_s
-        self._max_queue_s = max_queue_s
         self._max_rows = max_rows
         self._in_flight = 0
         self._loop = asyncio.get_running_loop()
@@ -118,7 +118,7 @@ class Predictor:
             FairleadError: NOT_FOUND for an unknown model or a version that is not available, INVALID_ARGUMENT for an
                 unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait.
         """
-        self._check_room()
+        self._admission.check_room(self._in_flight)
         handle = self._manager.acquire(target)
         loop = self._loop
         since = time.monotonic()
@@ -127,7 +127,7 @@ class Predictor:
         try:
             lane = self._lanes.get(id(handle.servable)) or self._open_lane(handle)
             try:
-                self._check_queue(lane)
+                self._admission.check_queue(lane)
                 if size <= _INLINE_BYTES:
                     inputs = decode(handle.manifest)
                 else:
@@ -171,22 +171,7 @@ class Predictor:
             )
         return rows
 
-    # -- who may wait ----------------------------------------------------------------------------------------------
-
-    def _check_room(self) -> None:
-        if self._in_flight >= self._max_in_flight:
-            raise OverloadError(
-                f"{self._in_flight} requests are in flight, the most this server holds",
-                hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
-            )
-
-    def _check_queue(self, lane: Lane) -> None:
-        wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / self._threads
-        if wait_s > self._max_queue_s:
-            raise OverloadError(
-                f"{lane.waiting_rows} rows wait already, {wait_s:.1f} s of work",
-                hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
-            )
+    # -- what waits ------------------------------------------------------------------------------------------------
 
     def _open_lane(self, handle: Handle) -> Lane:
         key = id(handle.servable)

@@ -1,0 +1,66 @@
+"""Who may wait, and who is refused at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fairlead.errors import OverloadError
+from fairlead.serving.lane import Lane
+
+__all__ = ["Admission"]
+
+_SHORT_QUEUE_S = 0.1
+_CALM_S = 1.0
+
+
+class Admission:
+    """Bounds on what waits.
+
+    A long queue is no overload by itself: a burst makes one, and so do a thousand clients that each wait for their
+    answer before they ask again. But once a bound has been met, more comes than can be answered, and a long queue would
+    only make every answer late. From then on a tenth of a second of work may wait, or two batches where one takes
+    longer, until nobody had to be refused for a second.
+
+    Args:
+        max_in_flight: how many requests are held, those that wait included.
+        max_queue_s: seconds of work that may wait for a version.
+        threads: how many batches of one version run at once.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, *, max_in_flight: int, max_queue_s: float, threads: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_in_flight = max_in_flight
+        self._max_queue_s = max_queue_s
+        self._threads = threads
+        self._clock = clock
+        self._refused_at = float("-inf")
+
+    def check_room(self, in_flight: int) -> None:
+        """Raise OverloadError unless one more request than `in_flight` may be held."""
+        if in_flight >= self._max_in_flight:
+            self._refused_at = self._clock()
+            raise OverloadError(
+                f"{in_flight} requests are in flight, the most this server holds",
+                hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
+            )
+
+    def check_queue(self, lane: Lane) -> None:
+        """Raise OverloadError unless one more request may wait in `lane`."""
+        wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / self._threads
+        if wait_s <= min(_SHORT_QUEUE_S, self._max_queue_s):
+            return
+        now = self._clock()
+        is_overloaded = now - max(self._refused_at, lane.refused_at) < _CALM_S
+        if wait_s > (self._short_queue_s(lane) if is_overloaded else self._max_queue_s):
+            lane.refused_at = now
+            raise OverloadError(
+                f"{lane.waiting_rows} rows wait already, {wait_s:.1f} s of work",
+                hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
+            )
+
+    def _short_queue_s(self, lane: Lane) -> float:
+        batch_s = lane.max_rows * (lane.pace_s or 0.0)
+        return min(max(_SHORT_QUEUE_S, 2 * batch_s), self._max_queue_s)

@@ -1,0 +1,87 @@
+"""Long queues are allowed until a bound is met; then little may wait until it is calm again."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from fairlead.errors import OverloadError
+from fairlead.serving.admission import Admission
+from fairlead.serving.lane import Lane
+
+
+class World:
+    """An admission whose clock stands, and a lane of ten milliseconds a row."""
+
+    def __init__(self, *, max_queue_s: float = 2.0, pace_s: float = 0.01, max_rows: int = 4, threads: int = 1) -> None:
+        self.now = 100.0
+        self.admission = Admission(max_in_flight=8, max_queue_s=max_queue_s, threads=threads, clock=lambda: self.now)
+        lane = SimpleNamespace(waiting_rows=0, pace_s=pace_s, max_rows=max_rows, refused_at=float("-inf"))
+        self.lane = cast("Lane", lane)
+
+    def admits(self, waiting_rows: int) -> bool:
+        """Whether one more may wait behind so many rows."""
+        self.lane.waiting_rows = waiting_rows
+        try:
+            self.admission.check_queue(self.lane)
+        except OverloadError:
+            return False
+        return True
+
+
+def test_a_long_queue_is_no_overload() -> None:
+    """Until the bound is met, a queue may be as long as it says."""
+    world = World()
+    assert all(world.admits(rows) for rows in range(0, 201, 10))
+    assert not world.admits(201)
+
+
+def test_once_the_bound_was_met_little_may_wait() -> None:
+    """A tenth of a second of work, until nobody was refused for a second."""
+    world = World()
+    assert not world.admits(201)
+    assert (world.admits(10), world.admits(11)) == (True, False)
+    world.now += 0.9
+    assert not world.admits(11)  # which starts the second anew
+    world.now += 0.9
+    assert not world.admits(11)
+    world.now += 1.1
+    assert world.admits(200)
+
+
+def test_a_full_server_is_an_overload_for_all() -> None:
+    """When the server holds no more requests, every lane keeps its queue short."""
+    world = World()
+    world.admission.check_room(7)
+    assert world.admits(100)
+    with pytest.raises(OverloadError, match="8 requests are in flight"):
+        world.admission.check_room(8)
+    assert (world.admits(10), world.admits(11)) == (True, False)
+
+
+def test_two_batches_may_always_wait() -> None:
+    """Where a batch takes longer than the short queue, the next two are kept ready."""
+    world = World(pace_s=0.1, max_rows=8)
+    assert not world.admits(21)
+    assert (world.admits(16), world.admits(17)) == (True, False)
+
+
+def test_a_bound_below_the_short_queue_holds() -> None:
+    """What the user sets is never exceeded."""
+    world = World(max_queue_s=0.05)
+    assert (world.admits(5), world.admits(6), world.admits(5), world.admits(6)) == (True, False, True, False)
+
+
+def test_threads_share_the_work() -> None:
+    """Two runs at once make the wait half as long."""
+    world = World(threads=2)
+    assert (world.admits(400), world.admits(401)) == (True, False)
+
+
+def test_the_refusal_says_how_much_waits() -> None:
+    """And what to do."""
+    world = World()
+    world.lane.waiting_rows = 250
+    with pytest.raises(OverloadError, match=r"250 rows wait already, 2.5 s of work") as caught:
+        world.admission.check_queue(world.lane)
+    assert "FAIRLEAD_MAX_QUEUE_S" in caught.value.hint
