@@ -195,6 +195,9 @@ class FakeCatalogue:
             raise FairleadError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
         return (VersionStatus(id=ServableId(model, 1), state=State.AVAILABLE),)
 
+    def knows(self, model: str, version: int | None) -> bool:
+        return model in {*MODELS, *self.others} and version in (None, 1)
+
     def models(self) -> tuple[str, ...]:
         return tuple(self.ready.models)
 

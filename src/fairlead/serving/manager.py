@@ -44,7 +44,7 @@ class _Choice:
 
 
 class Manager:
-    """Owns every loaded version. `acquire`, `describe`, `statuses` and `readiness` may be called from any thread.
+    """Owns every loaded version. What requests call (`acquire`, `describe`, what tells) may be called from any thread.
 
     Args:
         source: what should be up.
@@ -271,6 +271,12 @@ class Manager:
         if not wanted:
             raise FairleadError(Code.NOT_FOUND, f"Could not find version {version} of model {model}")
         return wanted
+
+    def knows(self, model: str, version: int | None = None) -> bool:
+        """Whether `model`, and that version of it, was ever wanted in this process."""
+        with self._lock:
+            versions = self._model(model).versions
+            return bool(versions) if version is None else version in versions
 
     def models(self) -> tuple[str, ...]:
         """The names of all models that the source ever named, loaded or not."""

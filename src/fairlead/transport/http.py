@@ -111,13 +111,8 @@ class HttpApp:
     def _count(self, call: Call, code: Code | None, request: Request) -> None:
         if call.protocol:
             seconds = time.monotonic() - request.arrived
-            self._metrics.record(call, code, seconds, is_known=code is None or self._knows(call))
-
-    def _knows(self, call: Call) -> bool:
-        try:
-            return bool(self._catalogue.statuses(call.model, call.version))
-        except FairleadError:
-            return False
+            is_known = code is None or self._catalogue.knows(call.model, call.version)
+            self._metrics.record(call, code, seconds, is_known=is_known)
 
 
 class Nowhere:

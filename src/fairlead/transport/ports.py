@@ -46,6 +46,9 @@ class Catalogue(Protocol):
             FairleadError: NOT_FOUND when there is none.
         """
 
+    def knows(self, model: str, version: int | None) -> bool:
+        """Whether there is such a model, and such a version of it, loaded or not."""
+
     def models(self) -> Collection[str]:
         """The names of all models, loaded or not."""
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
@@ -91,16 +91,11 @@ class GrpcApp:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
         if context.protocol:
             seconds = time.monotonic() - started
-            self._metrics.record(context, code, seconds, is_known=code is None or self._knows(context))
+            is_known = code is None or self._catalogue.knows(context.model, context.version)
+            self._metrics.record(context, code, seconds, is_known=is_known)
 
     def _is_ready(self) -> bool:
         return self._catalogue.readiness().is_ready and not self.withdrawn
-
-    def _knows(self, context: Context) -> bool:
-        try:
-            return bool(self._catalogue.statuses(context.model, context.version))
-        except FairleadError:
-            return False
 
 
 class _Refused:
