@@ -46,7 +46,7 @@ CNN = Network(name="cnn", convolutions=(32, 64))
 PERCEPTRON = Network(name="perceptron")
 """784-128-10 over the same images: so small that the server around it is nearly all of the cost."""
 
-HEAVY = Network(name="heavy", convolutions=(64, 128, 128))
+HEAVY = Network(name="heavy", convolutions=(96, 192, 192))
 """Milliseconds an image, so that a generator on one core can offer ten times what a server on another can do."""
 
 

@@ -337,7 +337,7 @@ async def test_a_batch_waits_for_company_when_it_was_told_to() -> None:
 
 
 async def test_the_size_of_a_batch_follows_the_pace() -> None:
-    """About six milliseconds of work, a power of two from 8 to 256."""
+    """About six milliseconds of work, a power of two from 4 to 256."""
     bench = Bench(max_batch_rows=None)
     bench.model.gate.set()
     await bench.ask()
@@ -347,7 +347,7 @@ async def test_the_size_of_a_batch_follows_the_pace() -> None:
         lane.pace_s = pace
         sizes.append(lane.max_rows)
 
-    assert sizes == [256, 32, 16, 8]
+    assert sizes == [256, 32, 16, 4]
 
 
 @settings(deadline=None)  # each example starts a thread

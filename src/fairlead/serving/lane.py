@@ -19,7 +19,7 @@ __all__ = ["Lane", "Reason", "Waiting"]
 _RUN_S = 0.006
 """What a batch should take: on a CPU, larger ones gain nothing and leave the caches."""
 
-_FEWEST_ROWS, _MOST_ROWS = 8, 256
+_FEWEST_ROWS, _MOST_ROWS = 4, 256
 _UNKNOWN_PACE_ROWS = 8
 _WEIGHT = 0.2
 

@@ -32,7 +32,7 @@ Decode = Callable[[Manifest], Tensors]
 _INLINE_BYTES = 1 << 20
 """More are decoded beside the event loop: that takes milliseconds."""
 
-_INLINE_S = 0.01
+_INLINE_S = 0.015
 _HAND_OVER_S = 0.0002
 
 
