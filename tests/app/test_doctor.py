@@ -111,7 +111,7 @@ def test_a_good_deployment_is_all_well(settings: Settings, published: WritableSt
     names = [finding.name for finding in findings]
 
     assert {finding.name: finding.message for finding in findings if finding.health is Health.FAILED} == {}
-    assert names[:2] == ["architecture", "packages"]
+    assert names[:3] == ["architecture", "request path", "packages"]
     assert names[-10:] == [
         "port 0",
         "port 0",
@@ -207,6 +207,12 @@ def test_this_machines_library_is_read() -> None:
 
     assert binary is not None
     assert install._elf_machine(binary) == platform.machine()
+
+
+def test_the_doctor_says_whether_the_request_path_is_compiled() -> None:
+    """By the file that is imported; the standard library has both kinds."""
+    assert install.request_path("json.decoder").message.startswith("interpreted, at half the speed")
+    assert install.request_path("numpy._core._multiarray_umath").message == "compiled"
 
 
 REQUIREMENTS = [

@@ -94,6 +94,7 @@ class TestWheel:
         )
         assert examined.returncode == 0, examined.stdout
         assert "ok    extra train: not installed" in examined.stdout
+        assert "ok    request path: compiled" in examined.stdout
         assert server.stop() == 0
 
     def test_training_says_what_to_install(self, installed: Path, tmp_path: Path) -> None:

@@ -1,13 +1,27 @@
 """Long queues are allowed until a bound is met; then little may wait until it is calm again."""
 
-from types import SimpleNamespace
-from typing import cast
+from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 
 from fairlead.errors import OverloadError
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.serving.admission import Admission
+from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane
+
+X = TensorSpec(name="x", dtype="float32", shape=(-1, 1))
+MANIFEST = Manifest(
+    model="m",
+    version=1,
+    runtime="none",
+    signature=Signature(inputs=(X,), outputs=(X,)),
+    labels=(),
+    files={},
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 class World:
@@ -16,8 +30,8 @@ class World:
     def __init__(self, *, max_queue_s: float = 2.0, pace_s: float = 0.01, max_rows: int = 4, threads: int = 1) -> None:
         self.now = 100.0
         self.admission = Admission(max_in_flight=8, max_queue_s=max_queue_s, threads=threads, clock=lambda: self.now)
-        lane = SimpleNamespace(waiting_rows=0, pace_s=pace_s, max_rows=max_rows, refused_at=float("-inf"))
-        self.lane = cast("Lane", lane)
+        self.lane = Lane(Handle(Mock(), MANIFEST, Mock()), max_rows, Mock())
+        self.lane.pace_s = pace_s
 
     def admits(self, waiting_rows: int) -> bool:
         """Whether one more may wait behind so many rows."""

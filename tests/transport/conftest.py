@@ -19,7 +19,7 @@ from tests.transport.fakes import LIMIT, FakeCatalogue, FakePredictor, build_app
 from tests.transport.live import Running
 
 from fairlead.transport.http import HttpApp
-from fairlead.transport.message import Request
+from fairlead.transport.message import Head, Request
 
 if FUZZ_EXAMPLES:  # also for the properties that name no number of their own
     settings.register_profile("fuzz", examples(FUZZ_EXAMPLES))
@@ -76,15 +76,13 @@ class Client:
 def request_of(method: str, path: str, body: bytes = b"", **headers: str) -> Request:
     """A request as it is once it has been read."""
     path, _, query = path.encode().decode("latin-1").partition("?")
-    return Request(
+    head = Head(
         method=method,
         path=path,
         query=query,
         headers=tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()),
-        body=body,
-        arrived=time.monotonic(),
-        max_body_bytes=LIMIT,
     )
+    return Request(head, body, arrived=time.monotonic(), max_body_bytes=LIMIT)
 
 
 @pytest.fixture

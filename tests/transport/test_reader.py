@@ -53,8 +53,8 @@ def test_a_request_is_what_was_sent() -> None:
     """Nothing of path and query is decoded, names are in lower case, and values have no blanks around them."""
     get, post, chunked = read(GET + POST + TRAILED).requests
     assert (get.method, get.path, get.query, get.body) == ("GET", "/a", "b=%20c", b"")
-    assert post.headers == ((b"host", b"x"), (b"x-odd", b"a b"), (b"content-length", b"5"))
-    assert (post.path, post.body, post.version, post.keep_alive) == ("/b", b"hello", "1.1", True)
+    assert post.head.headers == ((b"host", b"x"), (b"x-odd", b"a b"), (b"content-length", b"5"))
+    assert (post.path, post.body, post.head.version, post.head.keep_alive) == ("/b", b"hello", "1.1", True)
     assert (chunked.path, chunked.body) == ("/c", b"abcde")
 
 
@@ -70,7 +70,7 @@ def test_it_does_not_matter_how_the_bytes_are_cut(sizes: list[int]) -> None:
     assert [(request.path, request.body) for request in requests] == [
         ("/a", b""), ("/c", b"abcde"), ("/b", b"hello"), ("/c", b"abcde"), ("/a", b""),
     ]  # fmt: skip
-    assert [len(request.headers) for request in requests] == [1, 2, 3, 2, 1]
+    assert [len(request.head.headers) for request in requests] == [1, 2, 3, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_last_request_is_the_last() -> None:
     """What comes behind a request after which the client takes no answer is no request, and no fault."""
     for last in (head(b"Connection: close"), b"GET / HTTP/1.0\r\n\r\n"):
         reader = read(last + GET, GET)
-        assert [request.keep_alive for request in reader.requests] == [False]
+        assert [request.head.keep_alive for request in reader.requests] == [False]
         assert reader.fault is None
 
 
@@ -120,7 +120,7 @@ def test_an_upgrade_is_declined(method: bytes) -> None:
     request = b"%b /u HTTP/1.1\r\nHost: x\r\n%b\r\n\r\nhello" % (method, offer)
     for pieces in ([request + GET], [request[:-3], request[-3:], GET], [bytes([byte]) for byte in request + GET]):
         first, second = read(*pieces).requests
-        assert (first.path, first.body, first.keep_alive) == ("/u", b"hello", True)
+        assert (first.path, first.body, first.head.keep_alive) == ("/u", b"hello", True)
         assert (second.path, second.body) == ("/a", b"")
 
 
@@ -155,7 +155,7 @@ def test_a_body_comes_in_so_many_chunks() -> None:
 def test_so_many_headers() -> None:
     """One more is 431."""
     (request,) = read(head(*[b"A: b"] * (MAX_HEADERS - 1))).requests
-    assert len(request.headers) == MAX_HEADERS
+    assert len(request.head.headers) == MAX_HEADERS
     assert fault(head(*[b"A: b"] * MAX_HEADERS)).status == 431
 
 
@@ -215,7 +215,7 @@ def test_what_is_known_of_a_bad_request_is_told() -> None:
     found = read(b"POST /v2/models/m/infer HTTP/1.1\r\nHost : x\r\n\r\n").fault
     assert found is not None
     request, error = found
-    assert (request.path, request.keep_alive) == ("/v2/models/m/infer", False)
+    assert (request.path, request.head.keep_alive) == ("/v2/models/m/infer", False)
     assert error.message == "This is no request of HTTP/1.1: Invalid header token"
 
 

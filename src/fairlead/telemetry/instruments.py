@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from fairlead.telemetry.region import Region
 
@@ -110,7 +110,7 @@ class Family(ABC, Generic[S]):
         size: cells of a series.
     """
 
-    kind: str
+    kind: ClassVar[str] = ""
     size = 1
 
     def __init__(

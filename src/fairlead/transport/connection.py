@@ -39,8 +39,8 @@ class App(Protocol):
         """The answer to a request that could not be read to its end."""
 
 
-class HttpConnection(asyncio.Protocol):
-    """Reads requests, has each answered, writes the answers.
+class HttpConnection:
+    """Reads requests, has each answered, writes the answers. To the event loop it is an `asyncio.Protocol`.
 
     Args:
         app: what answers.
@@ -60,7 +60,7 @@ class HttpConnection(asyncio.Protocol):
 
     # -- called by the event loop ----------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # it is one of TCP
+    def connection_made(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         transport.set_write_buffer_limits(high=0)  # so that `pause_writing` means that the client does not read
@@ -91,6 +91,9 @@ class HttpConnection(asyncio.Protocol):
             self._transport.pause_reading()
         if self._answering is None:
             self._next()
+
+    def eof_received(self) -> None:
+        """Nothing more comes: the event loop closes the transport."""
 
     def pause_writing(self) -> None:
         self._unread_since = time.monotonic()
@@ -184,7 +187,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()  # the answers behind this one would be taken for it
             raise
         self._answering = None
-        self._send(request, response, is_last=not request.keep_alive or self._app.draining)
+        self._send(request, response, is_last=not request.head.keep_alive or self._app.draining)
 
     def _send(self, request: Request | None, response: Response, *, is_last: bool) -> None:
         if self._transport.is_closing():

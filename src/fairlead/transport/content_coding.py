@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from dataclasses import replace
 
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.codes import HttpError
@@ -53,7 +52,13 @@ async def compress(response: Response, accept_encoding: bytes) -> Response:
     if coding not in _WBITS or len(response.body) < _MIN_BYTES:
         return response
     body = await asyncio.to_thread(zlib.compress, response.body, _LEVEL, _WBITS[coding])
-    return replace(response, body=body, headers=(*response.headers, (b"content-encoding", coding)))
+    return Response(
+        status=response.status,
+        body=body,
+        content_type=response.content_type,
+        headers=(*response.headers, (b"content-encoding", coding)),
+        code=response.code,
+    )
 
 
 def _inflate(request: Request, coding: bytes) -> bytes:

@@ -12,7 +12,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.deadline import asked_deadline
 
-__all__ = ["JSON", "Call", "Dialect", "Request", "Response"]
+__all__ = ["JSON", "Call", "Dialect", "Head", "Request", "Response"]
 
 JSON = b"application/json"
 
@@ -32,15 +32,25 @@ class Call:
     label: str = ""
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen, which would cost three times as much on every request
 class Response:
     """What goes back; not changed once it is made. `code` is None for a success."""
 
-    status: int = 200
-    body: bytes = b""
-    content_type: bytes = JSON
-    headers: Headers = ()
-    code: Code | None = None
+    __slots__ = ("body", "code", "content_type", "headers", "status")  # a plain class: each request makes one
+
+    def __init__(
+        self,
+        *,
+        status: int = 200,
+        body: bytes = b"",
+        content_type: bytes = JSON,
+        headers: Headers = (),
+        code: Code | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+        self.code = code
 
     @staticmethod
     def of(
@@ -55,36 +65,67 @@ class Response:
         return Response(status=status, body=body, headers=headers, code=code)
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen, as above
-class Request:
-    """One HTTP request, complete; but for its body not changed once it is made.
+class Head:
+    """What an HTTP request says before its body; not changed once it is made, and shared by those that say the same.
 
     Attributes:
         path, query: as the client wrote them, percent signs and all.
         headers: names in lower case.
-        body: as it came, whatever its Content-Encoding.
-        arrived: the monotonic second at which its header was complete.
-        max_body_bytes: the largest body that is taken, before and after inflating.
         version: "1.1", or "1.0".
         keep_alive: whether the client takes another answer on this connection.
     """
 
-    method: str
-    path: str
-    query: str
-    headers: Headers
-    body: bytes
-    arrived: float
-    max_body_bytes: int
-    version: str = "1.1"
-    keep_alive: bool = True
+    __slots__ = ("_first", "headers", "keep_alive", "method", "path", "query", "version")
+
+    def __init__(
+        self, *, method: str, path: str, query: str, headers: Headers, version: str = "1.1", keep_alive: bool = True
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.version = version
+        self.keep_alive = keep_alive
+        self._first = dict(reversed(headers))
 
     def header(self, name: bytes) -> bytes:
         """The first header of that name, or nothing."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return b""
+        return self._first.get(name, b"")
+
+
+class Request:
+    """One HTTP request, complete.
+
+    Args:
+        head: what stands before the body.
+        body: as it came, whatever its Content-Encoding.
+        arrived: the monotonic second at which its header was complete.
+        max_body_bytes: the largest body that is taken, before and after inflating.
+    """
+
+    __slots__ = ("arrived", "body", "head", "max_body_bytes")
+
+    def __init__(self, head: Head, body: bytes, *, arrived: float, max_body_bytes: int) -> None:
+        self.head = head
+        self.body = body
+        self.arrived = arrived
+        self.max_body_bytes = max_body_bytes
+
+    @property
+    def method(self) -> str:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        return self.head.path
+
+    @property
+    def query(self) -> str:
+        return self.head.query
+
+    def header(self, name: bytes) -> bytes:
+        """The first header of that name, or nothing."""
+        return self.head.header(name)
 
     @property
     def deadline(self) -> float | None:
@@ -93,7 +134,7 @@ class Request:
         Raises:
             FairleadError: INVALID_ARGUMENT when they tell nonsense.
         """
-        return asked_deadline(self.headers, self.arrived)
+        return asked_deadline(self.head.headers, self.arrived)
 
     def take_body(self) -> bytes:
         """The body, which is let go of: a request that waits for the model has no more use for it."""

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import time
 from abc import ABC, abstractmethod
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar, cast
 
 from fairlead.transport.acceptor import Acceptor, Alone, Siblings
 from fairlead.transport.limits import Limits
@@ -61,7 +62,9 @@ class PortServer(ABC, Generic[C]):
         self._drain_timeout_s = drain_timeout_s
         self._acceptor = Acceptor(
             sock,
-            self.connect,
+            cast(
+                "Callable[[], asyncio.Protocol]", self.connect
+            ),  # but for the base, which a compiled class cannot have
             count=self.connections.__len__,
             siblings=siblings or Alone(),
             owns_port=owns_port,
@@ -70,7 +73,7 @@ class PortServer(ABC, Generic[C]):
         self._end = asyncio.Event()
 
     @abstractmethod
-    def connect(self) -> asyncio.Protocol:
+    def connect(self) -> C:
         """What speaks on a new connection."""
 
     @abstractmethod

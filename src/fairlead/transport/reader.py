@@ -18,7 +18,7 @@ from httptools import (
 
 from fairlead.errors import Code
 from fairlead.transport.codes import HttpError
-from fairlead.transport.message import Request
+from fairlead.transport.message import Head, Request
 
 __all__ = ["MAX_CHUNKS", "MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_URL_BYTES", "MOST_WAITING", "RequestReader"]
 
@@ -34,6 +34,12 @@ _CHUNK_FRAME_BYTES = 64
 """What a chunk may take beside its data: a size, an extension, line ends."""
 
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+
+_END_OF_HEAD = b"\r\n\r\n"
+_KNOWN_HEAD_BYTES, _MOST_KNOWN = 2048, 256
+_SPECIAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+_known: dict[bytes, tuple[Head, int]] = {}
+"""Heads that were read lately and the bytes of body that each announces: clients send the same one again and again."""
 
 
 class RequestReader:
@@ -53,6 +59,7 @@ class RequestReader:
         self._max_body_bytes = max_body_bytes
         self._parser: Any = HttpRequestParser(self)  # None once it has stopped
         self._unread: bytes | memoryview = b""
+        self._is_between = True  # requests: the parser has begun none
         self._piece_bytes = self._fed_bytes = 0
         self._start()
         self.began: float | None = self._arrived
@@ -64,8 +71,27 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Read `data`, as far as there is room for its requests. Not to be called while `is_full`."""
+        was_between, waiting = self._is_between, len(self.requests)
+        if was_between and waiting < MOST_WAITING and self._take_known(data):
+            return
         self._unread = data if len(data) <= _PIECE_BYTES else memoryview(data)
         self._read()
+        if was_between and self._is_between and len(self.requests) == waiting + 1:
+            _learn(data, self.requests[-1])
+
+    def _take_known(self, data: bytes) -> bool:
+        """Take `data` if it is one whole request whose head was read before: the parser would say the same again."""
+        end = data.find(_END_OF_HEAD, 0, _KNOWN_HEAD_BYTES) + len(_END_OF_HEAD)
+        known = _known.get(data[:end])
+        if known is None:
+            return False
+        head, length = known
+        if len(data) - end != length or length > self._max_body_bytes:
+            return False
+        now = time.monotonic()
+        self.requests.append(Request(head, data[end:], arrived=now, max_body_bytes=self._max_body_bytes))
+        self.began = None
+        return True
 
     def read_on(self) -> None:
         """Read what was left, now that fewer requests wait."""
@@ -77,6 +103,7 @@ class RequestReader:
         """Read nothing any more."""
         self._parser = None  # it holds this object's methods: a cycle that would outlive the connection
         self._unread = b""
+        self._is_between = False
         self.began, self.is_in_body, self.owes_continue = None, False, False
 
     def fail(self, error: HttpError) -> None:
@@ -140,6 +167,7 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         self._start()
+        self._is_between = False
         self._fed_bytes = self._piece_bytes
         self.began = self._arrived
 
@@ -176,6 +204,7 @@ class RequestReader:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self.requests.append(self._request(body))
         self._body.clear()
+        self._is_between = True
         self.began, self.is_in_body, self.owes_continue = None, False, False
         if not self._keep_alive:
             self.stop()
@@ -184,17 +213,15 @@ class RequestReader:
 
     def _request(self, body: bytes) -> Request:
         path, query = _split(self._url)
-        return Request(
+        head = Head(
             method=self._parser.get_method().decode(),
             path=path,
             query=query,
             headers=tuple(self._headers),
-            body=body,
-            arrived=self._arrived,
-            max_body_bytes=self._max_body_bytes,
             version=self._version,
             keep_alive=self._keep_alive,
         )
+        return Request(head, body, arrived=self._arrived, max_body_bytes=self._max_body_bytes)
 
     def _check_size(self) -> None:
         if len(self._headers) > MAX_HEADERS:
@@ -238,12 +265,26 @@ class RequestReader:
             self.owes_continue = True
 
 
+def _learn(data: bytes, request: Request) -> None:
+    """Note the head of `request`, if `data` is all of it and says no more than how long the body is."""
+    end = data.find(_END_OF_HEAD, 0, _KNOWN_HEAD_BYTES) + len(_END_OF_HEAD)
+    length = len(data) - end
+    head = request.head
+    if end < len(_END_OF_HEAD) or length != len(request.body) or length != int(head.header(b"content-length") or b"0"):
+        return
+    if any(name in _SPECIAL for name, _ in head.headers):
+        return
+    if len(_known) >= _MOST_KNOWN:
+        del _known[next(iter(_known))]
+    _known[data[:end]] = head, length
+
+
 @functools.lru_cache(maxsize=256)  # few are asked again and again
 def _split(url: bytes) -> tuple[str, str]:
     """Path and query. Nothing is decoded, and a fragment, which clients should not send, is dropped."""
     if not url.startswith(b"/") or b"#" in url:
         try:
-            parsed = parse_url(url)
+            parsed: Any = parse_url(url)
         except HttpParserInvalidURLError:  # "*", or the beginning of one
             return url.decode("latin-1"), ""
         return (parsed.path or b"/").decode("latin-1"), (parsed.query or b"").decode("latin-1")

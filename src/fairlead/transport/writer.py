@@ -32,7 +32,7 @@ def encode_response(response: Response, request: Request | None, *, is_last: boo
     lines += [b"%b: %b\r\n" % header for header in response.headers]
     if is_last:
         lines.append(b"connection: close\r\n")
-    elif request and request.version == "1.0":
+    elif request and request.head.version == "1.0":
         lines.append(b"connection: keep-alive\r\n")  # which is not what goes without saying there
     lines.append(b"\r\n")
     if not request or request.method != "HEAD":

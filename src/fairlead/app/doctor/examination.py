@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 from fairlead.app.doctor.finding import Finding
-from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages
+from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages, request_path
 from fairlead.app.doctor.machine import clock, disk, memory, memory_bytes
 from fairlead.app.doctor.models import digests, manifests, writable
 from fairlead.app.doctor.port import port, port_variable
@@ -23,6 +23,7 @@ def examine(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iter
     store = open_store(settings)
     known = manifests(store)
     yield architecture(platform.machine(), onnxruntime_binary())
+    yield request_path()
     yield from packages(metadata.requires("fairlead") or [], installed_version)
     yield port(settings.host, settings.rest_port, "--rest-port")
     yield port(settings.host, settings.grpc_port, "--grpc-port")

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from fairlead.app.doctor.finding import Finding, Health, ok
 
-__all__ = ["architecture", "installed_version", "onnxruntime_binary", "packages"]
+__all__ = ["architecture", "installed_version", "onnxruntime_binary", "packages", "request_path"]
 
 _ELF_MACHINES = {62: "x86_64", 183: "aarch64"}  # e_machine, from the ELF specification
 _INSTALL = "pip install --upgrade 'fairlead[{extra}]'"
@@ -45,6 +45,14 @@ def onnxruntime_binary() -> Path | None:
     spec = find_spec("onnxruntime")
     folders = spec.submodule_search_locations if spec else None
     return next(iter(Path(folders[0]).glob("capi/onnxruntime_pybind11_state*.so")), None) if folders else None
+
+
+def request_path(module: str = "fairlead.transport.reader") -> Finding:
+    """Whether what every request runs through is compiled, as it is in a wheel; either way it does the same."""
+    spec = find_spec(module)
+    is_compiled = spec is not None and not str(spec.origin).endswith(".py")
+    said = "compiled" if is_compiled else "interpreted, at half the speed; a wheel has it compiled: pip install ."
+    return ok("request path", said)
 
 
 def _elf_machine(path: Path) -> str | None:

@@ -20,8 +20,10 @@ _LEAVE_S = 1.0
 """How long a client that was asked to go may take to say that it has read so."""
 
 
-class Http2Connection(asyncio.Protocol):
+class Http2Connection:
     """Reads frames into a session, and sends what the session has to say: all of one turn of the event loop at once.
+
+    To the event loop it is an `asyncio.Protocol`.
 
     Args:
         accept: told of every request; gives what its body and its end are told to.
@@ -47,7 +49,7 @@ class Http2Connection(asyncio.Protocol):
 
     # -- called by the event loop ----------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # it is one of TCP
+    def connection_made(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         if len(self._connections) >= self._limits.connections:
@@ -74,6 +76,9 @@ class Http2Connection(asyncio.Protocol):
         self._connections.discard(self)
         self._out.clear()
         self._session.cancel_all()
+
+    def eof_received(self) -> None:
+        """Nothing more comes: the event loop closes the transport."""
 
     def pause_writing(self) -> None:
         """What was sent is not read: take in nothing more that asks for an answer."""

@@ -99,7 +99,7 @@ def _count(parameters: Mapping[str, Message], key: str, where: str) -> int:
     if key not in parameters:
         return 0
     value = parameters[key]
-    count: int = getattr(value, value.WhichOneof("parameter_choice") or "int64_param")
+    count: object = getattr(value, value.WhichOneof("parameter_choice") or "int64_param")
     if type(count) is not int or count < 0:
         raise invalid(f"parameter {key!r} of {where} must be a whole number from 0 on")
     return count

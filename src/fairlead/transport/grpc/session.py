@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable
-from typing import ClassVar, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from fairlead.transport.grpc.frames import (
     ACK,
@@ -114,8 +114,8 @@ class Session:
         Raises:
             Http2Error: when it ends the connection.
         """
-        if kind < len(self._HANDLERS):
-            self._HANDLERS[kind](self, flags, stream_id, payload)
+        if kind < len(_HANDLERS):
+            _HANDLERS[kind](self, flags, stream_id, payload)
         else:
             self._patience.spend(f"type {kind}")
 
@@ -187,9 +187,9 @@ class Session:
         stream.release()
         self._remove(stream)
 
-    # -- frames ----------------------------------------------------------------------------------------------------
+    # -- frames, called by `take` ----------------------------------------------------------------------------------
 
-    def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
+    def on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
         self._take(size)
         stream = self._streams.get(stream_id)
@@ -215,7 +215,7 @@ class Session:
             self._patience.spend("empty DATA")
         stream.exchange.data(payload, is_last=is_last)
 
-    def _on_headers(self, flags: int, stream_id: int, block: bytes) -> None:
+    def on_headers(self, flags: int, stream_id: int, block: bytes) -> None:
         if not stream_id & 1:
             raise Http2Error(ErrorCode.PROTOCOL_ERROR, f"HEADERS on stream {stream_id}")
         if stream_id > self._last_id:
@@ -249,10 +249,10 @@ class Session:
         if is_last and not stream.is_closed:
             self._on_body(stream, b"", is_last=True)
 
-    def _on_priority(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
+    def on_priority(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
         self._patience.spend("PRIORITY")
 
-    def _on_rst_stream(self, _flags: int, stream_id: int, _payload: bytes) -> None:
+    def on_rst_stream(self, _flags: int, stream_id: int, _payload: bytes) -> None:
         self._check_not_idle(stream_id, "RST_STREAM")
         self._patience.spend("RST_STREAM")
         stream = self._streams.get(stream_id)
@@ -262,7 +262,7 @@ class Session:
             self._remove(stream)
             stream.exchange.cancel()
 
-    def _on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
+    def on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
         if len(payload) % _SETTING.size or (flags & ACK and payload):
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a SETTINGS frame of the wrong size")
         if flags & ACK:
@@ -272,21 +272,21 @@ class Session:
             self._set(setting, value)
         self.emit(frame(SETTINGS, ACK, 0))
 
-    def _on_push_promise(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
+    def on_push_promise(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
 
-    def _on_ping(self, flags: int, _stream_id: int, payload: bytes) -> None:
+    def on_ping(self, flags: int, _stream_id: int, payload: bytes) -> None:
         self._patience.spend("PING")
         if not flags & ACK:
             self.emit(frame(PING, ACK, 0, payload))
         elif payload == _LAST_WORDS and self.is_leaving:
             self.say_last()
 
-    def _on_goaway(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
+    def on_goaway(self, _flags: int, _stream_id: int, _payload: bytes) -> None:
         """The client opens no more streams; what is open goes on."""
         self._patience.spend("GOAWAY")
 
-    def _on_window_update(self, _flags: int, stream_id: int, payload: bytes) -> None:
+    def on_window_update(self, _flags: int, stream_id: int, payload: bytes) -> None:
         increment = int.from_bytes(payload, "big") & MAX_WINDOW
         if not stream_id:
             self._widen(increment)
@@ -303,22 +303,8 @@ class Session:
             if self._blocked.pop(stream_id, None):
                 stream.pump()
 
-    def _on_continuation(self, _flags: int, stream_id: int, _payload: bytes) -> None:
+    def on_continuation(self, _flags: int, stream_id: int, _payload: bytes) -> None:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, f"CONTINUATION on stream {stream_id}, which continues nothing")
-
-    _HANDLERS: ClassVar = (
-        _on_data,
-        _on_headers,
-        _on_priority,
-        _on_rst_stream,
-        _on_settings,
-        _on_push_promise,
-        _on_ping,
-        _on_goaway,
-        _on_window_update,
-        _on_continuation,
-    )
-    """By the frame's type."""
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
@@ -388,3 +374,18 @@ class Session:
             self.idle_since = time.monotonic()
             if self.is_last_said:
                 self._link.end()
+
+
+_HANDLERS: Sequence[Callable[[Session, int, int, bytes], None]] = (
+    Session.on_data,
+    Session.on_headers,
+    Session.on_priority,
+    Session.on_rst_stream,
+    Session.on_settings,
+    Session.on_push_promise,
+    Session.on_ping,
+    Session.on_goaway,
+    Session.on_window_update,
+    Session.on_continuation,
+)
+"""By the frame's type."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from fairlead.errors import Code, FairleadError
@@ -194,7 +194,7 @@ def _fill_spec(spec: Message, target: Target, manifest: Manifest) -> None:
     fill_spec(spec, manifest.model, manifest.version, target.signature or DEFAULT_SIGNATURE)
 
 
-def _check_filter(names: list[str], signature: Signature) -> None:
+def _check_filter(names: Collection[str], signature: Signature) -> None:
     if not names:
         return
     known = [spec.name for spec in signature.outputs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -42,11 +44,13 @@ def encode_answer(inference: Inference, prediction: Prediction) -> Response:
     """The outputs that were asked for."""
     manifest = prediction.manifest
     blobs: list[bytes] = []
-    document: dict[str, Any] = {"id": inference.id} if inference.id else {}
-    document["model_name"] = manifest.model
-    document["model_version"] = str(manifest.version)
-    document["outputs"] = [_output(wanted, array, blobs) for wanted, array in wanted_arrays(inference, prediction)]
-    head, tail = orjson.dumps(document), b"".join(blobs)
+    outputs = [_output(wanted, array, blobs) for wanted, array in wanted_arrays(inference, prediction)]
+    if len(blobs) == len(outputs):
+        described = _describe_again(manifest.model, manifest.version, tuple(outputs))
+    else:
+        described = _describe(manifest.model, manifest.version, outputs)
+    id_ = b'"id":%b,' % orjson.dumps(inference.id) if inference.id else b""
+    head, tail = b"{%b%b" % (id_, described), b"".join(blobs)
     if not tail:
         return Response(body=head)
     headers = ((b"inference-header-content-length", b"%d" % len(head)),)
@@ -73,12 +77,30 @@ def _specs(manifest: Manifest) -> dict[str, TensorSpec]:
     return {spec.name: spec for spec in manifest.signature.outputs}
 
 
-def _output(wanted: Wanted, array: Array, blobs: list[bytes]) -> dict[str, Any]:
+_Output = tuple[str, str, tuple[int, ...], int | bytes]
+"""Name, datatype and shape of an output, and its values: as JSON, or how many bytes they are behind it."""
+
+
+def _output(wanted: Wanted, array: Array, blobs: list[bytes]) -> _Output:
     """One output; bytes go to the end of `blobs`."""
-    described: dict[str, Any] = {"name": wanted.name, "datatype": datatype_of(array), "shape": array.shape}
-    if wanted.is_binary:
-        blobs.append(to_bytes(array))
-        described["parameters"] = {"binary_data_size": len(blobs[-1])}
-    else:
-        described["data"] = orjson.Fragment(to_json(array))
-    return described
+    if not wanted.is_binary:
+        return wanted.name, datatype_of(array), array.shape, to_json(array)
+    blobs.append(to_bytes(array))
+    return wanted.name, datatype_of(array), array.shape, len(blobs[-1])
+
+
+def _describe(model: str, version: int, outputs: Sequence[_Output]) -> bytes:
+    """The JSON behind the request's id."""
+    document: dict[str, Any] = {"model_name": model, "model_version": str(version), "outputs": []}
+    for name, datatype, shape, values in outputs:
+        described: dict[str, Any] = {"name": name, "datatype": datatype, "shape": shape}
+        if isinstance(values, int):
+            described["parameters"] = {"binary_data_size": values}
+        else:
+            described["data"] = orjson.Fragment(values)
+        document["outputs"].append(described)
+    return orjson.dumps(document)[1:]
+
+
+_describe_again = functools.lru_cache(maxsize=256)(_describe)
+"""The same, for outputs whose values are behind the JSON: nearly all answers of a version have the same."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Final
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from fairlead.transport.invalid import invalid
 __all__ = ["BinaryTail", "from_bytes", "text_of", "to_bytes"]
 
 _LENGTH = struct.Struct("<I")
+_IS_BIG_ENDIAN: Final = sys.byteorder == "big"
 
 
 class BinaryTail:
     """The bytes behind the JSON, handed out front to back without a copy."""
 
-    def __init__(self, data: memoryview) -> None:
-        self._rest = data
+    def __init__(self, data: bytes, start: int) -> None:
+        self._data = memoryview(data)
+        self._next = start
 
     def take(self, name: str, size: int) -> memoryview:
         """The next `size` bytes, for the input of that name.
@@ -29,16 +32,16 @@ class BinaryTail:
         Raises:
             FairleadError: INVALID_ARGUMENT when fewer are left.
         """
-        if size > len(self._rest):
-            missing = size - len(self._rest)
+        start, self._next = self._next, self._next + size
+        if self._next > len(self._data):
+            missing = self._next - len(self._data)
             raise invalid(f"unexpected size for input {name[:80]!r}, expecting {missing} additional bytes")
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+        return self._data[start : self._next]
 
     def finish(self) -> None:
         """Raise INVALID_ARGUMENT when any are left."""
-        if self._rest:
-            raise invalid(f"unexpected additional input data: {len(self._rest)} bytes that no input claims")
+        if rest := len(self._data) - self._next:
+            raise invalid(f"unexpected additional input data: {rest} bytes that no input claims")
 
 
 def from_bytes(spec: TensorSpec, shape: tuple[int, ...], data: memoryview) -> Array:
@@ -57,21 +60,17 @@ def from_bytes(spec: TensorSpec, shape: tuple[int, ...], data: memoryview) -> Ar
         )
     if dtype.kind == "b":
         _check_flags(spec.name, np.frombuffer(data, np.uint8))
-    array = np.frombuffer(data, dtype)
-    if _is_big_endian(dtype):
+    array = np.frombuffer(data, dtype).reshape(shape)
+    if _IS_BIG_ENDIAN:
         array = array.byteswap()
-    return (array if array.flags.aligned else array.copy()).reshape(shape)
+    return array if array.flags.aligned else array.copy()
 
 
 def to_bytes(array: Array) -> bytes:
     """What `from_bytes` reads."""
     if array.dtype.kind in "fiub":
-        return (array.byteswap() if _is_big_endian(array.dtype) else array).tobytes()
+        return (array.byteswap() if array.dtype.isnative == _IS_BIG_ENDIAN else array).tobytes()
     return b"".join(_with_length(item) for item in array.ravel().tolist())
-
-
-def _is_big_endian(dtype: np.dtype[Any]) -> bool:
-    return dtype.str.startswith(">")
 
 
 def _check_flags(name: str, data: Array) -> None:

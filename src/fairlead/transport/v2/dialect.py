@@ -69,7 +69,7 @@ class V2:
 
     async def _infer(self, request: Request, target: Target, call: Call) -> Response:
         call.api = "infer"
-        body = await plain_body(request)
+        body = await plain_body(request) if request.header(b"content-encoding") else request.take_body()
         try:
             inference = read_inference(body, request.header(_JSON_LENGTH))
         except FairleadError:

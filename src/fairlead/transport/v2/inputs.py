@@ -22,22 +22,30 @@ def decode_inputs(inference: Inference, manifest: Manifest) -> Tensors:
     Raises:
         FairleadError: INVALID_ARGUMENT. Batches and values are left to `Signature.check_inputs`.
     """
-    specs = {spec.name: spec for spec in manifest.signature.inputs}
+    specs = manifest.signature.inputs
     if inference.raw is not None:
         return _from_raw(inference.raw, manifest)
     tensors: dict[str, Array] = {}
     for given in inference.given:
-        if given.name not in specs:
+        spec = _named(given.name, specs)
+        if spec is None:
             raise invalid(f"unexpected inference input {given.name[:80]!r} for model {manifest.model!r}")
         if given.name in tensors:
             raise invalid(f"input {given.name[:80]!r} already exists in request")
-        tensors[given.name] = _tensor(specs[given.name], given, manifest.model)
+        tensors[given.name] = _tensor(spec, given, manifest.model)
     if len(tensors) != len(specs):
         raise invalid(
             f"expected {len(specs)} inputs but got {len(tensors)} inputs for model {manifest.model!r}; "
-            f"missing: {sorted(specs.keys() - tensors.keys())}"
+            f"missing: {sorted({spec.name for spec in specs} - tensors.keys())}"
         )
     return tensors
+
+
+def _named(name: str, specs: tuple[TensorSpec, ...]) -> TensorSpec | None:
+    for spec in specs:  # they are few
+        if spec.name == name:
+            return spec
+    return None
 
 
 def _tensor(spec: TensorSpec, given: Given, model: str) -> Array:
