@@ -6,13 +6,14 @@ import asyncio
 import enum
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Tensors
 from fairlead.serving.batching import Outputs, can_batch
 from fairlead.serving.handle import Handle
+from fairlead.serving.run_size import RunSize
 
 __all__ = ["Lane", "Reason", "Waiting"]
 
@@ -37,11 +38,10 @@ class Reason(enum.StrEnum):
     DELAY = "delay"  # it had waited for company long enough
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
 class Waiting:
     """A request that holds its version, has been decoded, and waits for its run.
 
-    Attributes:
+    Args:
         label: the version label that it asked for, or nothing.
         rows: how many it has.
         since: when it came, in seconds of the monotonic clock.
@@ -49,14 +49,28 @@ class Waiting:
         answer: done when somebody answered, or when the caller went away or ran out of time.
     """
 
-    handle: Handle
-    inputs: Tensors
-    outputs: frozenset[str] | None
-    label: str
-    rows: int
-    since: float
-    deadline: float | None
-    answer: asyncio.Future[Outputs]
+    __slots__ = ("answer", "deadline", "handle", "inputs", "label", "outputs", "rows", "since")
+
+    def __init__(
+        self,
+        handle: Handle,
+        inputs: Tensors,
+        *,
+        outputs: frozenset[str] | None,
+        label: str,
+        rows: int,
+        since: float,
+        deadline: float | None,
+        answer: asyncio.Future[Outputs],
+    ) -> None:
+        self.handle = handle
+        self.inputs = inputs
+        self.outputs = outputs
+        self.label = label
+        self.rows = rows
+        self.since = since
+        self.deadline = deadline
+        self.answer = answer
 
     def expire(self) -> None:
         """Tell the caller that it is too late."""
@@ -98,11 +112,12 @@ class Lane:
         self._varies = any(-1 in spec.shape[1:] or spec.is_unranked for spec in handle.manifest.signature.inputs)
         self._fixed_rows = max_rows
         self._on_drop = on_drop
+        self._run_size = RunSize()
         self._groups: dict[Kind, _Group] = {}
 
     @property
     def max_rows(self) -> int:
-        """The largest run."""
+        """How many are taken together at most."""
         if not self._can_batch:
             return sys.maxsize
         if self._fixed_rows is not None:
@@ -143,10 +158,16 @@ class Lane:
                 return batch
         return []
 
-    def ran(self, rows: int, seconds: float) -> None:
-        """Learn from a run."""
-        pace = seconds / rows
-        self.pace_s = pace if self.pace_s is None else self.pace_s + _WEIGHT * (pace - self.pace_s)
+    def run_rows(self, rows: int) -> int:
+        """How many of the `rows` that are taken together the version is given at a time."""
+        return self._run_size.choose(rows, self.max_rows) if self._can_batch else sys.maxsize
+
+    def ran(self, runs: Sequence[tuple[int, float]]) -> None:
+        """Learn from a batch: the rows and seconds of each run."""
+        for rows, seconds in runs:
+            pace = seconds / rows
+            self.pace_s = pace if self.pace_s is None else self.pace_s + _WEIGHT * (pace - self.pace_s)
+            self._run_size.learn(rows, seconds)
 
     def _kind(self, request: Waiting) -> Kind:
         if not self._varies:

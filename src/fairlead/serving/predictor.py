@@ -14,12 +14,12 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.admission import Admission
 from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
-from fairlead.serving.finite import FiniteCheck
 from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Reason, Waiting
 from fairlead.serving.manager import Manager
 from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
+from fairlead.serving.watched import Watched
 from fairlead.telemetry.batches import BatchMetrics
 
 __all__ = ["MAX_ROWS", "Decode", "Prediction", "Predictor"]
@@ -36,19 +36,21 @@ _INLINE_S = 0.015
 _HAND_OVER_S = 0.0002
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen, which would cost three times as much on every request
 class Prediction:
     """What one version answered; not changed once it is made.
 
-    Attributes:
+    Args:
         manifest: of the version that answered.
         outputs: by name, in the signature's order.
         rows: how many rows were predicted.
     """
 
-    manifest: Manifest
-    outputs: dict[str, Array]
-    rows: int
+    __slots__ = ("manifest", "outputs", "rows")  # a plain class: each request makes one, and a dataclass takes longer
+
+    def __init__(self, *, manifest: Manifest, outputs: dict[str, Array], rows: int) -> None:
+        self.manifest = manifest
+        self.outputs = outputs
+        self.rows = rows
 
 
 class Predictor:
@@ -137,8 +139,8 @@ class Predictor:
                 handle.release()
                 raise
             request = Waiting(
-                handle=handle,
-                inputs=inputs,
+                handle,
+                inputs,
                 outputs=None if outputs is None else frozenset(outputs),
                 label=target.label or "",
                 rows=rows,
@@ -209,11 +211,13 @@ class Predictor:
             reason = Reason.FULL
         if not (batch := lane.take(time.monotonic())):
             return
-        if self._is_short(lane, batch):
-            self._finish(lane, batch, reason, _run(lane, batch))
+        rows = sum([request.rows for request in batch])
+        run_rows = lane.run_rows(rows)
+        if self._is_short(lane, rows):
+            self._finish(lane, batch, reason, _run(batch, run_rows))
         else:
             lane.running += 1
-            self._pool.submit(self._work, lane, batch, reason)
+            self._pool.submit(self._work, lane, batch, reason, run_rows)
         self._follow(lane)
 
     def _follow(self, lane: Lane) -> None:
@@ -225,15 +229,15 @@ class Predictor:
     def _let_in(self, lane: Lane, reason: Reason) -> None:
         lane.due = self._loop.call_soon(self._dispatch, lane, reason)
 
-    def _is_short(self, lane: Lane, batch: list[Waiting]) -> bool:
+    def _is_short(self, lane: Lane, rows: int) -> bool:
         if lane.pace_s is None or lane.running:
             return False
         limit = _INLINE_S if self._threads == 1 else _HAND_OVER_S
-        return lane.pace_s * sum(request.rows for request in batch) < limit
+        return lane.pace_s * rows < limit
 
-    def _work(self, lane: Lane, batch: list[Waiting], reason: Reason) -> None:
+    def _work(self, lane: Lane, batch: list[Waiting], reason: Reason, run_rows: int) -> None:
         """In a thread: run the batch, and bring the answers back in one call."""
-        run = _run(lane, batch)
+        run = _run(batch, run_rows)
         self._loop.call_soon_threadsafe(self._finish_work, lane, batch, reason, run)
 
     def _finish_work(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
@@ -251,7 +255,7 @@ class Predictor:
             else:
                 request.answer.set_result(answer)
         rows = [request.rows for request in batch]
-        lane.ran(sum(rows), run.seconds)
+        lane.ran(run.runs)
         self._count(batch, rows, reason, run)
 
     def _count(self, batch: list[Waiting], rows: list[int], reason: Reason, run: _Run) -> None:
@@ -278,22 +282,23 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a batch's requests get, when it began on the monotonic clock, the seconds it took, and its infinite rows."""
+    """What a batch's requests get, when it began on the monotonic clock and the seconds it took; and see `Watched`."""
 
     answers: list[Outputs | Exception]
     began: float
     seconds: float
+    runs: list[tuple[int, float]]
     nonfinite: int
 
 
-def _run(lane: Lane, batch: list[Waiting]) -> _Run:
+def _run(batch: list[Waiting], run_rows: int) -> _Run:
     first, began = batch[0], time.monotonic()
-    check = FiniteCheck(first.handle.servable)
+    watched = Watched(first.handle.servable)
     try:
-        answers = run_together(check, [request.inputs for request in batch], first.outputs, lane.max_rows)
+        answers = run_together(watched, [request.inputs for request in batch], first.outputs, run_rows)
     except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
         answers = [error] * len(batch)
-    return _Run(answers, began, time.monotonic() - began, check.failures)
+    return _Run(answers, began, time.monotonic() - began, watched.runs, watched.nonfinite)
 
 
 async def _in_time(request: Waiting, deadline: float) -> Outputs:
