@@ -12,7 +12,7 @@ import math
 from typing import Final
 
 import numpy as np
-from librt.strings import BytesWriter, write_f64_le
+from librt.strings import BytesWriter, write_f32_le, write_f64_le
 from librt.vecs import vec
 from mypy_extensions import i64, u8
 
@@ -73,12 +73,17 @@ def quick_rows(body: bytes, key: bytes, spec: TensorSpec) -> Array | None:
     start = _start(body, key)
     if not row or start < 0:
         return None
+    shape = spec.shape[1:]
     numbers = BytesWriter()
-    rows, is_plain = _read(body, start, row, numbers)
-    if not rows:
+    rows = _read(body, start, row, numbers, dtype=spec.dtype, only_plain=True)
+    if rows > 0:
+        return np.frombuffer(numbers.getvalue(), f"<f{spec.numpy_dtype.itemsize}").reshape((rows, *shape))
+    if rows == 0 or spec.dtype != "float32":
         return None
-    array = _round(np.frombuffer(numbers.getvalue(), np.float64), spec, is_plain=is_plain)
-    return None if array is None else array.reshape((rows, *spec.shape[1:]))
+    numbers = BytesWriter()
+    rows = _read(body, start, row, numbers, dtype="float64", only_plain=False)
+    array = _single(np.frombuffer(numbers.getvalue(), "<f8")) if rows else None
+    return None if array is None else array.reshape((rows, *shape))
 
 
 @functools.lru_cache(maxsize=64)
@@ -126,23 +131,31 @@ def _skip(body: bytes, position: i64) -> i64:
     return position
 
 
-def _read(body: bytes, position: i64, row: bytes, numbers: BytesWriter) -> tuple[i64, bool]:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one loop, whose parts would each cost a call for every number
-    """Write all rows to `numbers`, as doubles.
+def _read(body: bytes, position: i64, row: bytes, numbers: BytesWriter, *, dtype: str, only_plain: bool) -> i64:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one loop, whose parts would each cost a call for every number
+    """Write all rows to `numbers`.
+
+    Args:
+        body: the text.
+        position: where the first row begins in it.
+        row: see `_row`.
+        numbers: where they go.
+        dtype: float32 or float64.
+        only_plain: whether to give up at a number that may be a double's last bit off, or huge.
 
     Returns:
-        How many there are, 0 when this is not what is there; and whether every number is exact and not huge.
+        How many rows there are; 0 when this is not what is there, -1 when it gave up.
     """
+    is_single = dtype == "float32"
     size: i64 = len(body)
     marks: i64 = len(row)
     rows: i64 = 0
-    is_plain = True
     while True:
         mark: i64 = 0
         while mark < marks:
             expected: u8 = row[mark]
             mark += 1
             if position >= size:
-                return 0, False
+                return 0
             byte: u8 = body[position]
             if byte == _SPACE:  # one behind each comma is what most write
                 position += 1
@@ -151,11 +164,11 @@ def _read(body: bytes, position: i64, row: bytes, numbers: BytesWriter) -> tuple
             if byte <= _SPACE:
                 position = _skip(body, position)
                 if position >= size:
-                    return 0, False
+                    return 0
                 byte = body[position]
             if expected != _ZERO:
                 if byte != expected:
-                    return 0, False
+                    return 0
                 position += 1
                 continue
 
@@ -172,7 +185,7 @@ def _read(body: bytes, position: i64, row: bytes, numbers: BytesWriter) -> tuple
                 position += 1
             digits: i64 = position - first
             if digits == 0 or position == size or (digits > 1 and body[first] == _ZERO):
-                return 0, False
+                return 0
             places: i64 = 0
             if byte == _DOT:
                 position += 1
@@ -186,49 +199,51 @@ def _read(body: bytes, position: i64, row: bytes, numbers: BytesWriter) -> tuple
                 places = position - point
                 digits += places
                 if places == 0 or position == size:
-                    return 0, False
+                    return 0
             if digits > _MOST_DIGITS and digits - _leading_zeros(body, first) > _MOST_DIGITS:
-                return 0, False
+                return 0
             if byte | 0x20 == _E:
                 position += 1
                 exponent, position = _exponent(body, position)
                 if position < 0:
-                    return 0, False
+                    return 0
                 places -= exponent
 
+            if only_plain and (value > _MOST_EXACT or places < 0 or places > _LAST_POWER):
+                return -1
             number = float(value)
-            if value > _MOST_EXACT or places < 0:
-                is_plain = False
             if places > 0:
                 if places <= _LAST_POWER:
                     number = number / _POWERS[places]
                 elif places <= 2 * _LAST_POWER:
                     number = number / _POWERS[_LAST_POWER] / _POWERS[places - _LAST_POWER]
-                    is_plain = False
                 else:
-                    return 0, False
+                    return 0
             elif places < 0:
                 if places < -2 * _LAST_POWER:
-                    return 0, False
+                    return 0
                 if places < -_LAST_POWER:
                     number = number * _POWERS[_LAST_POWER]
                     places += _LAST_POWER
                 number = number * _POWERS[-places]
-            write_f64_le(numbers, -number if is_negative else number)
+            if is_negative:
+                number = -number
+            if is_single:
+                write_f32_le(numbers, number)
+            else:
+                write_f64_le(numbers, number)
         rows += 1
         position = _skip(body, position)
         if position >= size:
-            return 0, False
+            return 0
         byte = body[position]
         position += 1
         if byte == _CLOSE_LIST:
             break
         if byte != _COMMA:
-            return 0, False
+            return 0
     position = _expect(body, position, _CLOSE_OBJECT)
-    if position < 0 or _skip(body, position) != size:
-        return 0, False
-    return rows, is_plain
+    return rows if position >= 0 and _skip(body, position) == size else 0
 
 
 def _leading_zeros(body: bytes, position: i64) -> i64:
@@ -259,13 +274,9 @@ def _exponent(body: bytes, position: i64) -> tuple[i64, i64]:
     return (sign * value, position) if 1 <= position - first <= _EXPONENT_DIGITS else (0, -1)
 
 
-def _round(numbers: Array, spec: TensorSpec, *, is_plain: bool) -> Array | None:
-    """The doubles in the spec's dtype; None where the last bit of a number that is not exact would decide."""
-    if is_plain:
-        return numbers if spec.dtype == "float64" else numbers.astype(spec.numpy_dtype)
-    if spec.dtype == "float64":
-        return None
+def _single(numbers: Array) -> Array | None:
+    """Doubles that may be a little off, as float32; None where that little decides."""
     with np.errstate(over="ignore"):
-        least = (numbers * (1 - _MARGIN)).astype(spec.numpy_dtype)
-        most = (numbers * (1 + _MARGIN)).astype(spec.numpy_dtype)
+        least = (numbers * (1 - _MARGIN)).astype(np.float32)
+        most = (numbers * (1 + _MARGIN)).astype(np.float32)
     return least if np.array_equal(least, most) else None

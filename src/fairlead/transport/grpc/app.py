@@ -16,7 +16,7 @@ from fairlead.transport.grpc.inference import InferenceService
 from fairlead.transport.grpc.method import Context, Service, Streaming
 from fairlead.transport.grpc.opening import read_opening
 from fairlead.transport.grpc.reflection import reflection_services
-from fairlead.transport.grpc.stream import Exchange, Stream
+from fairlead.transport.grpc.stream import NOBODY, Exchange, Stream
 from fairlead.transport.grpc.tfserving import ModelService, PredictionService
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.ports import Catalogue, ConfigControl, ModelControl, Predicting
@@ -82,7 +82,7 @@ class GrpcApp:
         opening = head.reading
         if not isinstance(opening, Opening):
             stream.send_trailers(opening)
-            return _REFUSED
+            return NOBODY  # it was answered by its headers alone
         if opening.method.unary is not None:
             return UnaryCall(self, stream, opening, opening.method.unary)
         return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming))
@@ -96,19 +96,3 @@ class GrpcApp:
 
     def _is_ready(self) -> bool:
         return self._catalogue.readiness().is_ready and not self.withdrawn
-
-
-class _Refused:
-    """A request that was answered by its headers alone."""
-
-    def data(self, payload: bytes, *, is_last: bool) -> None:
-        pass
-
-    def cancel(self) -> None:
-        pass
-
-    def time_out(self) -> None:
-        pass
-
-
-_REFUSED = _Refused()

@@ -26,7 +26,7 @@ from fairlead.transport.grpc.frames import (
 from fairlead.transport.grpc.headers import EMPTY_TABLE, MAX_HEADER_LIST, HeaderReader
 from fairlead.transport.grpc.patience import Patience
 from fairlead.transport.grpc.reader import unpad
-from fairlead.transport.grpc.stream import RECEIVE_WINDOW, Exchange, Stream
+from fairlead.transport.grpc.stream import NOBODY, RECEIVE_WINDOW, Exchange, Stream
 from fairlead.transport.limits import Limits
 
 __all__ = ["GREETING", "MAX_STREAMS", "Link", "Session"]
@@ -259,8 +259,9 @@ class Session:
         if stream is not None:
             stream.is_closed = True
             stream.release()
+            exchange = stream.exchange
             self._remove(stream)
-            stream.exchange.cancel()
+            exchange.cancel()
 
     def on_settings(self, flags: int, _stream_id: int, payload: bytes) -> None:
         if len(payload) % _SETTING.size or (flags & ACK and payload):
@@ -364,10 +365,12 @@ class Session:
     def _abandon(self, stream: Stream, code: ErrorCode) -> None:
         """Give up a stream that the client broke or left."""
         self._patience.spend("requests that break the protocol")
+        exchange = stream.exchange
         self.reset(stream, code)
-        stream.exchange.cancel()
+        exchange.cancel()
 
     def _remove(self, stream: Stream) -> None:
+        stream.exchange = NOBODY  # it knows the stream: a cycle, in which messages would wait for the collector
         self._streams.pop(stream.id, None)
         self._blocked.pop(stream.id, None)
         if not self._streams:

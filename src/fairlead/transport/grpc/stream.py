@@ -20,7 +20,7 @@ from fairlead.transport.grpc.frames import (
 )
 from fairlead.transport.grpc.headers import Head
 
-__all__ = ["RECEIVE_WINDOW", "Exchange", "Outlet", "Stream"]
+__all__ = ["NOBODY", "RECEIVE_WINDOW", "Exchange", "Outlet", "Stream"]
 
 RECEIVE_WINDOW = 1024 * 1024
 """What a client may send on a stream before it is asked for more. It spares most messages a round trip."""
@@ -37,6 +37,23 @@ class Exchange(Protocol):
 
     def time_out(self) -> None:
         """The client took too long to send what was due."""
+
+
+class _Nobody:
+    """Whom nothing is told any more."""
+
+    def data(self, payload: bytes, *, is_last: bool) -> None:
+        pass
+
+    def cancel(self) -> None:
+        pass
+
+    def time_out(self) -> None:
+        pass
+
+
+NOBODY: Exchange = _Nobody()
+"""The exchange of a request that has its answer."""
 
 
 class Outlet(Protocol):
