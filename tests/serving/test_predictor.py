@@ -292,7 +292,7 @@ async def test_a_large_request_is_run_in_parts() -> None:
     prediction = await bench.ask(10)
 
     assert prediction.outputs["y"].shape == (10, 2)
-    assert bench.model.runs == [4, 4, 2]
+    assert bench.model.runs == [3, 3, 4]
 
 
 async def test_rows_of_other_shapes_run_apart() -> None:

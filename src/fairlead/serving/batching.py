@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from fairlead.servable.signature import Array, Signature, Tensors
+from fairlead.serving.run_size import parts_of
 
 __all__ = ["Model", "Outputs", "can_batch", "rows_of", "run_together"]
 
@@ -43,7 +45,7 @@ def run_together(
         model: the version they are for.
         requests: one that cannot be batched is alone here.
         outputs: the names wanted by all of them; None for every output.
-        max_rows: the largest run; what has more rows is run in parts.
+        max_rows: the largest run; what has more rows is run in even parts.
 
     Returns:
         The outputs or the exception that each request gets, in the order of `requests`.
@@ -66,9 +68,11 @@ def _run(model: Model, inputs: Tensors, outputs: Collection[str] | None, max_row
     rows = rows_of(inputs)
     if rows <= max_rows:
         return model.predict(inputs, outputs)
+    count = parts_of(rows, max_rows)
+    ends = [rows * part // count for part in range(count + 1)]
     parts = [
-        model.predict({name: array[start : start + max_rows] for name, array in inputs.items()}, outputs)
-        for start in range(0, rows, max_rows)
+        model.predict({name: array[start:end] for name, array in inputs.items()}, outputs)
+        for start, end in itertools.pairwise(ends)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

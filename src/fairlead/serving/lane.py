@@ -162,12 +162,12 @@ class Lane:
         """How many of the `rows` that are taken together the version is given at a time."""
         return self._run_size.choose(rows, self.max_rows) if self._can_batch else sys.maxsize
 
-    def ran(self, runs: Sequence[tuple[int, float]]) -> None:
-        """Learn from a batch: the rows and seconds of each run."""
+    def ran(self, run_rows: int, runs: Sequence[tuple[int, float]]) -> None:
+        """Learn from a batch that was to be run in parts of `run_rows`: the rows and seconds of each part."""
         for rows, seconds in runs:
             pace = seconds / rows
             self.pace_s = pace if self.pace_s is None else self.pace_s + _WEIGHT * (pace - self.pace_s)
-            self._run_size.learn(rows, seconds)
+            self._run_size.learn(run_rows, rows, seconds)
 
     def _kind(self, request: Waiting) -> Kind:
         if not self._varies:

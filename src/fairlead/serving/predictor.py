@@ -255,7 +255,7 @@ class Predictor:
             else:
                 request.answer.set_result(answer)
         rows = [request.rows for request in batch]
-        lane.ran(run.runs)
+        lane.ran(run.rows, run.runs)
         self._count(batch, rows, reason, run)
 
     def _count(self, batch: list[Waiting], rows: list[int], reason: Reason, run: _Run) -> None:
@@ -282,9 +282,18 @@ class Predictor:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a batch's requests get, when it began on the monotonic clock and the seconds it took; and see `Watched`."""
+    """What became of a batch.
+
+    Attributes:
+        answers: what its requests get.
+        rows: the largest run that was allowed.
+        began: in seconds of the monotonic clock.
+        seconds: that it took.
+        runs, nonfinite: see `Watched`.
+    """
 
     answers: list[Outputs | Exception]
+    rows: int
     began: float
     seconds: float
     runs: list[tuple[int, float]]
@@ -298,7 +307,7 @@ def _run(batch: list[Waiting], run_rows: int) -> _Run:
         answers = run_together(watched, [request.inputs for request in batch], first.outputs, run_rows)
     except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
         answers = [error] * len(batch)
-    return _Run(answers, began, time.monotonic() - began, watched.runs, watched.nonfinite)
+    return _Run(answers, run_rows, began, time.monotonic() - began, watched.runs, watched.nonfinite)
 
 
 async def _in_time(request: Waiting, deadline: float) -> Outputs:
