@@ -144,6 +144,7 @@ def main() -> None:
         parser.exit(1, f"throughput needs cores {SERVER_CORE} and {LOAD_CORE}\n")
     rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
     leave_server_core()
+    options.output.mkdir(parents=True, exist_ok=True)
     results = Results(machine=machine.describe(), rounds=rounds, seconds=seconds)
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison([server for server in SERVERS if server.name in wanted], results, Path(folder))

@@ -18,6 +18,7 @@ from benchmarks.harness.fairlead import SOURCES, serve_command
 from benchmarks.harness.networks import CLASSES, INPUT, OUTPUT, SHAPE, Network
 from benchmarks.harness.server import Endpoint, Server
 from benchmarks.harness.store import open_store, publish
+from fairlead.app.doctor.install import request_path
 
 __all__ = ["FAIRLEAD", "SERVERS"]
 
@@ -181,7 +182,7 @@ FAIRLEAD = Server(
     name="fairlead",
     peer="",
     title="Fairlead",
-    settings="one worker, one thread, defaults otherwise",
+    settings=f"one worker, one thread, defaults otherwise; {request_path().message}",
     packages=("fairlead",),
     command=serve_command("{bin}/python", "{folder}/store", "{port}", "{grpc_port}"),
     environment={"PYTHONPATH": SOURCES},

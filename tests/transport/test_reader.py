@@ -14,6 +14,7 @@ from fairlead.transport.reader import (
     MAX_URL_BYTES,
     MOST_WAITING,
     RequestReader,
+    _known,
 )
 
 LIMIT = 200_000
@@ -225,3 +226,86 @@ def test_no_bytes_raise(data: bytes) -> None:
     read(data)
     read(GET[:-2] + data)
     read(CHUNKED + data)
+
+
+# -- heads that were read before ---------------------------------------------------------------------------------------
+
+
+class Silent:
+    """A parser that must not be asked."""
+
+    def feed_data(self, _data: bytes) -> None:
+        raise AssertionError("it was")
+
+
+def test_a_head_that_was_read_before_needs_no_parser() -> None:
+    """A request in one piece, whatever its body, is the same request, on any connection."""
+    first = POST.replace(b"/b", b"/known")
+    read(first)
+    reader = RequestReader(LIMIT)
+    reader._parser = Silent()
+    for body in (b"hello", b"\r\n\r\n\x00"):
+        reader.feed(first[:-5] + body)
+
+    assert reader.fault is None
+    assert reader.began is None
+    assert [request.body for request in reader.requests] == [b"hello", b"\r\n\r\n\x00"]
+    assert {request.path for request in reader.requests} == {"/known"}
+    assert reader.requests[0].head is reader.requests[1].head
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (POST[:-1],),  # not all of its body
+        (POST[:-5],),
+        (POST + GET,),
+        (POST + b"GET",),
+        (GET[:-2], GET[-2:] + POST),
+        (POST[:20], POST[20:]),
+    ],
+)
+def test_what_is_more_or_less_than_a_known_request_is_parsed(pieces: tuple[bytes, ...]) -> None:
+    """The same comes out whether or not its head was read before."""
+    results = []
+    for path in (b"/never", b"/b"):
+        if path == b"/b":
+            read(POST, GET)
+        reader = read(*(piece.replace(b"/b", path) for piece in pieces))
+        results.append([(request.method, request.body) for request in reader.requests])
+        results[-1].append(("open", b"" if reader.began is None else b"yes"))
+    assert results[0] == results[1]
+
+
+def test_a_known_head_lifts_no_limit() -> None:
+    """A server that takes less refuses it as before."""
+    read(POST)
+    small = RequestReader(4)
+    small.feed(POST)
+    assert small.fault is not None
+    assert small.fault[1].status == 413
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        TRAILED,
+        POST.replace(b"X-Odd", b"Connection: close\r\nX-Odd"),
+        POST.replace(b"X-Odd", b"Expect: 100-continue\r\nX-Odd"),
+        POST.replace(b"X-Odd", b"X-Long: " + b"a" * 3000 + b"\r\nX-Odd"),
+    ],
+)
+def test_heads_that_say_more_are_read_every_time(request_bytes: bytes) -> None:
+    """Chunks, an end, an expectation; and heads too long to keep."""
+    reader = read(request_bytes)
+    assert len(reader.requests) == 1
+    again = RequestReader(LIMIT)
+    assert not again._take_known(request_bytes)
+
+
+def test_few_heads_are_kept() -> None:
+    """Whatever clients invent."""
+    for number in range(1000):
+        read(GET.replace(b"/a", b"/%d" % number))
+    assert len(_known) <= 256
+    assert RequestReader(LIMIT)._take_known(GET.replace(b"/a", b"/999"))

@@ -37,7 +37,7 @@ _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect
 
 _END_OF_HEAD = b"\r\n\r\n"
 _KNOWN_HEAD_BYTES, _MOST_KNOWN = 2048, 256
-_SPECIAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+_SPECIAL = frozenset({b"transfer-encoding", b"expect"})
 _known: dict[bytes, tuple[Head, int]] = {}
 """Heads that were read lately and the bytes of body that each announces: clients send the same one again and again."""
 
