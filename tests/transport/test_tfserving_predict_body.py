@@ -15,6 +15,12 @@ MANIFEST = manifest_of("m", specs(x=("float32", (-1, 2))), specs(y=("float32", (
 ROWS = b'"instances": [[1, 2], [3, 4]]'
 
 
+@pytest.fixture(autouse=True)
+def _short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is taken here, compiled or not."""
+    monkeypatch.setattr("fairlead.transport.quick_rows._IS_COMPILED", True)
+
+
 @pytest.mark.parametrize(
     ("body", "signature"),
     [

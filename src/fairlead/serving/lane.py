@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Tensors
-from fairlead.serving.batching import Outputs, can_batch
+from fairlead.serving.answer import Answer
+from fairlead.serving.batching import can_batch
 from fairlead.serving.handle import Handle
 from fairlead.serving.run_size import RunSize
 
@@ -61,7 +62,7 @@ class Waiting:
         rows: int,
         since: float,
         deadline: float | None,
-        answer: asyncio.Future[Outputs],
+        answer: Answer,
     ) -> None:
         self.handle = handle
         self.inputs = inputs

@@ -13,6 +13,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.admission import Admission
+from fairlead.serving.answer import Answer
 from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
 from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Reason, Waiting
@@ -146,7 +147,7 @@ class Predictor:
                 rows=rows,
                 since=since,
                 deadline=deadline,
-                answer=loop.create_future(),
+                answer=Answer(loop),
             )
             lane.put(request)
             self._arrange(lane)
@@ -246,6 +247,8 @@ class Predictor:
         self._follow(lane)
 
     def _finish(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
+        lane.ran(run.rows, run.runs)
+        self._count(batch, [request.rows for request in batch], reason, run)
         for request, answer in zip(batch, run.answers, strict=True):
             request.handle.release()
             if request.answer.done():
@@ -254,9 +257,6 @@ class Predictor:
                 request.answer.set_exception(answer)
             else:
                 request.answer.set_result(answer)
-        rows = [request.rows for request in batch]
-        lane.ran(run.rows, run.runs)
-        self._count(batch, rows, reason, run)
 
     def _count(self, batch: list[Waiting], rows: list[int], reason: Reason, run: _Run) -> None:
         id_ = batch[0].handle.manifest.id

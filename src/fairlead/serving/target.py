@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
 
@@ -21,6 +21,14 @@ class Target:
     version: int | None = None
     label: str | None = None
     signature: str = ""
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.model, self.version, self.label, self.signature)))
+
+    def __hash__(self) -> int:
+        """Reckoned once: every request looks its target up."""
+        return self._hash
 
     def __str__(self) -> str:
         """The words TensorFlow Serving uses: `Latest(digits)` or `Specific(digits, 3)`."""

@@ -16,7 +16,7 @@ class Answering:
     eager tasks.) Whatever needs a task around it, as `asyncio.timeout` does, is given one by whoever awaits it.
 
     Args:
-        coroutine: it awaits nothing but futures, tasks and other such coroutines.
+        coroutine: it awaits nothing but futures, what behaves like one, and other such coroutines.
         then: called when it has ended, unless `begin` has told so.
     """
 
@@ -25,7 +25,7 @@ class Answering:
     def __init__(self, coroutine: Coroutine[Any, Any, None], then: Callable[[], None]) -> None:
         self._coroutine = coroutine
         self._then = then
-        self._waits_for: asyncio.Future[Any] | None = None
+        self._waits_for: Any = None  # a future
 
     def begin(self) -> bool:
         """Run until it has to wait, or to its end: then it is true. What it raises is raised here."""
@@ -43,7 +43,7 @@ class Answering:
         if self._waits_for is not None:
             self._waits_for.cancel()
 
-    def _go_on(self, _done: asyncio.Future[Any]) -> None:
+    def _go_on(self, _done: object) -> None:
         self._waits_for = None
         try:
             has_ended = self.begin()
