@@ -112,7 +112,10 @@ def test_statistics(triton: Triton) -> None:
     }
     assert after["ns"] > before["ns"]
     everything = triton.page("get_inference_statistics")["model_stats"]
-    assert {(entry["name"], entry["version"]) for entry in everything} == {("digits", "1"), ("digits", "2")}
+    known = {(entry["name"], entry["version"]) for entry in everything}
+    assert known - {("half_plus_two", "1")} == {("digits", "1"), ("digits", "2")}, (
+        "what was unloaded may still be going"
+    )
 
 
 def figures(triton: Triton, *arguments: str) -> dict[str, int]:
