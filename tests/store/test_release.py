@@ -9,9 +9,10 @@ import pytest
 
 import fairlead.store.release
 from fairlead.errors import Code, FairleadError
-from fairlead.store.release import Release, earlier_stables
+from fairlead.store.release import Candidate, Mode, Note, Release, earlier_stables
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+NOTE = Note(who="x", why="y", at=AT)
 
 
 def release(revision: int, stable: int) -> Release:
@@ -45,7 +46,7 @@ def test_a_rollback_never_returns_to_what_was_fled(stables: list[int], expected:
 
 def test_a_release_survives_its_file() -> None:
     """What is decoded equals what was encoded."""
-    before = release(3, 2).with_label("canary", 4, who="a", why="b", at=AT)
+    before = release(3, 2).with_label("canary", 4, Note(who="a", why="b", at=AT))
 
     assert Release.decode(before.encode()) == before
     assert before.versions == {2, 4}
@@ -57,16 +58,40 @@ def test_a_release_survives_its_file() -> None:
 def test_each_change_takes_the_next_revision() -> None:
     """A release is never edited: a change is a new one."""
     first = release(1, 1)
-    second = first.with_stable(2, who="x", why="y", at=AT)
+    second = first.with_stable(2, NOTE)
 
     assert (first.revision, first.stable) == (1, 1)
     assert (second.revision, second.stable) == (2, 2)
 
 
+def test_a_candidate_survives_the_file() -> None:
+    """A candidate, its mode, weight and salt, and the evidence of the change are read back as they were written."""
+    note = Note(who="a", why="b", at=AT, evidence={"looks": 3})
+    before = release(3, 2).with_candidate(Candidate(version=5, mode=Mode.CANARY, weight=0.1, salt="s"), note)
+
+    assert Release.decode(before.encode()) == before
+    assert before.versions == {2, 5}
+
+
+def test_a_new_stable_version_ends_the_trial() -> None:
+    """Whether the candidate was promoted or another version is, nothing is tried any more."""
+    trying = release(1, 1).with_candidate(Candidate(version=2, mode=Mode.AB, weight=0.5, salt="s"), NOTE)
+
+    assert trying.with_stable(2, NOTE).candidate is None
+    assert trying.with_label("new", 2, NOTE).candidate == trying.candidate
+
+
+@pytest.mark.parametrize("weight", [0.0, -0.1, 1.0001, float("nan")])
+def test_a_weight_is_a_share(weight: float) -> None:
+    """A candidate that gets nothing, or more than all there is, is refused with its weight."""
+    with pytest.raises(FairleadError, match="weight"):
+        Candidate(version=2, mode=Mode.CANARY, weight=weight, salt="s")
+
+
 def test_the_label_stable_cannot_be_set() -> None:
     """It follows promotions, so that two words never mean two versions."""
     with pytest.raises(FairleadError) as caught:
-        release(1, 1).with_label("stable", 2, who="x", why="y", at=AT)
+        release(1, 1).with_label("stable", 2, NOTE)
 
     assert caught.value.code is Code.INVALID_ARGUMENT
 

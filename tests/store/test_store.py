@@ -15,6 +15,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store import files
+from fairlead.store.release import Candidate, Mode
 from fairlead.store.store import Version
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE
@@ -396,3 +397,70 @@ def test_a_write_that_fails_is_named(store: WritableStore, monkeypatch: pytest.M
     assert caught.value.code is Code.RESOURCE_EXHAUSTED
     assert store.versions("m") == ()
     assert publish(store).manifest.version == 1
+
+
+def canary(version: int, weight: float = 0.1) -> Candidate:
+    """A canary of that version."""
+    return Candidate(version=version, mode=Mode.CANARY, weight=weight, salt="s")
+
+
+def test_a_candidate_is_tried_beside_the_stable_version(store: WritableStore) -> None:
+    """Trying a version, giving it more and giving it up are releases that leave the stable version as it is."""
+    publish(store)
+    publish(store)
+    store.promote(ServableId("m", 1), why="first")
+
+    tried = store.try_candidate("m", canary(2), why="try", expected=1)
+    again = store.try_candidate("m", canary(2), why="try")
+    more = store.try_candidate("m", canary(2, 0.5), why="more", evidence={"rows": 7})
+    ended = store.try_candidate("m", None, why="enough")
+
+    assert [one.revision for one in (tried, again, more, ended)] == [2, 2, 3, 4]
+    assert (more.stable, more.candidate, more.evidence) == (1, canary(2, 0.5), {"rows": 7})
+    assert (ended.stable, ended.candidate) == (1, None)
+    assert store.release("m") == ended
+
+
+def test_promoting_the_candidate_ends_its_trial(store: WritableStore) -> None:
+    """The stable version is never its own candidate; promoting the stable one again ends whatever was tried."""
+    publish(store)
+    publish(store)
+    store.promote(ServableId("m", 1), why="first")
+    store.try_candidate("m", canary(2), why="try")
+    assert store.promote(ServableId("m", 1), why="enough").candidate is None
+
+    store.try_candidate("m", canary(2), why="try")
+    promoted = store.promote(ServableId("m", 2), why="good", evidence={"rows": 9})
+
+    assert (promoted.stable, promoted.candidate, promoted.evidence) == (2, None, {"rows": 9})
+
+
+@pytest.mark.parametrize(("version", "code"), [(1, Code.FAILED_PRECONDITION), (7, Code.NOT_FOUND)])
+def test_what_cannot_be_tried(store: WritableStore, version: int, code: Code) -> None:
+    """The stable version itself and a version that is not published are no candidates, and nothing changes."""
+    publish(store)
+    before = store.promote(ServableId("m", 1), why="first")
+
+    with pytest.raises(FairleadError) as caught:
+        store.try_candidate("m", canary(version), why="try")
+
+    assert caught.value.code is code
+    assert store.release("m") == before
+
+
+def test_nothing_is_tried_before_anything_is_stable(store: WritableStore) -> None:
+    """A candidate needs something to be compared with."""
+    publish(store)
+    with pytest.raises(FairleadError, match="no stable version"):
+        store.try_candidate("m", canary(1), why="try")
+
+
+def test_a_trial_that_was_decided_on_an_old_release_is_refused(store: WritableStore) -> None:
+    """Whoever decided on another revision than the one in force changes nothing."""
+    publish(store)
+    publish(store)
+    store.promote(ServableId("m", 1), why="first")
+    with pytest.raises(FairleadError) as caught:
+        store.try_candidate("m", canary(2), why="try", expected=0)
+
+    assert caught.value.code is Code.ABORTED

@@ -8,18 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId, parse_version
 from fairlead.servable.manifest import Manifest
 from fairlead.store import files
-from fairlead.store.release import Release, earlier_stables
+from fairlead.store.release import Candidate, Note, Release, earlier_stables
 from fairlead.store.store import HISTORY, MANIFEST_FILE, RELEASE_FILE, Store, Version, names_in
 
 __all__ = ["Rollback", "WritableStore"]
 
 _INCOMING = ".incoming-"
 _LOCK = ".lock"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +74,25 @@ class WritableStore(Store):
                 files.sync_directory(base)
         return Version(directory=base / str(version), manifest=manifest)
 
-    def promote(self, id_: ServableId, *, why: str, label: str | None = None, expected: int | None = None) -> Release:
+    def promote(
+        self,
+        id_: ServableId,
+        *,
+        why: str,
+        label: str | None = None,
+        expected: int | None = None,
+        evidence: Mapping[str, Any] = _NOTHING,
+    ) -> Release:
         """Make a version stable, or let `label` mean it, after checking all its bytes. A repeat changes nothing.
+
+        What was tried beside the stable version is tried no more.
 
         Args:
             id_: the version.
             why: for the history.
             label: move this label and leave the stable version alone.
             expected: the revision that the caller decided on, 0 for no release; None does not ask.
+            evidence: what `why` rests on.
 
         Raises:
             FairleadError: NOT_FOUND, DATA_LOSS, FAILED_PRECONDITION for a label before anything is stable, or ABORTED
@@ -86,19 +100,56 @@ class WritableStore(Store):
         """
         with files.storage_errors(f"promoting {id_}"), self._writing(id_.model) as base:
             self.open(id_)
-            current = self.in_force(id_.model)
-            revision = current.revision if current else 0
-            if expected not in (None, revision):
-                raise FairleadError(
-                    Code.ABORTED,
-                    f"the release of {id_.model} is at revision {revision}, no longer {expected}",
-                    hint=f"fairlead versions {id_.model}",
+            current = self._expected(id_.model, expected)
+            note = self._note(why, evidence)
+            if current and label is None and current.stable == id_.version:
+                return (
+                    current
+                    if current.candidate is None
+                    else self._write_release(base, current.with_candidate(None, note))
                 )
-            if current and (current.stable if label is None else current.resolve(label)) == id_.version:
+            if current and label is not None and current.resolve(label) == id_.version:
                 return current
-            return self._write_release(base, self._promoted(current, id_, label, why))
+            return self._write_release(base, _promoted(current, id_, label, note))
 
-    def rollback(self, model: str, *, why: str, to: int | None = None) -> Rollback:
+    def try_candidate(
+        self,
+        model: str,
+        candidate: Candidate | None,
+        *,
+        why: str,
+        expected: int | None = None,
+        evidence: Mapping[str, Any] = _NOTHING,
+    ) -> Release:
+        """Try a version beside the stable one, give it another weight, or with None try nothing any more.
+
+        All its bytes are checked before it is tried. A repeat changes nothing. For the other arguments see `promote`.
+
+        Raises:
+            FairleadError: NOT_FOUND, DATA_LOSS, FAILED_PRECONDITION when nothing is stable yet or the stable version is
+                the candidate, or ABORTED as in `promote`.
+        """
+        with files.storage_errors(f"trying a candidate of {model}"), self._writing(model) as base:
+            current = self._expected(model, expected)
+            if current is None:
+                raise FairleadError(
+                    Code.FAILED_PRECONDITION,
+                    f"{model} has no stable version to compare with",
+                    hint=f"fairlead promote {model} VERSION",
+                )
+            if candidate == current.candidate:
+                return current
+            if candidate is not None:
+                if candidate.version == current.stable:
+                    raise FairleadError(
+                        Code.FAILED_PRECONDITION, f"version {candidate.version} of {model} is the stable one already"
+                    )
+                self.open(ServableId(model, candidate.version))
+            return self._write_release(base, current.with_candidate(candidate, self._note(why, evidence)))
+
+    def rollback(
+        self, model: str, *, why: str, to: int | None = None, evidence: Mapping[str, Any] = _NOTHING
+    ) -> Rollback:
         """Return to the nearest earlier stable version that is whole, or to `to`. Needs nothing but this store.
 
         Raises:
@@ -111,22 +162,23 @@ class WritableStore(Store):
                     Code.FAILED_PRECONDITION, f"{model} has no release", hint=f"fairlead versions {model}"
                 )
             target, passed_over = self._rollback_target(model, to)
-            release = current.with_stable(target, who=self._who, why=why, at=self._now())
+            release = current.with_stable(target, self._note(why, evidence))
             return Rollback(release=self._write_release(base, release), left=current.stable, passed_over=passed_over)
 
-    def _promoted(self, current: Release | None, id_: ServableId, label: str | None, why: str) -> Release:
-        at = self._now()
-        if current is None:
-            if label is not None:
-                raise FairleadError(
-                    Code.FAILED_PRECONDITION,
-                    f"{id_.model} has no stable version yet",
-                    hint=f"fairlead promote {id_.model} {id_.version}",
-                )
-            return Release(revision=1, stable=id_.version, who=self._who, why=why, at=at)
-        if label is None:
-            return current.with_stable(id_.version, who=self._who, why=why, at=at)
-        return current.with_label(label, id_.version, who=self._who, why=why, at=at)
+    def _note(self, why: str, evidence: Mapping[str, Any]) -> Note:
+        return Note(who=self._who, why=why, at=self._now(), evidence=evidence)
+
+    def _expected(self, model: str, revision: int | None) -> Release | None:
+        """The release in force, which must be of that revision unless it is None."""
+        current = self.in_force(model)
+        found = current.revision if current else 0
+        if revision not in (None, found):
+            raise FairleadError(
+                Code.ABORTED,
+                f"the release of {model} is at revision {found}, no longer {revision}",
+                hint=f"fairlead versions {model}",
+            )
+        return current
 
     def _rollback_target(self, model: str, to: int | None) -> tuple[int, dict[int, str]]:
         if to is not None:
@@ -185,3 +237,17 @@ class WritableStore(Store):
         numbers = [int(name) for name in names_in(self.base(model)) if parse_version(name)]
         released = [version for release in self.history(model) for version in release.versions]
         return max([*numbers, *released, 0]) + 1
+
+
+def _promoted(current: Release | None, id_: ServableId, label: str | None, note: Note) -> Release:
+    if current is None:
+        if label is not None:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"{id_.model} has no stable version yet",
+                hint=f"fairlead promote {id_.model} {id_.version}",
+            )
+        return Release(revision=1, stable=id_.version, who=note.who, why=note.why, at=note.at, evidence=note.evidence)
+    if label is None:
+        return current.with_stable(id_.version, note)
+    return current.with_label(label, id_.version, note)
