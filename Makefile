@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 COMPILED := build/compiled
 
-.PHONY: setup up test check fuzz protos bench bench-reliability lock clean
+.PHONY: setup up test check fuzz protos bench bench-reliability simulations lock clean
 
 setup: $(INSTALLED)
 
@@ -22,6 +22,7 @@ up: setup
 
 # All tests on the source tree, then those of the request path on the modules that a wheel has compiled.
 test: setup $(COMPILED)
+	tools/install_test_packages.sh
 	$(BIN)/python -m pytest
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest tests/serving tests/telemetry tests/transport
 
@@ -52,6 +53,7 @@ fuzz: setup
 # Needs wrk and h2load (Debian: wrk, nghttp2-client) and two cores; benchmarks/README.md tells the method.
 bench: setup $(COMPILED)
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.throughput
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.prediction_log
 	$(BIN)/python -m benchmarks.training
 
 bench-reliability: export PYTHONPATH = $(COMPILED)
@@ -61,6 +63,15 @@ bench-reliability: setup $(COMPILED)
 	$(BIN)/python -m benchmarks.overload
 	$(BIN)/python -m benchmarks.slow_clients
 	$(BIN)/python -m benchmarks.container
+	$(BIN)/python -m benchmarks.outages
+	$(BIN)/python -m benchmarks.kills
+
+# The statistics at full size, into docs/simulations; the pictures need a published digits model and MNIST.
+simulations: setup
+	$(BIN)/python -m benchmarks.simulations.rollouts
+	$(BIN)/python -m benchmarks.simulations.drift
+	$(BIN)/python -m benchmarks.simulations.estimators
+	$(BIN)/python -m benchmarks.simulations.pictures --store $(or $(FAIRLEAD_HOME),.fairlead)/store
 
 # Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
 lock:

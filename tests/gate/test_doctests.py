@@ -17,7 +17,7 @@ def test_every_example_gives_what_it_shows(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-@pytest.mark.parametrize("name", ["fairlead.gate.significance", "fairlead.gate.checks"])
+@pytest.mark.parametrize("name", ["fairlead.significance.shares", "fairlead.gate.checks"])
 def test_the_statistics_show_examples(name: str) -> None:
     """The statistics and the gates are shown at work."""
     assert doctest.testmod(importlib.import_module(name)).attempted > 0

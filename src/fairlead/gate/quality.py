@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.gate.evidence import NO_CLASS, ModelEvidence, predicted_classes
-from fairlead.gate.significance import mcnemar_worse, wilson_interval
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Bound, Check, Unit, Verdict
 from fairlead.gate.wording import listed, points
 from fairlead.servable.signature import Array
+from fairlead.significance.shares import mcnemar_worse, wilson_interval
 
 __all__ = ["accuracy", "champion", "class_recall", "collapse", "silent_classes"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fairlead.errors import FairleadError
-from fairlead.gate.significance import mcnemar_worse, wilson_interval
+from fairlead.significance.shares import mcnemar_worse, wilson_interval
 
 
 @given(n=st.integers(1, 100_000), share=st.floats(0, 1), confidence=st.floats(0.5, 0.999))
