@@ -43,9 +43,11 @@ class Plan:
     shear: float = 0.1
 
     @staticmethod
-    def for_rows(rows: int, epochs: int) -> Plan:
+    def for_rows(rows: int, epochs: int, batch_rows: int | None = None) -> Plan:
         """The plan for this many training rows: every row once an epoch, and at least 120 batches."""
-        return Plan(epochs=epochs, steps_per_epoch=max(_LEAST_STEPS, math.ceil(rows / _BATCH_ROWS)))
+        batch_rows = batch_rows or _BATCH_ROWS
+        steps = max(_LEAST_STEPS, math.ceil(rows / batch_rows))
+        return Plan(epochs=epochs, steps_per_epoch=steps, batch_rows=batch_rows)
 
     def to_params(self) -> dict[str, float]:
         return asdict(self)

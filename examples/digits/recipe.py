@@ -38,7 +38,7 @@ class Digits:
         return Split(train=train.take(~is_validation), validation=train.take(is_validation), held_out=dataset.held_out)
 
     def train(self, split: Split, run: Run) -> Any:
-        plan = Plan.for_rows(len(split.train), run.epochs)
+        plan = Plan.for_rows(len(split.train), run.epochs, run.batch_size)
         run.params(**plan.to_params())
         model = build(plan, run.seed)
         fit(model, split, plan, run)

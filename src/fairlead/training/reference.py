@@ -2,62 +2,121 @@
 
 The file is a JSON object:
 
-    schema_version   1
+    schema_version   2
     rows             how many held-out rows it describes
-    input            {"mean": number, "std": number, "deciles": {QUANTITY: [11 numbers]}}
-                     QUANTITY is measured on every row: "mean" and "std" of its values, "ink" the share above one half
+    features         {NAME: {"quantiles": [201 numbers], "null_share": number}}, of every feature that
+                     `servable.features` measures of this model's rows; quantiles at evenly spaced probabilities from
+                     the least value to the greatest, over the rows that have the feature
     classes          {LABEL: share of the rows that the model gave this class}
-    confidence       {"deciles": [11 numbers], "histogram": [20 shares]} of the largest probability of each row;
-                     the histogram has 20 bins of equal width over 0..1
+    confidence       {"mean": number, "std": number, "quantiles": [201 numbers], "histogram": [20 shares]} of the
+                     largest probability of each row; the histogram has 20 bins of equal width over 0..1
     accuracy         share of the rows that the model gave the true class
+    vocabulary       [numbers] of the words known in training, where texts are measured against them
 
-Deciles run from the minimum over nine inner ones to the maximum.
+A number is the shortest text that reads as its float32: a reader turns it into that float32, as features are.
+Files of schema version 1 have `input` with deciles instead of `features`; `monitoring.reference_file` reads both.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.features import FeatureExtractor
+from fairlead.servable.signature import Signature
 from fairlead.training.dataset import Rows
 
-__all__ = ["REFERENCE_FILE", "SCHEMA_VERSION", "Reference", "describe"]
+__all__ = ["REFERENCE_FILE", "SCHEMA_VERSION", "Confidence", "Reference", "Spread", "describe"]
 
 REFERENCE_FILE = "reference.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_PROBABILITIES = np.linspace(0, 1, 201)
 _BINS = 20
-_INK = 0.5
+_BATCH_ROWS = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spread:
+    """How one feature's values lay.
+
+    Attributes:
+        quantiles: float32 [201], ascending.
+        null_share: the share of the rows that had no such number.
+    """
+
+    quantiles: NDArray[np.float32]
+    null_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Confidence:
+    """How sure the model was.
+
+    Attributes:
+        quantiles: float32 [201], ascending.
+        histogram: shares of 20 bins.
+    """
+
+    mean: float
+    std: float
+    quantiles: NDArray[np.float32]
+    histogram: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
     """The content of `reference.json`; the module says what each field means."""
 
     rows: int
-    input: Mapping[str, Any]
+    features: Mapping[str, Spread]
     classes: Mapping[str, float]
-    confidence: Mapping[str, Sequence[float]]
+    confidence: Confidence
     accuracy: float
+    vocabulary: frozenset[int] = frozenset()
 
     def encode(self) -> bytes:
-        """The bytes of `reference.json`."""
-        body = {"schema_version": SCHEMA_VERSION, **asdict(self)}
-        return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        """The bytes of `reference.json`, one line a field and a feature."""
+        body = {
+            "schema_version": SCHEMA_VERSION,
+            "rows": self.rows,
+            "accuracy": self.accuracy,
+            "classes": dict(self.classes),
+            "confidence": {
+                "mean": self.confidence.mean,
+                "std": self.confidence.std,
+                "quantiles": _short(self.confidence.quantiles),
+                "histogram": list(self.confidence.histogram),
+            },
+        }
+        if self.vocabulary:
+            body["vocabulary"] = sorted(self.vocabulary)
+        features = [f"    {_line(name)}: {_line(_spread(spread))}" for name, spread in self.features.items()]
+        lines = [f"  {_line(name)}: {_line(value)}" for name, value in body.items()]
+        lines.append('  "features": {\n' + ",\n".join(features) + "\n  }")
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def describe(rows: Rows, probabilities: NDArray[np.float32], labels: Sequence[str]) -> Reference:
+def describe(
+    rows: Rows,
+    probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    signature: Signature,
+    vocabulary: frozenset[int] = frozenset(),
+) -> Reference:
     """Describe held-out rows and what the model said of them.
 
     Args:
         rows: at least one row; inputs float32 [n, ...].
         probabilities: float32 [n, k], finite.
         labels: the names of the k classes.
+        signature: the model's, of one input; it decides which features there are.
+        vocabulary: of `servable.features.texts.vocabulary_of`, over the training texts.
 
     Raises:
         FairleadError: INVALID_ARGUMENT when there are no rows or the shapes do not fit.
@@ -71,30 +130,52 @@ def describe(rows: Rows, probabilities: NDArray[np.float32], labels: Sequence[st
     shares = np.bincount(predicted, minlength=len(labels)) / len(rows)
     return Reference(
         rows=len(rows),
-        input=_describe_inputs(rows.inputs.reshape(len(rows), -1)),
+        features=_features(rows.inputs, signature, vocabulary),
         classes={label: float(share) for label, share in zip(labels, shares, strict=True)},
-        confidence={"deciles": _deciles(confidence), "histogram": _histogram(confidence)},
+        confidence=_confidence(confidence),
         accuracy=float((predicted == rows.labels).mean()),
+        vocabulary=vocabulary,
     )
 
 
-def _describe_inputs(flat: NDArray[np.float32]) -> Mapping[str, Any]:
-    quantities = {
-        "mean": flat.mean(axis=1, dtype=np.float64),
-        "std": flat.std(axis=1, dtype=np.float64),
-        "ink": (flat > _INK).mean(axis=1),
-    }
-    return {
-        "mean": float(flat.mean(dtype=np.float64)),
-        "std": float(flat.std(dtype=np.float64)),
-        "deciles": {name: _deciles(values) for name, values in quantities.items()},
-    }
+def _features(inputs: NDArray[np.float32], signature: Signature, vocabulary: frozenset[int]) -> Mapping[str, Spread]:
+    extractor = FeatureExtractor.of(signature, vocabulary)
+    if extractor is None:
+        return {}
+    name = signature.inputs[0].name
+    starts = range(0, len(inputs), _BATCH_ROWS)
+    measured = [extractor.measure({name: inputs[start : start + _BATCH_ROWS]}) for start in starts]
+    columns = zip(extractor.names, np.concatenate(measured).T, strict=True)
+    return {feature: _spread_of(column) for feature, column in columns if np.isfinite(column).any()}
 
 
-def _deciles(values: NDArray[Any]) -> list[float]:
-    return [float(value) for value in np.quantile(values.astype(np.float64), np.linspace(0, 1, 11))]
+def _spread_of(column: NDArray[np.float32]) -> Spread:
+    finite = column[np.isfinite(column)]
+    return Spread(quantiles=_quantiles(finite), null_share=1 - len(finite) / len(column))
 
 
-def _histogram(confidence: NDArray[np.float32]) -> list[float]:
-    counts, _ = np.histogram(confidence.clip(0, 1), bins=_BINS, range=(0, 1))
-    return [float(count) for count in counts / len(confidence)]
+def _confidence(values: NDArray[np.float32]) -> Confidence:
+    counts, _ = np.histogram(values.clip(0, 1), bins=_BINS, range=(0, 1))
+    return Confidence(
+        mean=float(values.mean(dtype=np.float64)),
+        std=float(values.std(dtype=np.float64)),
+        quantiles=_quantiles(values),
+        histogram=tuple(float(count) for count in counts / len(values)),
+    )
+
+
+def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values that occur, not ones between them: where a column has but a few, rows must be able to equal a quantile."""
+    return np.asarray(np.quantile(values, _PROBABILITIES, method="inverted_cdf"), np.float32)
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    return {"quantiles": _short(spread.quantiles), "null_share": spread.null_share}
+
+
+def _short(values: NDArray[np.float32]) -> list[float]:
+    return [float(str(value)) for value in values]
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -19,10 +19,17 @@ __all__ = ["PROFILES", "Epoch", "Profile", "Run", "RunSink", "find_profile"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How long to train."""
+    """How long to train.
+
+    Attributes:
+        name: by which it is asked for.
+        epochs: passes over the data.
+        batch_size: rows a step; None leaves it to the recipe.
+    """
 
     name: str
     epochs: int
+    batch_size: int | None = None
 
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
@@ -95,6 +102,7 @@ class Run:
         self.seed = seed
         self.profile = profile.name
         self.epochs = profile.epochs
+        self.batch_size = profile.batch_size
         self.log_dir = log_dir
         self.sink = sink
         self._params: dict[str, Any] = {}

@@ -82,7 +82,7 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, run: Run, work: Path) 
     native = _checked(recipe.predict(model, held_out.inputs), split, recipe, "the trained model")
     exported = _checked(answers(work / MODEL_FILE, held_out.inputs), split, recipe, "the exported model")
     _golden(signature, held_out, native).save(work / GOLDEN_FILE)
-    (work / REFERENCE_FILE).write_bytes(describe(held_out, exported, recipe.labels).encode())
+    (work / REFERENCE_FILE).write_bytes(describe(held_out, exported, recipe.labels, signature).encode())
     return Candidate(
         directory=work,
         signature=signature,
