@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +46,30 @@ def _port(text: str) -> int:
     return value
 
 
-def _seconds(text: str) -> float:
+def _time_in(unit: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"must be a number of {unit}, 0 or more")
+        return value
+
+    return parse
+
+
+_seconds = _time_in("seconds")
+
+
+def _share(text: str) -> float:
     value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError("must be a number of seconds, 0 or more")
+    if not 0 <= value <= 1:
+        raise ValueError("must be a share, from 0 to 1")
     return value
+
+
+def _header(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise ValueError("must be the name of a header")
+    return text
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -174,6 +195,71 @@ class Settings:
     drain_timeout_s: float = _setting(
         "FAIRLEAD_DRAIN_TIMEOUT_S", 30.0, _seconds, "seconds after SIGTERM until open requests are given up"
     )
+    sticky_header: str = _setting(
+        "FAIRLEAD_STICKY_HEADER",
+        "x-sticky-key",
+        _header,
+        "header or gRPC metadata that names a request's key: one key stays with one version while another is tried",
+    )
+    prediction_log: str = _setting(
+        "FAIRLEAD_PREDICTION_LOG",
+        "auto",
+        _one_of("auto", "on", "off"),
+        "whether predictions are logged; auto: where the database's libraries are installed",
+    )
+    log_sample: float = _setting(
+        "FAIRLEAD_LOG_SAMPLE",
+        1.0,
+        _share,
+        "share of requests whose rows are logged; counts are always exact, and all are logged while a version is tried",
+    )
+    log_inputs: str = _setting(
+        "FAIRLEAD_LOG_INPUTS",
+        "off",
+        _one_of("off", "numbers"),
+        "whether the log keeps inputs, to train on what was labelled: numbers, or nothing; never texts",
+    )
+    spool_bytes: int = _setting(
+        "FAIRLEAD_SPOOL_BYTES",
+        2**30,
+        _positive,
+        "disk for predictions that wait for the database; the oldest go first",
+    )
+    database_url: str | None = _setting(
+        "FAIRLEAD_DATABASE_URL", None, str, "the database: sqlite:///PATH or postgresql+psycopg://...", "sqlite in HOME"
+    )
+    schedule: str = _setting(
+        "FAIRLEAD_SCHEDULE", "0 2 * * 1", str, "when to train again, as a cron expression, or never; by the controller"
+    )
+    schedule_zone: str = _setting("FAIRLEAD_SCHEDULE_ZONE", "UTC", str, "the time zone of the schedule")
+    rollout_plan: Path | None = _setting(
+        "FAIRLEAD_ROLLOUT_PLAN", None, Path, "a JSON file: how what was trained is tried", "a canary of 1, 10 and 50 %"
+    )
+    train_on_labels: str = _setting(
+        "FAIRLEAD_TRAIN_ON_LABELS",
+        "off",
+        _one_of("off", "on"),
+        "whether labelled predictions whose inputs were kept join the training rows; never those that judge",
+    )
+    notify: tuple[str, ...] = _setting(
+        "FAIRLEAD_NOTIFY",
+        (),
+        _names,
+        "apprise URLs of whom to tell, by commas; SENDER_EMAIL and so on do as well",
+        "nobody",
+    )
+    backup_hours: float = _setting(
+        "FAIRLEAD_BACKUP_HOURS", 24.0, _time_in("hours"), "hours between two backups by the controller; 0 makes none"
+    )
+    keep_backups: int = _setting("FAIRLEAD_KEEP_BACKUPS", 7, _positive, "backups that are kept")
+    keep_versions: int = _setting(
+        "FAIRLEAD_KEEP_VERSIONS", 10, _positive, "newest versions that are kept, besides those that serve or did before"
+    )
+    keep_predictions_days: int = _setting(
+        "FAIRLEAD_KEEP_PREDICTIONS_DAYS", 90, _positive, "days that logged predictions are kept"
+    )
+    keep_inputs_days: int = _setting("FAIRLEAD_KEEP_INPUTS_DAYS", 14, _positive, "days that logged inputs are kept")
+    keep_labels_days: int = _setting("FAIRLEAD_KEEP_LABELS_DAYS", 365, _positive, "days that labels are kept")
     log_format: str = _setting(
         "FAIRLEAD_LOG_FORMAT",
         "auto",
@@ -207,6 +293,25 @@ class Settings:
         return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow.db').absolute()}"
 
     @property
+    def database(self) -> str:
+        """The database's URL; by default SQLite in the home."""
+        return self.database_url or f"sqlite:///{(self.home / 'fairlead.db').absolute()}"
+
+    @property
+    def spool_path(self) -> Path:
+        return self.home / "spool"
+
+    @property
+    def logs_predictions(self) -> bool:
+        """Whether predictions are logged."""
+        return self.can_log if self.prediction_log == "auto" else self.prediction_log == "on"
+
+    @property
+    def can_log(self) -> bool:
+        """Whether what the log's database needs is installed."""
+        return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "alembic"))
+
+    @property
     def worker_count(self) -> int:
         return self.workers or max(1, available_cpus() // (self.threads or 1))
 
@@ -233,8 +338,12 @@ def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(
             _flag(field),
             metavar=name.rsplit("_", 1)[-1].upper(),
-            help=f"{field.metadata['describe']} (default: {_shown(field)}; ${field.metadata['env']})",
+            help=_help(field).replace("%", "%%"),
         )
+
+
+def _help(field: dataclasses.Field[Any]) -> str:
+    return f"{field.metadata['describe']} (default: {_shown(field)}; ${field.metadata['env']})"
 
 
 def markdown() -> str:

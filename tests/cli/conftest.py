@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,8 @@ def starting(tmp_path: Path) -> Iterator[StartServer]:
         executable: str = sys.executable,
     ) -> Server:
         log = tmp_path / f"server-{len(started)}.log"
+        if "--home" not in flags:
+            flags = ("--home", str(tmp_path / f"home-{len(started)}"), *flags)
         command = [executable, *program, "serve", "--store", str(store)]
         command += ["--rest-port", "0", "--grpc-port", "0", "--management-port", "0", *flags]
         with log.open("wb") as writer:
@@ -156,8 +158,23 @@ def start_workers(store: WritableStore, start_server: StartServer) -> StartWorke
 
 def workers(server: Server) -> list[int]:
     """The process ids of the workers, oldest first."""
-    children = psutil.Process(server.process.pid).children()
-    return [child.pid for child in sorted(children, key=psutil.Process.create_time)]
+    return _running(server, "fairlead.app.worker")
+
+
+def recorder(server: Server) -> int:
+    """The process id of the recorder; fails while there is none."""
+    (only,) = _running(server, "fairlead.app.recorder")
+    return only
+
+
+def _running(server: Server, module: str) -> list[int]:
+    """The process ids of the server's children that run this program, oldest first."""
+    found = []
+    for child in sorted(psutil.Process(server.process.pid).children(), key=psutil.Process.create_time):
+        with suppress(psutil.NoSuchProcess):  # or a zombie, which has no command any more
+            if module in child.cmdline():
+                found.append(int(child.pid))
+    return found
 
 
 def loaded(server: Server) -> int:

@@ -88,7 +88,7 @@ def test_a_version_that_goes_takes_its_series_along(start_workers: StartWorkers,
 
 
 def test_each_worker_is_shown_with_what_it_uses(start_workers: StartWorkers) -> None:
-    """And the parent; those that were killed are not."""
+    """And the parent and the recorder; those that were killed are not."""
     server = start_workers(2)
     os.kill(workers(server)[0], signal.SIGKILL)
     wait_until(lambda: loaded(server) == 3)
@@ -96,5 +96,5 @@ def test_each_worker_is_shown_with_what_it_uses(start_workers: StartWorkers) -> 
     shown = [
         line for line in server.page("/metrics")[1].splitlines() if line.startswith("process_resident_memory_bytes{")
     ]
-    assert len(shown) == 3
+    assert len(shown) == 4
     assert server.stop() == 0

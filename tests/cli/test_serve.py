@@ -82,7 +82,7 @@ def test_the_data_plane_imports_no_training_library(
     """With real traffic, neither the parent nor a worker has one of the control plane's libraries in it."""
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     release(store, "digits", 7)
-    server = start_server(store.root)
+    server = start_server(store.root, "--prediction-log", "off")  # the recorder's log is the same file
     server.wait_ready()
     assert server.call("POST", "/predict", picture())[0] == 200
     assert server.stop() == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sqlalchemy import Engine
+from tests.database.postgres import PostgresServer, postgres_server
 
 from fairlead.controller.pipeline import Pipeline
+from fairlead.database.engine import migrate, open_engine
 from fairlead.gate.thresholds import Thresholds
 from fairlead.servable.transform import Handwriting, PictureTransform
 from fairlead.store.writable_store import WritableStore
@@ -128,3 +131,32 @@ def bench(store: WritableStore, tmp_path: Path) -> Bench:
     home = tmp_path / "home"
     registry = Registry(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts")
     return Bench(store=store, registry=registry, home=home, said=[])
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database with its tables, on either kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'fairlead.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("server")
+        url = server.url(server.database())
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """That database, opened."""
+    engine = open_engine(database_url)
+    yield engine
+    engine.dispose()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.servable import LoadedModel
+from fairlead.serving.assignment import place
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import _FIRST_RETRY_S, Manager
 from fairlead.serving.source import StoreSource
 from fairlead.serving.status import State
 from fairlead.serving.target import Target
 from fairlead.store.files import digest_file
+from fairlead.store.release import Candidate, Mode
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit
@@ -432,3 +435,91 @@ def test_a_hundred_swaps_leave_no_version_behind(world: World) -> None:
     loads = world.registry.get_sample_value("fairlead_model_load_duration_seconds_count", {"model": "m"})
     assert loads == len(world.unloaded) + 1
     assert state_of(world, 1) is State.AVAILABLE
+
+
+def canary(version: int, weight: float, mode: Mode = Mode.CANARY) -> Candidate:
+    """A version that is tried with that weight."""
+    return Candidate(version=version, mode=mode, weight=weight, salt="s")
+
+
+def arms(world: World, keys: int = 400, target: Target | None = None) -> Counter[tuple[int, str, bool]]:
+    """How often each version answers for so many keys, in which arm, and whether a copy goes along."""
+    found: Counter[tuple[int, str, bool]] = Counter()
+    for key in range(keys):
+        handle = world.manager.acquire(target or Target(model="m"), str(key))
+        found[handle.manifest.version, handle.arm, handle.shadow is not None] += 1
+        if handle.shadow is not None:
+            assert (handle.shadow.manifest.version, handle.shadow.arm) == (2, "shadow")
+            handle.shadow.release()
+        handle.release()
+    return found
+
+
+def tried(world: World, candidate: Candidate) -> None:
+    """Two versions of m, the first stable and the second tried, both loaded."""
+    for digit in (3, 7):
+        publish_digit(world.store, "m", digit)
+    world.store.promote(ServableId("m", 1), why="")
+    world.store.try_candidate("m", candidate, why="")
+    world.manager.start()
+    world.wait(lambda: world.serving() == 1 and state_of(world, 2) is State.AVAILABLE)
+
+
+def test_a_canary_gets_its_share(world: World) -> None:
+    """Callers who name no version are dealt out by their keys; who names one gets it, in no arm."""
+    tried(world, canary(2, 0.25))
+
+    shares = arms(world)
+
+    assert set(shares) == {(1, "stable", False), (2, "candidate", False)}
+    assert 70 < shares[2, "candidate", False] < 130
+    assert arms(world, 20, Target(model="m", version=2)) == {(2, "", False): 20}
+    assert arms(world, 20, Target(model="m", label="stable")) == {(1, "", False): 20}
+
+
+def test_a_key_stays_as_the_weight_grows(world: World) -> None:
+    """Whoever the candidate answered with a small weight it answers with a larger one."""
+    tried(world, canary(2, 0.1))
+    before = {key for key in range(400) if place("s", str(key)) < 0.1}
+
+    world.store.try_candidate("m", canary(2, 0.6), why="")
+    world.wait(lambda: arms(world)[2, "candidate", False] > 200)
+
+    for key in before:
+        handle = world.manager.acquire(Target(model="m"), str(key))
+        assert handle.arm == "candidate"
+        handle.release()
+
+
+def test_a_shadow_answers_nobody(world: World) -> None:
+    """The stable version answers every caller; the share of the weight is copied."""
+    tried(world, canary(2, 0.5, Mode.SHADOW))
+
+    shares = arms(world)
+
+    assert set(shares) == {(1, "stable", True), (1, "stable", False)}
+    assert 150 < shares[1, "stable", True] < 250
+
+
+def test_a_candidate_that_is_not_up_gets_nothing(world: World) -> None:
+    """Until the candidate has proven itself, and when it cannot, the stable version answers everybody."""
+    for digit in (3, 7):
+        publish_digit(world.store, "m", digit)
+    world.store.promote(ServableId("m", 1), why="")
+    world.store.try_candidate("m", canary(2, 1.0), why="")
+    (world.store.root / "m" / "2" / "model.onnx").write_bytes(b"damaged")
+    world.manager.start()
+    world.wait(lambda: world.serving() == 1)
+
+    assert arms(world, 50) == {(1, "stable", False): 50}
+    assert world.manager.readiness().is_ready
+
+
+def test_an_ended_trial_ends_for_everybody(world: World) -> None:
+    """Once the release names no candidate, all are answered by the stable version and the candidate is unloaded."""
+    tried(world, canary(2, 0.5))
+
+    world.store.try_candidate("m", None, why="")
+    world.wait(lambda: ServableId("m", 2) in world.unloaded)
+
+    assert arms(world, 50) == {(1, "stable", False): 50}

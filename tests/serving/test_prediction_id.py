@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.transport.simple.prediction_id import PredictionIds
+from fairlead.serving.prediction_id import PredictionIds
 
 MILLISECOND = 1_000_000
 

@@ -74,7 +74,7 @@ class Lender:
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
 
-    def acquire(self, _target: Target) -> Handle:
+    def acquire(self, _target: Target, _key: str = "") -> Handle:
         """A handle that counts."""
         self.users += 1
         return Handle(self._model, self._manifest, self._take_back)

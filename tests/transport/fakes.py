@@ -12,6 +12,7 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 from fairlead.servable.transform import Handwriting
+from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.statistics import Statistics
 from fairlead.serving.status import Readiness, State, VersionStatus
@@ -219,7 +220,9 @@ class FakePredictor:
         self.statistics = Statistics(Instruments(), clock_s=lambda: 1.5)
         self.pause: asyncio.Event | None = None
         self.deadline: float | None = None
+        self.key = ""
         self.waiting = 0
+        self._new_id = PredictionIds()
 
     async def predict(
         self,
@@ -229,8 +232,10 @@ class FakePredictor:
         outputs: Collection[str] | None = None,
         deadline: float | None = None,
         size: int = 0,
+        key: str = "",
     ) -> Prediction:
         self.deadline = deadline
+        self.key = key
         manifest = self.catalogue.describe(target)
         inputs = decode(manifest)
         manifest.signature.check_inputs(inputs)
@@ -244,7 +249,7 @@ class FakePredictor:
         rows = len(next(iter(inputs.values())))
         self.statistics.ran(manifest.id, rows=[rows], waited_s=[0.25], failed=[False], compute_s=0.5)
         asked = {name: array for name, array in answer.items() if outputs is None or name in outputs}
-        return Prediction(manifest=manifest, outputs=asked, rows=rows)
+        return Prediction(id=self._new_id(), manifest=manifest, outputs=asked, rows=rows)
 
 
 @dataclass

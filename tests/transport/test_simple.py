@@ -39,13 +39,13 @@ def test_a_picture_in_json(client: Client, picture: bytes) -> None:
 
 
 def test_rows(client: Client) -> None:
-    """Rows are answered one by one, each with an id of its own."""
+    """Rows are answered one by one, each with an id of its own: the request's, and its number behind a dot."""
     answer = client.post("/predict", {"instances": [ROW, ROW]})
     body = answer.json()
     assert [list(row) for row in body["predictions"]] == [["label", "proba", "probabilities", "prediction_id"]] * 2
-    assert body["predictions"][0]["prediction_id"] != body["predictions"][1]["prediction_id"]
     assert (body["model"], body["version"]) == ("digits", 1)
-    assert "x-prediction-id" not in answer.headers
+    asked = answer.headers["x-prediction-id"]
+    assert [row["prediction_id"] for row in body["predictions"]] == [f"{asked}.0", f"{asked}.1"]
 
 
 def test_both_dialects_agree(client: Client) -> None:

@@ -133,7 +133,7 @@ def test_models_that_do_not_fit(client: Client, model: str, verb: str, said: str
 def predicted(answered: dict[str, Array], **declared: tuple[str, tuple[int, ...]]) -> Prediction:
     """What a version with these outputs answered."""
     manifest = manifest_of("m", specs(x=("float32", (-1,))), specs(**declared))
-    return Prediction(manifest=manifest, outputs=answered, rows=2)
+    return Prediction(id="", manifest=manifest, outputs=answered, rows=2)
 
 
 def test_classes_without_scores_and_scores_without_classes() -> None:

@@ -6,10 +6,14 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.config import Settings
+from fairlead.monitoring.spool import SpoolWriter
+from fairlead.serving.prediction_log import PredictionLog
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
 from fairlead.transport.grpc.app import GrpcApp
@@ -17,9 +21,23 @@ from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.http import HttpApp
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import allow_connections
+from fairlead.transport.ports import FeedbackTaker
 from fairlead.transport.server import HttpServer
 
 __all__ = ["DataPlane"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """How a worker's answers are kept.
+
+    Attributes:
+        spool: the directory that it alone writes to.
+        feedback: takes labels in.
+    """
+
+    spool: Path
+    feedback: FeedbackTaker
 
 
 class DataPlane:
@@ -29,6 +47,7 @@ class DataPlane:
         settings: what was asked for.
         sockets: listening sockets by protocol: "rest" and "grpc".
         metrics: where it counts.
+        recording: where it writes down what it answered; None for nowhere.
         lifetimes: ends what begins here.
 
     Raises:
@@ -40,6 +59,7 @@ class DataPlane:
         settings: Settings,
         sockets: Mapping[str, socket.socket],
         metrics: ServiceMetrics,
+        recording: Recording | None,
         lifetimes: AsyncExitStack,
     ) -> None:
         check_models(settings)
@@ -47,6 +67,7 @@ class DataPlane:
         self._manager = open_manager(settings, metrics.load)
         self._manager.start()
         lifetimes.callback(self._manager.stop)
+        log = _open_log(settings, recording, metrics, lifetimes)
         predictor = Predictor(
             self._manager,
             metrics.batches,
@@ -57,6 +78,7 @@ class DataPlane:
             max_batch_delay_s=settings.max_batch_delay_s,
             max_queue_s=settings.max_queue_s,
             max_rows=settings.max_rows,
+            log=log,
         )
         lifetimes.callback(predictor.close)
         control = open_control(settings, self._manager)
@@ -68,6 +90,8 @@ class DataPlane:
             control,
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
+            sticky_header=settings.sticky_header,
+            feedback=recording.feedback if recording else None,
         )
         self._grpc_app = GrpcApp(
             predictor,
@@ -78,6 +102,7 @@ class DataPlane:
             max_message_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
             config_control=open_reload(settings, self._manager),
+            sticky_header=settings.sticky_header,
         )
         limits = _limits(settings)
         self._servers = (
@@ -121,6 +146,18 @@ class DataPlane:
         """Stop accepting, answer what is open, and let `serve` return; called again, at once."""
         for server in self._servers:
             server.drain()
+
+
+def _open_log(
+    settings: Settings, recording: Recording | None, metrics: ServiceMetrics, lifetimes: AsyncExitStack
+) -> PredictionLog | None:
+    if recording is None:
+        return None
+    writer = SpoolWriter(
+        recording.spool, max_bytes=settings.spool_bytes // settings.worker_count, on_drop=metrics.log.dropped_bytes.inc
+    )
+    lifetimes.callback(writer.close)
+    return PredictionLog(writer, sample=settings.log_sample, keeps_inputs=settings.log_inputs == "numbers")
 
 
 def _limits(settings: Settings) -> Limits:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
+from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.state import State
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.errors import Code, FairleadError
@@ -19,6 +22,7 @@ __all__ = ["Management"]
 
 _MAX_BODY_BYTES = 1024
 _UNAVAILABLE = 503
+_QUALITY = "/quality/"
 _log = logging.getLogger(__name__)
 
 
@@ -28,9 +32,13 @@ class Management:
     Args:
         supervisor: knows how every worker is.
         instruments: what all processes count.
+        recorder: tells how good the models are; None where predictions are not logged.
     """
 
-    def __init__(self, supervisor: Supervisor, instruments: Instruments) -> None:
+    def __init__(
+        self, supervisor: Supervisor, instruments: Instruments, recorder: RecorderClient | None = None
+    ) -> None:
+        self._recorder = recorder
         self.draining = False
         self.max_body_bytes = _MAX_BODY_BYTES
         self._supervisor = supervisor
@@ -47,6 +55,8 @@ class Management:
 
     async def answer(self, request: Request) -> Response:
         try:
+            if request.path.startswith(_QUALITY):
+                return await asyncio.create_task(self._quality(request.path.removeprefix(_QUALITY)))
             return self._answer(request)
         except FairleadError as error:
             return refusal(error)
@@ -61,9 +71,20 @@ class Management:
         page = self._pages.get(request.path)
         if page is None:
             raise FairleadError(
-                Code.NOT_FOUND, f"Nothing is managed at {request.path[:200]}", hint=f"try {', '.join(self._pages)}"
+                Code.NOT_FOUND,
+                f"Nothing is managed at {request.path[:200]}",
+                hint=f"try {', '.join([*self._pages, _QUALITY + 'MODEL'])}",
             )
         return page()
+
+    async def _quality(self, model: str) -> Response:
+        if self._recorder is None:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                "predictions are not logged here, so nothing is known of their quality",
+                hint="fairlead serve --prediction-log on",
+            )
+        return Response.of({"model": model, "versions": await self._recorder.quality(unquote(model))})
 
     def _startup(self) -> Response:
         is_started = any(worker.is_started for worker in self._supervisor.states())

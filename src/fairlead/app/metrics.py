@@ -9,6 +9,8 @@ from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.connections import ConnectionCounts
 from fairlead.telemetry.instruments import Gauge, Instruments, Merge
 from fairlead.telemetry.load import LoadMetrics
+from fairlead.telemetry.log import LogMetrics
+from fairlead.telemetry.quality import QualityMetrics
 from fairlead.telemetry.workers import WorkerMetrics
 from fairlead.transport.metrics import TransportMetrics
 
@@ -32,6 +34,8 @@ class ServiceMetrics:
         self.load = LoadMetrics(self.instruments)
         self.batches = BatchMetrics(self.instruments)
         self.statistics = Statistics(self.instruments)
+        self.log = LogMetrics(self.instruments)
+        self.quality = QualityMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
         open_ = Gauge(self.instruments, "fairlead_connections", "Open connections.", ["protocol"], how=Merge.SUM)
         self.connections = {

@@ -18,7 +18,7 @@ from fairlead.store.writable_store import Rollback, WritableStore
 if TYPE_CHECKING:
     from fairlead.training.registry import Registry
 
-__all__ = ["now", "open_registry", "open_store", "open_writable_store", "promote", "rollback"]
+__all__ = ["now", "open_registry", "open_store", "open_writable_store", "promote", "rollback", "user_name"]
 
 
 def now() -> datetime:
@@ -33,7 +33,7 @@ def open_store(settings: Settings) -> Store:
 
 def open_writable_store(settings: Settings) -> WritableStore:
     """The model store, to write in the user's name; nothing is written yet."""
-    return WritableStore(settings.store_path, now=now, who=_user())
+    return WritableStore(settings.store_path, now=now, who=user_name())
 
 
 def promote(settings: Settings, id_: ServableId, why: str, label: str | None, warn: Callable[[str], None]) -> Release:
@@ -77,7 +77,8 @@ def _follow(settings: Settings, store: Store, model: str, warn: Callable[[str], 
         warn(f"the release is in force, but the registry could not follow: {error.message}")
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Whoever runs this."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name

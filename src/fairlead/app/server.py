@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -10,8 +11,11 @@ from dataclasses import dataclass
 
 from fairlead.app.management import Management
 from fairlead.app.metrics import ServiceMetrics
+from fairlead.app.recorder_line import RecorderClient, RecorderKeeper
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
+from fairlead.monitoring.spool_home import Claim, claim
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import open_socket
@@ -20,6 +24,7 @@ from fairlead.transport.server import HttpServer
 __all__ = ["Addresses", "serve"]
 
 _LAST_ANSWERS_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +72,23 @@ async def _serve(
     management: socket.socket,
     on_ready: Callable[[Readiness], None],
 ) -> None:
-    memory = Memory.make(1 + 2 * settings.worker_count)  # a worker and the one that follows it count at once
+    regions = 1 + 2 * settings.worker_count + 1  # a worker and the one that follows it count at once; the recorder too
+    memory = Memory.make(regions)
     metrics = ServiceMetrics(memory.pieces, home=0)
-    supervisor = Supervisor(settings, sockets, memory=memory, metrics=metrics, on_ready=on_ready)
-    pages = Management(supervisor, metrics.instruments)
+    spools = _claim_spools(settings)
+    supervisor = Supervisor(
+        settings,
+        sockets,
+        memory=memory,
+        metrics=metrics,
+        on_ready=on_ready,
+        spools=str(spools.directory.absolute()) if spools else None,
+    )
+    recorder = None
+    if spools:
+        recorder = RecorderKeeper(settings, spools, memory.descriptor, regions, on_end=metrics.instruments.abandon)
+        recorder.start()
+    pages = Management(supervisor, metrics.instruments, RecorderClient(spools.directory) if spools else None)
     server = HttpServer(pages, management, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
@@ -80,8 +98,29 @@ async def _serve(
     try:
         await supervisor.run()
     finally:
+        if recorder:
+            await recorder.stop()
         server.drain()
         await managing
+
+
+def _claim_spools(settings: Settings) -> Claim | None:
+    """Where predictions are logged, if they are. Where nobody asked for a log, one that cannot be is only missed."""
+    if settings.prediction_log == "on" and not settings.can_log:
+        raise FairleadError(
+            Code.FAILED_PRECONDITION,
+            "predictions are to be logged, and the database's libraries are not installed",
+            hint="pip install 'fairlead[control]'",
+        )
+    if not settings.logs_predictions:
+        return None
+    try:
+        return claim(settings.spool_path)
+    except FairleadError as error:
+        if settings.prediction_log == "on":
+            raise
+        _log.warning("predictions are not logged: %s", error)
+        return None
 
 
 def _address(host: str, sock: socket.socket) -> str:

@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import uvloop
 
-from fairlead.app.data_plane import DataPlane
+from fairlead.app.data_plane import DataPlane, Recording
 from fairlead.app.metrics import ServiceMetrics
+from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.control import Assignment, Failure, Order, Report
 from fairlead.errors import FairleadError
 from fairlead.telemetry.logs import configure_logging
@@ -45,6 +47,7 @@ class Worker:
         self._sockets = {name: socket.socket(fileno=fd) for name, fd in assignment.sockets.items()}
         memory = Memory(assignment.memory, assignment.regions)
         self._metrics = ServiceMetrics(memory.pieces, assignment.region)
+        self._recording = _recording(assignment)
         self._orders = orders
         self._reports = reports
         self._may_begin = asyncio.Event()
@@ -58,7 +61,7 @@ class Worker:
         """
         async with AsyncExitStack() as lifetimes:
             try:
-                self._plane = DataPlane(self._settings, self._sockets, self._metrics, lifetimes)
+                self._plane = DataPlane(self._settings, self._sockets, self._metrics, self._recording, lifetimes)
             except FairleadError as error:
                 self._reports.write(Failure(error).line())
                 await self._reports.drain()
@@ -122,6 +125,13 @@ class Worker:
         if report.readiness.is_started:
             wanted = {(model, str(number)) for model, number in report.versions}
             self._metrics.instruments.retain(lambda model, version: (model, version) in wanted)
+
+
+def _recording(assignment: Assignment) -> Recording | None:
+    if assignment.spools is None:
+        return None
+    directory = Path(assignment.spools)
+    return Recording(spool=directory / str(assignment.region), feedback=RecorderClient(directory))
 
 
 def main() -> int:

@@ -42,6 +42,12 @@ FLAGS = (
     "body_timeout_s",
     "drain_delay_s",
     "drain_timeout_s",
+    "sticky_header",
+    "prediction_log",
+    "log_sample",
+    "log_inputs",
+    "spool_bytes",
+    "database_url",
     "log_format",
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,14 +26,17 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.store.release import Release
 from fairlead.store.store import Version
 from fairlead.store.writable_store import WritableStore
-from fairlead.training.dataset import Dataset, Rows, Split, class_counts, overlap
+from fairlead.training.dataset import Dataset, Rows, Split, class_counts, overlap, row_digests
 from fairlead.training.plots import confusion_matrix_png
 from fairlead.training.recipe import Recipe, Sources
 from fairlead.training.registry import Registry
 from fairlead.training.run import Profile, Run
 from fairlead.training.trainer import Candidate, answers, train
 
-__all__ = ["Outcome", "Pipeline"]
+__all__ = ["MoreRows", "Outcome", "Pipeline"]
+
+MoreRows = Callable[[str, tuple[str, ...], tuple[int, ...]], Rows]
+"""Rows to learn from besides a recipe's: of the model of that name, with its labels, each of that shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,8 @@ class Pipeline:
         thresholds: where the gate's checks draw their lines.
         now: the clock.
         say: tells the user one line.
+        lineage: what else the manifest says of where the version comes from.
+        more_rows: gives rows to learn from besides the recipe's, such as labelled predictions; None for none.
     """
 
     recipe: Recipe
@@ -76,6 +81,8 @@ class Pipeline:
     thresholds: Thresholds
     now: Callable[[], datetime]
     say: Callable[[str], None]
+    lineage: Mapping[str, str] = field(default_factory=dict)
+    more_rows: MoreRows | None = None
 
     def run(self, profile: Profile, seed: int) -> Outcome:
         """Make one pass. Nothing is published and the champion stays unless every check passes.
@@ -98,7 +105,7 @@ class Pipeline:
         return outcome
 
     def _pass(self, name: str, recording: Recording, profile: Profile, seed: int, work: Path) -> Outcome:
-        dataset = self.recipe.load(self.sources)
+        dataset = self._with_more(self.recipe.load(self.sources))
         split = _split(self.recipe, dataset, seed)
         report = check_data(_count(self.recipe, split), self.thresholds)
         if report.verdict is not Verdict.PASSED:
@@ -112,6 +119,20 @@ class Pipeline:
             return self._refused(report, candidate.metrics)
         version = self._publish(candidate, report, recording.run_id)
         return Outcome(report=report, version=version, release=self._release_first(version), metrics=candidate.metrics)
+
+    def _with_more(self, dataset: Dataset) -> Dataset:
+        """The data set with more rows to learn from. What is judged on stays as it is, and none of it is learnt."""
+        if self.more_rows is None:
+            return dataset
+        more = self.more_rows(self.recipe.name, self.recipe.labels, dataset.train.inputs.shape[1:])
+        held_out = set(row_digests(dataset.held_out))
+        more = more.take(np.array([digest not in held_out for digest in row_digests(more)], np.bool_))
+        self.say(f"{len(more):,} labelled predictions join the training rows")
+        train = Rows(
+            inputs=np.concatenate([dataset.train.inputs, more.inputs]),
+            labels=np.concatenate([dataset.train.labels, more.labels]),
+        )
+        return replace(dataset, train=train, origin={**dataset.origin, "labelled_predictions": len(more)})
 
     def _refused(self, report: Report, metrics: Mapping[str, float]) -> Outcome:
         return Outcome(report=report, version=None, release=self.store.release(self.recipe.name), metrics=metrics)
@@ -154,7 +175,7 @@ class Pipeline:
                 transform=candidate.transform.to_json() if candidate.transform else {},
                 metrics=candidate.metrics,
                 gate=report.to_json(),
-                lineage={**candidate.lineage, "run_id": run_id},
+                lineage={**candidate.lineage, **self.lineage, "run_id": run_id},
                 cost=cost,
             )
 

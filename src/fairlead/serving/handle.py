@@ -11,13 +11,34 @@ __all__ = ["Handle"]
 
 
 class Handle:
-    """Pins one loaded version until `release`, which may be called from any thread and counts once."""
+    """Pins one loaded version until `release`, which may be called from any thread and counts once.
 
-    __slots__ = ("_let_go", "manifest", "servable")
+    Args:
+        servable: answers.
+        manifest: of it.
+        let_go: called once by `release`.
+        arm: `stable`, `candidate` or `shadow`; empty when the caller asked for a version or a label.
+        is_tried: whether a candidate is being tried now, so that each answer is evidence.
+        shadow: a hold on the candidate that gets a copy of this request.
+    """
 
-    def __init__(self, servable: Servable, manifest: Manifest, let_go: Callable[[], None]) -> None:
+    __slots__ = ("_let_go", "arm", "is_tried", "manifest", "servable", "shadow")
+
+    def __init__(
+        self,
+        servable: Servable,
+        manifest: Manifest,
+        let_go: Callable[[], None],
+        arm: str = "",
+        *,
+        is_tried: bool = False,
+        shadow: Handle | None = None,
+    ) -> None:
         self.servable = servable
         self.manifest = manifest
+        self.arm = arm
+        self.is_tried = is_tried
+        self.shadow = shadow
         self._let_go: Callable[[], None] | None = let_go
 
     def release(self) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
+from fairlead.monitoring.spool_record import VersionRecord
+from fairlead.servable.features.extractor import FeatureExtractor
 from fairlead.servable.signature import Tensors
 from fairlead.serving.answer import Answer
 from fairlead.serving.batching import can_batch
 from fairlead.serving.handle import Handle
 from fairlead.serving.run_size import RunSize
 
-__all__ = ["Lane", "Reason", "Waiting"]
+__all__ = ["Lane", "LoggedVersion", "Reason", "Waiting"]
 
 _RUN_S = 0.006
 """What a batch should take: on a CPU, larger ones gain nothing and leave the caches."""
@@ -43,6 +45,7 @@ class Waiting:
     """A request that holds its version, has been decoded, and waits for its run.
 
     Args:
+        id: under which it is logged.
         label: the version label that it asked for, or nothing.
         rows: how many it has.
         since: when it came, in seconds of the monotonic clock.
@@ -50,13 +53,14 @@ class Waiting:
         answer: done when somebody answered, or when the caller went away or ran out of time.
     """
 
-    __slots__ = ("answer", "deadline", "handle", "inputs", "label", "outputs", "rows", "since")
+    __slots__ = ("answer", "deadline", "handle", "id", "inputs", "label", "outputs", "rows", "since")
 
     def __init__(
         self,
         handle: Handle,
         inputs: Tensors,
         *,
+        id: str,  # noqa: A002 - what it is called everywhere
         outputs: frozenset[str] | None,
         label: str,
         rows: int,
@@ -66,6 +70,7 @@ class Waiting:
     ) -> None:
         self.handle = handle
         self.inputs = inputs
+        self.id = id
         self.outputs = outputs
         self.label = label
         self.rows = rows
@@ -79,6 +84,23 @@ class Waiting:
             self.answer.set_exception(
                 FairleadError(Code.DEADLINE_EXCEEDED, "the deadline passed before the model could answer")
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedVersion:
+    """How the log knows a version.
+
+    Attributes:
+        record: what the spool is told of it.
+        extractor: measures what drift is measured by; None where nothing is known of such rows.
+        is_batched: whether its requests have rows; else each request is logged as one.
+        keeps_inputs: whether its inputs are kept.
+    """
+
+    record: VersionRecord
+    extractor: FeatureExtractor | None
+    is_batched: bool
+    keeps_inputs: bool
 
 
 @dataclass(slots=True)
@@ -100,6 +122,7 @@ class Lane:
         due: the call that will take the next batch, if there is one.
         pace_s: seconds a row, smoothed; None before the first run.
         waiting_rows: rows that wait, whatever their kind.
+        logged: how the log knows the version; None where there is no log.
         refused_at: the monotonic second at which a request was refused last because too much waited here.
     """
 
@@ -108,6 +131,7 @@ class Lane:
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None
         self.waiting_rows = 0
+        self.logged: LoggedVersion | None = None
         self.refused_at = float("-inf")
         self._can_batch = can_batch(handle.manifest.signature)
         self._varies = any(-1 in spec.shape[1:] or spec.is_unranked for spec in handle.manifest.signature.inputs)

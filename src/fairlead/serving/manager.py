@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairlead.errors import Code, FairleadError
+from fairlead.monitoring.prediction import Arm
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import Servable
+from fairlead.serving.assignment import place
 from fairlead.serving.handle import Handle
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.model import Model, ModelVersion
@@ -23,7 +25,8 @@ from fairlead.serving.policy import Action, Do, next_action
 from fairlead.serving.router import choose
 from fairlead.serving.source import Source
 from fairlead.serving.status import Readiness, State, VersionStatus
-from fairlead.serving.target import Target
+from fairlead.serving.target import Target, UnknownSignatureError
+from fairlead.store.release import Candidate, Mode
 from fairlead.telemetry.load import LoadMetrics
 
 __all__ = ["Manager"]
@@ -41,6 +44,23 @@ class _Choice:
     servable: Servable
     manifest: Manifest
     let_go: Callable[[], None]
+    arm: str = ""
+    trial: Candidate | None = None
+    candidate: _Choice | None = None
+
+    def pin(self, shadow: Handle | None = None) -> Handle:
+        """A hold on it; the lock is held."""
+        self.version.users += 1
+        return Handle(
+            self.servable, self.manifest, self.let_go, self.arm, is_tried=self.trial is not None, shadow=shadow
+        )
+
+    def pin_for(self, key: str) -> Handle:
+        """A hold on it or on the candidate, as `key` has it; the lock is held."""
+        trial, candidate = self.trial, self.candidate
+        if trial is None or candidate is None or place(trial.salt, key) >= trial.weight:
+            return self.pin()
+        return self.pin(candidate.pin()) if trial.mode is Mode.SHADOW else candidate.pin()
 
 
 class Manager:
@@ -212,8 +232,12 @@ class Manager:
 
     # -- lending ---------------------------------------------------------------------------------------------------
 
-    def acquire(self, target: Target) -> Handle:
+    def acquire(self, target: Target, key: str = "") -> Handle:
         """Pin the version that `target` means.
+
+        Args:
+            target: who should answer.
+            key: decides between the stable version and one that is being tried.
 
         Raises:
             FairleadError: NOT_FOUND or INVALID_ARGUMENT, see `router.choose`; UnknownSignatureError.
@@ -222,24 +246,39 @@ class Manager:
             choice = self._choices.get(target)
             if choice is None:
                 choice = self._choices[target] = self._choose(target)
-            choice.version.users += 1
-        return Handle(choice.servable, choice.manifest, choice.let_go)
+            return choice.pin() if choice.candidate is None else choice.pin_for(key)
 
     def describe(self, target: Target) -> Manifest:
-        """The manifest of the version that `target` means; raises as `acquire` does."""
-        handle = self.acquire(target)
-        handle.release()
-        return handle.manifest
+        """The manifest of the version that `target` means, whatever is tried beside it; raises as `acquire` does."""
+        with self._lock:
+            return (self._choices.get(target) or self._choose(target)).manifest
 
     def _choose(self, target: Target) -> _Choice:
         """Only what is found is remembered, so that what clients invent takes no memory; the lock is held."""
         model = self._model(target.model)
-        version = model.versions[choose(target, model.aspired, model.available(), model.last)]
+        number = choose(target, model.aspired, model.available(), model.last)
+        if target.version is not None or target.label is not None:
+            return self._choice(model, number, target.signature)
+        choice = self._choice(model, number, target.signature, Arm.STABLE)
+        trial = model.aspired.candidate if model.aspired else None
+        if trial is None or trial.version not in model.available() or trial.version == number:
+            return choice
+        arm = Arm.SHADOW if trial.mode is Mode.SHADOW else Arm.CANDIDATE
+        try:
+            candidate = self._choice(model, trial.version, target.signature, arm, trial)
+        except UnknownSignatureError:  # what the candidate cannot do at all stays with the stable version
+            return choice
+        return replace(choice, trial=trial, candidate=candidate)
+
+    def _choice(
+        self, model: Model, number: int, signature: str, arm: Arm = Arm.NONE, trial: Candidate | None = None
+    ) -> _Choice:
+        version = model.versions[number]
         if version.loaded is None:
             raise FairleadError(Code.INTERNAL, f"{version.id} is available but not loaded")
-        servable, manifest = version.loaded.answering(target.signature)
+        servable, manifest = version.loaded.answering(signature)
         let_go = functools.partial(self._let_go, version)
-        return _Choice(version=version, servable=servable, manifest=manifest, let_go=let_go)
+        return _Choice(version=version, servable=servable, manifest=manifest, let_go=let_go, arm=arm.value, trial=trial)
 
     def _model(self, name: str) -> Model:
         """What is held of it, which is nothing for a name that was never heard of."""

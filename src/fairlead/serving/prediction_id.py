@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["PredictionIds"]
+__all__ = ["PredictionIds", "row_ids"]
 
 _TAIL_BITS = 74
 _RAND_B_BITS = 62
@@ -42,6 +42,11 @@ class PredictionIds:
             else:
                 self._last += 1 + self._random_bits(_STEP_BITS)  # a carry moves the time on, which keeps the order
             return _text(self._last)
+
+
+def row_ids(id_: str, rows: int) -> list[str]:
+    """The id of each row of a request: its own where it is the only one, else with the row's number behind a dot."""
+    return [id_] if rows == 1 else [f"{id_}.{row}" for row in range(rows)]
 
 
 def _text(ordinal: int) -> str:

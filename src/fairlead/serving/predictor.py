@@ -18,6 +18,8 @@ from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
 from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Reason, Waiting
 from fairlead.serving.manager import Manager
+from fairlead.serving.prediction_id import PredictionIds
+from fairlead.serving.prediction_log import Kept, PredictionLog
 from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
 from fairlead.serving.watched import Watched
@@ -41,14 +43,17 @@ class Prediction:
     """What one version answered; not changed once it is made.
 
     Args:
+        id: under which it is logged; `.0`, `.1` ... follow it for each row where there are several.
         manifest: of the version that answered.
         outputs: by name, in the signature's order.
         rows: how many rows were predicted.
     """
 
-    __slots__ = ("manifest", "outputs", "rows")  # a plain class: each request makes one, and a dataclass takes longer
+    # A plain class: each request makes one, and a dataclass takes longer.
+    __slots__ = ("id", "manifest", "outputs", "rows")
 
-    def __init__(self, *, manifest: Manifest, outputs: dict[str, Array], rows: int) -> None:
+    def __init__(self, *, id: str, manifest: Manifest, outputs: dict[str, Array], rows: int) -> None:  # noqa: A002
+        self.id = id
         self.manifest = manifest
         self.outputs = outputs
         self.rows = rows
@@ -65,6 +70,8 @@ class Predictor:
     Args:
         manager: lends the versions.
         metrics, statistics: told of every batch.
+        log: where what was answered is written down, before anybody has the answer; None for nowhere.
+        new_id: makes a prediction's id.
         threads: how many batches of one version run at once.
         max_in_flight, max_queue_s: bounds on what waits, see `Admission`.
         max_batch_rows: the largest batch; a larger request is run in parts. None lets each version's pace decide.
@@ -84,7 +91,11 @@ class Predictor:
         max_batch_delay_s: float = 0.0,
         max_queue_s: float = 5.0,
         max_rows: int = MAX_ROWS,
+        log: PredictionLog | None = None,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
+        self._log = log
+        self._new_id = new_id or PredictionIds()
         self._manager = manager
         self._metrics = metrics
         self._statistics = statistics
@@ -107,6 +118,7 @@ class Predictor:
         outputs: Collection[str] | None = None,
         deadline: float | None = None,
         size: int = 0,
+        key: str = "",
     ) -> Prediction:
         """Pin the version that `target` means, decode the request for it, run it.
 
@@ -116,13 +128,15 @@ class Predictor:
             outputs: the names wanted; None for all.
             deadline: second of the monotonic clock after which nobody wants the answer: it is not computed then.
             size: bytes to decode; many are decoded beside the event loop.
+            key: requests of one key are answered by one version while another is tried; without a key each for itself.
 
         Raises:
             FairleadError: NOT_FOUND for an unknown model or a version that is not available, INVALID_ARGUMENT for an
                 unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait.
         """
         self._admission.check_room(self._in_flight)
-        handle = self._manager.acquire(target)
+        id_ = self._new_id()
+        handle = self._manager.acquire(target, key or id_)
         loop = self._loop
         since = time.monotonic()
         self._in_flight += 1
@@ -138,10 +152,13 @@ class Predictor:
                 rows = self._check_inputs(inputs, handle.manifest)
             except BaseException:
                 handle.release()
+                if handle.shadow is not None:
+                    handle.shadow.release()
                 raise
             request = Waiting(
                 handle,
                 inputs,
+                id=id_,
                 outputs=None if outputs is None else frozenset(outputs),
                 label=target.label or "",
                 rows=rows,
@@ -151,8 +168,10 @@ class Predictor:
             )
             lane.put(request)
             self._arrange(lane)
+            if handle.shadow is not None:
+                self._copy(request, handle.shadow)
             answer = await (request.answer if deadline is None else _in_time(request, deadline))
-            return Prediction(manifest=handle.manifest, outputs=answer, rows=rows)
+            return Prediction(id=id_, manifest=handle.manifest, outputs=answer, rows=rows)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
@@ -180,7 +199,29 @@ class Predictor:
         key = id(handle.servable)
         finalize(handle.servable, self._lanes.pop, key, None)
         lane = self._lanes[key] = Lane(handle, self._max_batch_rows, self._count_dropped)
+        if self._log is not None:
+            lane.logged = self._log.open(handle.manifest)
         return lane
+
+    def _copy(self, request: Waiting, shadow: Handle) -> None:
+        """Give the candidate a copy, unless more than it can take waits there: the caller's own answer comes first."""
+        lane = self._lanes.get(id(shadow.servable)) or self._open_lane(shadow)
+        if lane.waiting_rows >= lane.max_rows or not _takes(shadow.manifest, request.inputs):
+            shadow.release()
+            return
+        copy = Waiting(
+            shadow,
+            request.inputs,
+            id=request.id,
+            outputs=None,
+            label="",
+            rows=request.rows,
+            since=request.since,
+            deadline=None,
+            answer=Answer(self._loop),
+        )
+        lane.put(copy)
+        self._arrange(lane)
 
     def _count_dropped(self, request: Waiting) -> None:
         manifest = request.handle.manifest
@@ -215,7 +256,7 @@ class Predictor:
         rows = sum([request.rows for request in batch])
         run_rows = lane.run_rows(rows)
         if self._is_short(lane, rows):
-            self._finish(lane, batch, reason, _run(batch, run_rows))
+            self._finish(lane, batch, reason, self._run(lane, batch, run_rows))
         else:
             lane.running += 1
             self._pool.submit(self._work, lane, batch, reason, run_rows)
@@ -238,8 +279,21 @@ class Predictor:
 
     def _work(self, lane: Lane, batch: list[Waiting], reason: Reason, run_rows: int) -> None:
         """In a thread: run the batch, and bring the answers back in one call."""
-        run = _run(batch, run_rows)
+        run = self._run(lane, batch, run_rows)
         self._loop.call_soon_threadsafe(self._finish_work, lane, batch, reason, run)
+
+    def _run(self, lane: Lane, batch: list[Waiting], run_rows: int) -> _Run:
+        first, began = batch[0], time.monotonic()
+        watched = Watched(first.handle.servable)
+        try:
+            answers = run_together(watched, [request.inputs for request in batch], first.outputs, run_rows)
+        except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
+            answers = [error] * len(batch)
+        seconds = time.monotonic() - began
+        kept = None
+        if self._log is not None and lane.logged is not None:
+            kept = self._log.keep(lane.logged, batch, answers)
+        return _Run(answers, run_rows, began, seconds, watched.runs, watched.nonfinite, kept)
 
     def _finish_work(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
         lane.running -= 1
@@ -249,6 +303,8 @@ class Predictor:
     def _finish(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
         lane.ran(run.rows, run.runs)
         self._count(batch, [request.rows for request in batch], reason, run)
+        if self._log is not None and lane.logged is not None and run.kept is not None:
+            self._log.write(lane.logged, batch, run.answers, run.kept, run.seconds)
         for request, answer in zip(batch, run.answers, strict=True):
             request.handle.release()
             if request.answer.done():
@@ -290,6 +346,7 @@ class _Run:
         began: in seconds of the monotonic clock.
         seconds: that it took.
         runs, nonfinite: see `Watched`.
+        kept: what the log keeps of it.
     """
 
     answers: list[Outputs | Exception]
@@ -298,16 +355,16 @@ class _Run:
     seconds: float
     runs: list[tuple[int, float]]
     nonfinite: int
+    kept: Kept | None
 
 
-def _run(batch: list[Waiting], run_rows: int) -> _Run:
-    first, began = batch[0], time.monotonic()
-    watched = Watched(first.handle.servable)
+def _takes(manifest: Manifest, inputs: Tensors) -> bool:
+    """Whether another version takes what was decoded for the stable one."""
     try:
-        answers = run_together(watched, [request.inputs for request in batch], first.outputs, run_rows)
-    except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
-        answers = [error] * len(batch)
-    return _Run(answers, run_rows, began, time.monotonic() - began, watched.runs, watched.nonfinite)
+        manifest.signature.check_inputs(inputs)
+    except FairleadError:
+        return False
+    return True
 
 
 async def _in_time(request: Waiting, deadline: float) -> Outputs:

@@ -10,6 +10,7 @@ from typing import Protocol
 from fairlead.errors import FairleadError
 from fairlead.serving.version_policy import LATEST, VersionPolicy
 from fairlead.store.plain import QuietVersions
+from fairlead.store.release import Candidate
 from fairlead.store.store import Store
 
 __all__ = ["Aspired", "Source", "StoreSource", "aspire_plain"]
@@ -23,12 +24,14 @@ class Aspired:
         stable: the version that answers when a caller names none; None for a plain model, where the highest that is up
             does.
         labels: names a caller may use, "stable" left out.
+        candidate: what is tried beside the stable version.
         revision: of the release behind it; 0 when there is none.
         plain: the versions of a plain model that should be up, and where they are.
     """
 
     stable: int | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
+    candidate: Candidate | None = None
     revision: int = 0
     plain: Mapping[int, Path] = field(default_factory=dict)
 
@@ -40,7 +43,10 @@ class Aspired:
     @property
     def versions(self) -> frozenset[int]:
         """All that should be up. The labels of a plain model ask for no version: the policy does."""
-        return self.defaults if self.stable is None else self.defaults.union(self.labels.values())
+        if self.stable is None:
+            return self.defaults
+        candidates = {self.candidate.version} if self.candidate else set()
+        return self.defaults.union(self.labels.values(), candidates)
 
 
 class Source(Protocol):
@@ -104,7 +110,9 @@ class StoreSource:
     def _read_model(self, model: str) -> Aspired:
         release = self._store.release(model)
         if release:
-            return Aspired(stable=release.stable, labels=release.labels, revision=release.revision)
+            return Aspired(
+                stable=release.stable, labels=release.labels, candidate=release.candidate, revision=release.revision
+            )
         versions = self._store.versions(model)
         if versions:
             return Aspired(stable=versions[-1])

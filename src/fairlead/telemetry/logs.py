@@ -40,3 +40,4 @@ def configure_logging(stream: TextIO, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the tables

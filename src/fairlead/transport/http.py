@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.transport.health import Health
-from fairlead.transport.message import Call, Dialect, Request, Response
+from fairlead.transport.message import STICKY_HEADER, Call, Dialect, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
 from fairlead.transport.openapi.pages import OpenApiPages
-from fairlead.transport.ports import Catalogue, ModelControl, Predicting
+from fairlead.transport.ports import Catalogue, FeedbackTaker, ModelControl, Predicting
 from fairlead.transport.refusal import refusal
 from fairlead.transport.simple.dialect import Simple
-from fairlead.transport.simple.prediction_id import PredictionIds
+from fairlead.transport.simple.feedback import Feedback
 from fairlead.transport.tfserving.dialect import TfServing
 from fairlead.transport.v2.dialect import V2
 
@@ -38,7 +37,8 @@ class HttpApp:
         metrics: counts requests; `/metrics` shows all that its instruments count.
         statistics: what the versions have done.
         control: loads and unloads models by request; None where releases alone decide.
-        new_id: makes a prediction's id.
+        feedback: takes labels in; None where nothing is logged.
+        sticky_header: names a request's key, by which it stays with one version while another is tried.
         max_body_bytes: the largest body that is read.
         max_rows: the most rows that the predictor takes in one request.
 
@@ -56,7 +56,8 @@ class HttpApp:
         statistics: Statistics,
         control: ModelControl | None = None,
         *,
-        new_id: Callable[[], str] | None = None,
+        sticky_header: str = STICKY_HEADER,
+        feedback: FeedbackTaker | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_rows: int = MAX_ROWS,
     ) -> None:
@@ -68,16 +69,21 @@ class HttpApp:
         self._v2 = V2(
             predictor, catalogue, statistics, control=control, is_draining=lambda: self.withdrawn, max_rows=max_rows
         )
-        self._simple = Simple(predictor, catalogue, new_id or PredictionIds())
-        self._health = Health(catalogue, lambda: self.withdrawn)
-        self._pages = MetricsPages(metrics)
-        self._openapi = OpenApiPages()
+        self._sticky_header = sticky_header.lower().encode()
         self._nowhere = Nowhere()
+        health, pages, openapi = Health(catalogue, lambda: self.withdrawn), MetricsPages(metrics), OpenApiPages()
+        self._places: dict[str, tuple[Dialect, str]] = {
+            "/predict": (Simple(predictor, catalogue), "simple"),
+            "/feedback": (Feedback(feedback), "simple"),
+            **dict.fromkeys(Health.PATHS, (health, "")),
+            **dict.fromkeys(MetricsPages.PATHS, (pages, "")),
+            **dict.fromkeys(OpenApiPages.PATHS, (openapi, "")),
+        }
 
     async def answer(self, request: Request) -> Response:
         """Answer one request. Cancelled when its client goes away; raises nothing else."""
         dialect, protocol = self._dialect(request.path)
-        call = Call(protocol=protocol)
+        call = Call(protocol=protocol, key=request.header(self._sticky_header).decode("latin-1"))
         try:
             response = await dialect.answer(request, call)
         except asyncio.CancelledError:
@@ -86,6 +92,8 @@ class HttpApp:
         except Exception as error:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
             response = _refusal(dialect, request, error)
         self._count(call, response.code, request)
+        if call.prediction_id:
+            response.headers = (*response.headers, (b"x-prediction-id", call.prediction_id.encode()))
         return response
 
     def refuse(self, request: Request, error: FairleadError) -> Response:
@@ -100,13 +108,7 @@ class HttpApp:
             return self._tfserving, "tfserving"
         if path == "/v2" or path.startswith("/v2/"):
             return self._v2, "" if path.startswith("/v2/health/") else "v2"
-        if path == "/predict":
-            return self._simple, "simple"
-        if path in Health.PATHS:
-            return self._health, ""
-        if path in OpenApiPages.PATHS:
-            return self._openapi, ""
-        return (self._pages if path in MetricsPages.PATHS else self._nowhere), ""
+        return self._places.get(path, (self._nowhere, ""))
 
     def _count(self, call: Call, code: Code | None, request: Request) -> None:
         if call.protocol:

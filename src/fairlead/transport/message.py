@@ -12,9 +12,10 @@ from fairlead.errors import Code, FairleadError
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.deadline import asked_deadline
 
-__all__ = ["JSON", "Call", "Dialect", "Head", "Request", "Response"]
+__all__ = ["JSON", "STICKY_HEADER", "Call", "Dialect", "Head", "Request", "Response"]
 
 JSON = b"application/json"
+STICKY_HEADER = "x-sticky-key"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +24,8 @@ class Call:
 
     Attributes:
         label: the version label that was asked for; it counts once `version` says which that is.
+        key: requests of one key stay with one version while another is tried; empty when the client gives none.
+        prediction_id: of what was answered; several are joined by commas.
     """
 
     protocol: str
@@ -30,6 +33,8 @@ class Call:
     model: str = ""
     version: int | None = None
     label: str = ""
+    key: str = ""
+    prediction_id: str = ""
 
 
 class Response:

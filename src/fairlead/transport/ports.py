@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Coroutine, Sequence
+from typing import Any, Protocol
 
 from fairlead.servable.manifest import Manifest
 from fairlead.serving.model_config import ModelConfig
@@ -11,7 +11,7 @@ from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.status import Readiness, VersionStatus
 from fairlead.serving.target import Target
 
-__all__ = ["Catalogue", "ConfigControl", "ModelControl", "Predicting"]
+__all__ = ["Catalogue", "ConfigControl", "FeedbackTaker", "ModelControl", "Predicting"]
 
 
 class Predicting(Protocol):
@@ -25,6 +25,7 @@ class Predicting(Protocol):
         outputs: Collection[str] | None = None,
         deadline: float | None = None,
         size: int = 0,
+        key: str = "",
     ) -> Prediction:
         """See `Predictor.predict`."""
 
@@ -68,6 +69,27 @@ class ConfigControl(Protocol):
 
     async def reload(self, configs: Sequence[ModelConfig], *, deadline: float | None = None) -> None:
         """See `ConfigReload.reload`."""
+
+
+class FeedbackTaker(Protocol):
+    """Takes labels in; `app.recorder_line.RecorderClient` is the one."""
+
+    def give(
+        self, labels: Sequence[tuple[Any, Any]], *, source: str, model: str | None
+    ) -> Coroutine[Any, Any, list[dict[str, str]]]:
+        """Keep the labels, all of them or none; they are committed when this returns.
+
+        Args:
+            labels: predictions' ids and what was true of them, as the client wrote both.
+            source: who says so.
+            model: the only one whose predictions are meant; None for any.
+
+        Returns:
+            For each its `prediction_id` and its `outcome`.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT for a label that cannot be, UNAVAILABLE while nothing can be taken in.
+        """
 
 
 class ModelControl(Protocol):

@@ -2,6 +2,7 @@
 
 import gzip
 import time
+import uuid
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -50,6 +51,7 @@ def test_an_answer_has_head_message_and_status(wire: Wire) -> None:
     """A good answer is a head, one message, and trailers with status 0."""
     answer = wire.call(INFER, framed(ECHO))
 
+    assert uuid.UUID(answer.headers.pop("x-prediction-id")).version == 7
     assert answer.headers == {":status": "200", "content-type": "application/grpc", "grpc-status": "0"}
     assert echoed(answer.message) == [1.0, 2.0]
 

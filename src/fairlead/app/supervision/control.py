@@ -46,6 +46,7 @@ class Assignment:
         memory: the descriptor of the memory that all processes count in.
         regions: how many regions it has.
         region: which of them is the worker's.
+        spools: the directory of the server's spools, where the recorder answers too; None when nothing is logged.
     """
 
     settings: Settings
@@ -53,10 +54,11 @@ class Assignment:
     memory: int
     regions: int
     region: int
+    spools: str | None = None
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        rest = {field: getattr(self, field) for field in ("sockets", "memory", "regions", "region")}
+        rest = {field: getattr(self, field) for field in ("sockets", "memory", "regions", "region", "spools")}
         return _line({"settings": self.settings.texts(), **rest})
 
     @staticmethod

@@ -38,6 +38,7 @@ class Supervisor:
         memory: where all processes count; the first region is the parent's, and the workers share the others out.
         metrics: over that memory; told of deaths, and how many workers are ready.
         on_ready: told once, when a worker that takes connections answers for every model.
+        spools: see `Assignment`.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Supervisor:
         memory: Memory,
         metrics: ServiceMetrics,
         on_ready: Callable[[Readiness], None],
+        spools: str | None = None,
     ) -> None:
+        self._spools = spools
         self._settings = settings
         self._sockets = sockets
         self._memory = memory
@@ -148,7 +151,7 @@ class Supervisor:
         )
 
     def _free_regions(self) -> set[int]:
-        return set(range(1, len(self._memory.pieces))) - {worker.region for worker in self._workers}
+        return set(range(1, 1 + 2 * len(self._seats))) - {worker.region for worker in self._workers}
 
     def _do(self, action: Action) -> None:
         if action.do is Do.START:
@@ -173,6 +176,7 @@ class Supervisor:
                     memory=self._memory.descriptor,
                     regions=len(self._memory.pieces),
                     region=min(self._free_regions()),
+                    spools=self._spools,
                 ),
                 restarts=seat.starts,
                 drain_timeout_s=self._settings.drain_timeout_s,

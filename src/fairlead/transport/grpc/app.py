@@ -18,6 +18,7 @@ from fairlead.transport.grpc.opening import read_opening
 from fairlead.transport.grpc.reflection import reflection_services
 from fairlead.transport.grpc.stream import NOBODY, Exchange, Stream
 from fairlead.transport.grpc.tfserving import ModelService, PredictionService
+from fairlead.transport.message import STICKY_HEADER
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.ports import Catalogue, ConfigControl, ModelControl, Predicting
 
@@ -39,6 +40,7 @@ class GrpcApp:
         max_message_bytes: the largest message that is taken, before and after decompression.
         max_rows: the most rows that the predictor takes in one request.
         config_control: replaces the configuration of models; None when they are those of a store.
+        sticky_header: as for `HttpApp`; here it is metadata.
 
     Attributes:
         withdrawn: set to True when the service is about to leave: it is no longer ready.
@@ -56,9 +58,11 @@ class GrpcApp:
         max_message_bytes: int,
         max_rows: int = MAX_ROWS,
         config_control: ConfigControl | None = None,
+        sticky_header: str = STICKY_HEADER,
     ) -> None:
         self.withdrawn = self.draining = False
         self.max_message_bytes = max_message_bytes
+        self.sticky_header = sticky_header.lower().encode()
         self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
         self._catalogue = catalogue
         self._metrics = metrics

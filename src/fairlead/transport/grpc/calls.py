@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.grpc.coding import inflate
+from fairlead.transport.grpc.headers import prediction_field
 from fairlead.transport.grpc.inbox import PREFIX_SIZE, Budget, Inbox, Received
 from fairlead.transport.grpc.messages import DecodeError, Message
 from fairlead.transport.grpc.method import Context, Method, Streaming, Unary
@@ -46,10 +47,12 @@ class Server(Protocol):
     Attributes:
         budget: the memory for messages that are being received.
         max_message_bytes: the largest message, before and after decompression.
+        sticky_header: the metadata that names a call's key.
     """
 
     budget: Budget
     max_message_bytes: int
+    sticky_header: bytes
 
     def record(self, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
@@ -69,7 +72,8 @@ class _Call(ABC):
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._has_head = self._is_over = False
-        self.context = Context(protocol=self._method.protocol, api=self._method.name)
+        key = stream.head.fields.get(server.sticky_header, b"").decode("latin-1")
+        self.context = Context(protocol=self._method.protocol, api=self._method.name, key=key)
         if opening.timeout_s is not None:
             self.context.deadline = self._started + opening.timeout_s
             self._timer = self._loop.call_later(opening.timeout_s, self._expire)
@@ -194,7 +198,7 @@ class UnaryCall(_Call):
     async def _run(self) -> None:
         request = await self._parse(*self._message)
         response = await self._answer(request, self.context)
-        self._stream.answer(HEAD, _framed(response), OK)
+        self._stream.answer(HEAD + prediction_field(self.context.prediction_id), _framed(response), OK)
         self._end(None)
 
 

@@ -12,7 +12,7 @@ from hpack.table import HeaderTable
 
 from fairlead.transport.grpc.frames import ErrorCode, Http2Error
 
-__all__ = ["EMPTY_TABLE", "MAX_HEADER_LIST", "Head", "HeaderReader", "encode_headers"]
+__all__ = ["EMPTY_TABLE", "MAX_HEADER_LIST", "Head", "HeaderReader", "encode_headers", "prediction_field"]
 
 MAX_HEADER_LIST = 16 * 1024
 """How large a request's headers may be once decoded, counted as HTTP/2 counts them: 32 bytes more for each."""
@@ -23,6 +23,11 @@ EMPTY_TABLE = b"\x20"
 What refers to no table is the same bytes for every answer, and no client's limit on the table concerns it.
 """
 
+_PREDICTION_ID = b"x-prediction-id"
+_PREDICTION_PREFIX = b"\x10%c%b" % (len(_PREDICTION_ID), _PREDICTION_ID)
+"""A literal that is never indexed, its name and the length before it (RFC 7541, 6.2.3); each is its own, so that to
+encode it costs next to nothing."""
+_LONG_BYTES = 127
 _MAX_REMEMBERED = 64
 _PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
 _REQUIRED = frozenset({b":method", b":scheme", b":path"})
@@ -93,6 +98,16 @@ class HeaderReader:
 def encode_headers(fields: Fields) -> bytes:
     """A block that refers to the static table alone, so that it is the same at any time on any connection."""
     return Encoder().encode([NeverIndexedHeaderTuple(*field) for field in fields], huffman=False)
+
+
+def prediction_field(prediction_id: str) -> bytes:
+    """The field that tells a caller the id of its prediction, to be put behind a block; empty when there is none."""
+    if not prediction_id:
+        return b""
+    value = prediction_id.encode()
+    if len(value) >= _LONG_BYTES:
+        return encode_headers([(_PREDICTION_ID, value)])
+    return b"%b%c%b" % (_PREDICTION_PREFIX, len(value), value)
 
 
 class _WatchedTable(HeaderTable):

@@ -12,7 +12,7 @@ from fairlead.transport.invalid import invalid
 from fairlead.transport.v2.answer import wanted_arrays
 from fairlead.transport.v2.binary import text_of, to_bytes
 from fairlead.transport.v2.datatype import BYTES, datatype_of
-from fairlead.transport.v2.inference import Given, Inference, Wanted
+from fairlead.transport.v2.inference import KEY, Given, Inference, Wanted
 
 __all__ = ["encode_response", "read_request"]
 
@@ -43,6 +43,7 @@ def read_request(request: Message) -> Inference:
         wanted=tuple(_wanted(output) for output in request.outputs),
         is_binary=True,
         timeout_us=_count(request.parameters, "timeout", "the request"),
+        key=_text(request.parameters, KEY, "the request"),
     )
 
 
@@ -103,6 +104,16 @@ def _count(parameters: Mapping[str, Message], key: str, where: str) -> int:
     if type(count) is not int or count < 0:
         raise invalid(f"parameter {key!r} of {where} must be a whole number from 0 on")
     return count
+
+
+def _text(parameters: Mapping[str, Message], key: str, where: str) -> str:
+    """A parameter that is a string; empty when it is not there."""
+    if key not in parameters:
+        return ""
+    if parameters[key].WhichOneof("parameter_choice") != "string_param":
+        raise invalid(f"parameter {key!r} of {where} must be a string")
+    text: str = parameters[key].string_param
+    return text
 
 
 def _check_parameters(name: str, parameters: Mapping[str, Message]) -> None:

@@ -124,13 +124,20 @@ class InferenceService:
         names = [wanted.name for wanted in inference.wanted]
         deadline = earlier(context.deadline, inference.deadline(time.monotonic()))
         try:
-            return await self._predictor.predict(
-                target, decode, outputs=names or None, deadline=deadline, size=context.size
+            prediction = await self._predictor.predict(
+                target,
+                decode,
+                outputs=names or None,
+                deadline=deadline,
+                size=context.size,
+                key=inference.key or context.key,
             )
         except FairleadError as error:
             if error.code is Code.NOT_FOUND:
                 raise self._models.missing(target) from error
             raise
+        context.prediction_id = prediction.id
+        return prediction
 
     async def model_stream_infer(self, requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
         """ModelStreamInfer: the answers come in the order of the requests, and an error ends nothing."""

@@ -76,12 +76,13 @@ class PredictionService:
         wanted = list(request.output_filter) or None
         try:
             prediction = await self._predictor.predict(
-                target, decode, outputs=wanted, deadline=context.deadline, size=context.size
+                target, decode, outputs=wanted, deadline=context.deadline, size=context.size, key=context.key
             )
         except UnknownSignatureError as error:
             raise FairleadError(
                 Code.FAILED_PRECONDITION, f'Serving signature key "{error.signature[:200]}" not found.'
             ) from error
+        context.prediction_id = prediction.id
         return _response(target, prediction.manifest, prediction.outputs)
 
     async def classify(self, request: Message, context: Context) -> Message:
@@ -98,7 +99,8 @@ class PredictionService:
         if not tasks:
             raise invalid("Inference request has no tasks.")
         examples = read_examples(request.input)
-        answers = await infer_all(self._predictor, tasks, examples, deadline=context.deadline)
+        answers = await infer_all(self._predictor, tasks, examples, deadline=context.deadline, key=context.key)
+        context.prediction_id = ",".join([answer.id for answer in answers])
         response = _MultiInferenceResponse()
         for task, answer in zip(tasks, answers, strict=True):
             result = response.results.add()
@@ -127,8 +129,9 @@ class PredictionService:
     async def _infer(self, method: Method, request: Message, context: Context, response: Message) -> Message:
         target = _target(request, context)
         task = Task(target=target, method=method)
-        answer = await infer(self._predictor, task, read_examples(request.input), deadline=context.deadline)
-        context.version = answer.manifest.version
+        examples = read_examples(request.input)
+        answer = await infer(self._predictor, task, examples, deadline=context.deadline, key=context.key)
+        context.version, context.prediction_id = answer.manifest.version, answer.id
         fill_result(response.result, answer)
         _fill_spec(response.model_spec, target, answer.manifest)
         return response

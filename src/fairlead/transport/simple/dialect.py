@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +10,7 @@ import numpy as np
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import parse_version
 from fairlead.servable.signature import Array
+from fairlead.serving.prediction_id import row_ids
 from fairlead.serving.predictor import Prediction
 from fairlead.serving.target import Target
 from fairlead.transport.codes import Headers, HttpError
@@ -29,10 +29,9 @@ _PARAMETERS = ("model", "version", "label")
 class Simple:
     """Answers `/predict`: names for classes, one id for each prediction, and errors that say what to do next."""
 
-    def __init__(self, predictor: Predicting, catalogue: Catalogue, new_id: Callable[[], str]) -> None:
+    def __init__(self, predictor: Predicting, catalogue: Catalogue) -> None:
         self._predictor = predictor
         self._catalogue = catalogue
-        self._new_id = new_id
 
     async def answer(self, request: Request, call: Call) -> Response:
         if request.method != "POST":
@@ -48,9 +47,10 @@ class Simple:
         call.model, call.version = target.model, target.version
         question = read_question(request.header(b"content-type"), await plain_body(request))
         prediction = await self._predictor.predict(
-            target, question.tensors, deadline=request.deadline, size=question.size
+            target, question.tensors, deadline=request.deadline, size=question.size, key=call.key
         )
         call.version, call.label = prediction.manifest.version, target.label or ""
+        call.prediction_id = prediction.id
         return self._response(question, prediction)
 
     def refuse(self, error: FairleadError) -> Response:
@@ -77,13 +77,12 @@ class Simple:
         headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
         scores = _scores(prediction)
         if isinstance(question, Picture):
-            prediction_id = self._new_id()
             answer = {"outputs": _plain(prediction)} if scores is None else _verdict(manifest.labels, scores[0])
-            headers = ((b"x-prediction-id", prediction_id.encode()), *headers)
-            return Response.of(answer | served | {"prediction_id": prediction_id}, headers=headers)
+            return Response.of(answer | served | {"prediction_id": prediction.id}, headers=headers)
         if scores is None:
             return Response.of({"outputs": _plain(prediction)} | served, headers=headers)
-        rows = [_verdict(manifest.labels, row) | {"prediction_id": self._new_id()} for row in scores]
+        ids = row_ids(prediction.id, len(scores))
+        rows = [_verdict(manifest.labels, row) | {"prediction_id": id_} for row, id_ in zip(scores, ids, strict=True)]
         return Response.of({"predictions": rows} | served, headers=headers)
 
 

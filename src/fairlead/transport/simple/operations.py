@@ -1,4 +1,4 @@
-"""`POST /predict`, described."""
+"""`POST /predict` and `POST /feedback`, described."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ _VERDICT: Mapping[str, Schema] = {
     "proba": _NUMBER,
     "probabilities": {"type": "object", "additionalProperties": _NUMBER},
     "prediction_id": _TEXT,
+}
+_LABEL: Mapping[str, Schema] = {
+    "prediction_id": _TEXT,
+    "label": {"description": "the class that was right", "type": ["string", "integer", "boolean"]},
+}
+_TAKEN: Mapping[str, Schema] = {
+    "prediction_id": _TEXT,
+    "outcome": {"enum": ["joined", "waiting", "repeated", "corrected", "unknown"]},
 }
 _OUTPUTS: Mapping[str, Schema] = {
     "outputs": {"type": "object", "description": "tensors, of a model that names no classes"}
@@ -51,6 +59,26 @@ SCHEMAS: Mapping[str, Schema] = {
         },
         "required": ["model", "version"],
     },
+    "Label": {"type": "object", "properties": dict(_LABEL), "required": ["prediction_id", "label"]},
+    "FeedbackRequest": {
+        "oneOf": [
+            {"type": "object", "properties": dict(_LABEL), "required": ["prediction_id", "label"]},
+            {
+                "type": "object",
+                "properties": {
+                    "labels": {"type": "array", "maxItems": 10_000, "items": {"$ref": "#/components/schemas/Label"}}
+                },
+                "required": ["labels"],
+            },
+        ]
+    },
+    "FeedbackResponse": {
+        "type": "object",
+        "properties": {
+            **_TAKEN,
+            "labels": {"type": "array", "items": {"type": "object", "properties": dict(_TAKEN)}},
+        },
+    },
 }
 
 _ERRORS = dict.fromkeys((400, 404, 413, 415, 429, 500, 501, 503, 504), ref("Error"))
@@ -85,6 +113,26 @@ OPERATIONS = (
                     "version": 3,
                     "prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057",
                 },
+            ),
+        ),
+        errors=_ERRORS,
+    ),
+    Operation(
+        method="post",
+        path="/feedback",
+        about="Say what was true of predictions; answered once the labels are committed",
+        tag="Simple",
+        parameters=(Parameter(name="model", place="query", about="the only model whose predictions are meant"),),
+        body=(
+            Content(
+                schema=ref("FeedbackRequest"),
+                example={"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "label": "7"},
+            ),
+        ),
+        answers=(
+            Content(
+                schema=ref("FeedbackResponse"),
+                example={"prediction_id": "01890a5d-ac96-774b-bcce-b302099a8057", "outcome": "joined"},
             ),
         ),
         errors=_ERRORS,

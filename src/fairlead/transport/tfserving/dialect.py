@@ -76,19 +76,22 @@ class TfServing:
             return asked.decode(manifest)
 
         try:
-            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=asked.size)
+            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=asked.size, key=call.key)
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
                 asked.check()  # a body that is no JSON is told before a model that nobody knows
             raise
+        call.prediction_id = prediction.id
         return Response(body=(encode_predictions if asked.is_rows else encode_outputs)(prediction.outputs))
 
     async def _infer(self, target: Target, method: Method, body: bytes, deadline: float | None, call: Call) -> Response:
         document = read_document(body)
         examples = read_examples(document, method)  # all of the body is read before the model is looked up
         target = replace(target, signature=document.get("signature_name", ""))
-        inferred = await infer(self._predictor, Task(target=target, method=method), examples, deadline=deadline)
-        call.version = inferred.manifest.version
+        inferred = await infer(
+            self._predictor, Task(target=target, method=method), examples, deadline=deadline, key=call.key
+        )
+        call.version, call.prediction_id = inferred.manifest.version, inferred.id
         return Response(body=encode_results(inferred.result))
 
     def _page(self, route: Route, call: Call) -> Response:

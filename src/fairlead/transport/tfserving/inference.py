@@ -28,14 +28,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inferred:
-    """What one version answered: classes, or for a regression one value an example [n]."""
+    """What one version answered, and under which id: classes, or for a regression one value an example [n]."""
 
+    id: str
     manifest: Manifest
     result: Classes | Array
 
 
 async def infer(
-    predictor: Predicting, task: Task, examples: Sequence[Example], *, deadline: float | None = None
+    predictor: Predicting, task: Task, examples: Sequence[Example], *, deadline: float | None = None, key: str = ""
 ) -> Inferred:
     """Ask the version that the task's target means.
 
@@ -44,6 +45,7 @@ async def infer(
         task: for what.
         examples: about which.
         deadline: second of the monotonic clock after which nobody wants the answer.
+        key: see `Predictor.predict`.
 
     Raises:
         FairleadError: as `Predicting.predict`; INVALID_ARGUMENT too when the version does not do what is asked.
@@ -54,15 +56,20 @@ async def infer(
         return decode_examples(examples, manifest.signature)
 
     try:
-        prediction = await predictor.predict(task.target, decode, deadline=deadline)
+        prediction = await predictor.predict(task.target, decode, deadline=deadline, key=key)
     except UnknownSignatureError as error:
         raise invalid(f"No signature was found with the name: {error.signature}") from error
     read = read_classes if task.method is Method.CLASSIFY else read_values
-    return Inferred(manifest=prediction.manifest, result=read(prediction))
+    return Inferred(id=prediction.id, manifest=prediction.manifest, result=read(prediction))
 
 
 async def infer_all(
-    predictor: Predicting, tasks: Sequence[Task], examples: Sequence[Example], *, deadline: float | None = None
+    predictor: Predicting,
+    tasks: Sequence[Task],
+    examples: Sequence[Example],
+    *,
+    deadline: float | None = None,
+    key: str = "",
 ) -> list[Inferred]:
     """Ask for several things of one model, one after the other; all are answered or none. Arguments as for `infer`.
 
@@ -73,4 +80,4 @@ async def infer_all(
         raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
     if len({task.target for task in tasks}) < len(tasks):
         raise invalid("Duplicate evaluation of a signature in a MultiInferenceRequest.")
-    return [await infer(predictor, task, examples, deadline=deadline) for task in tasks]
+    return [await infer(predictor, task, examples, deadline=deadline, key=key) for task in tasks]

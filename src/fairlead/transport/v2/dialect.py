@@ -94,11 +94,20 @@ class V2:
         names = [wanted.name for wanted in inference.wanted]
         deadline = earlier(request.deadline, inference.deadline(request.arrived))
         try:
-            return await self._predictor.predict(target, decode, outputs=names or None, deadline=deadline, size=size)
+            prediction = await self._predictor.predict(
+                target,
+                decode,
+                outputs=names or None,
+                deadline=deadline,
+                size=size,
+                key=inference.key or call.key,
+            )
         except FairleadError as error:
             if error.code is Code.NOT_FOUND:
                 raise self._models.missing(target) from error
             raise
+        call.prediction_id = prediction.id
+        return prediction
 
     def _page(self, ask: Ask, target: Target) -> Response:
         match ask:

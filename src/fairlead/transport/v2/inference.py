@@ -11,7 +11,10 @@ from fairlead.transport.invalid import invalid
 from fairlead.transport.json_document import echo, parse_json
 from fairlead.transport.v2.binary import BinaryTail
 
-__all__ = ["Given", "Inference", "Wanted", "read_inference"]
+__all__ = ["KEY", "Given", "Inference", "Wanted", "read_inference"]
+
+KEY = "sticky_key"
+"""The parameter that names a request's key."""
 
 _LENGTH_DIGITS = 19
 _SIZE = "binary_data_size"
@@ -50,9 +53,10 @@ class Inference:
         wanted: the outputs; none means all of them.
         is_binary: whether outputs that are not listed go back as bytes.
         timeout_us: how long the client waits; 0 when it does not say.
+        key: requests of one key stay with one version while another is tried; empty when the client gives none.
     """
 
-    __slots__ = ("given", "id", "is_binary", "raw", "timeout_us", "wanted")
+    __slots__ = ("given", "id", "is_binary", "key", "raw", "timeout_us", "wanted")
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class Inference:
         wanted: tuple[Wanted, ...] = (),
         is_binary: bool = False,
         timeout_us: int = 0,
+        key: str = "",
     ) -> None:
         self.id = id
         self.given = given
@@ -70,6 +75,7 @@ class Inference:
         self.wanted = wanted
         self.is_binary = is_binary
         self.timeout_us = timeout_us
+        self.key = key
 
     def deadline(self, since: float) -> float | None:
         """The monotonic second until which the client waits, counted from `since`."""
@@ -90,7 +96,9 @@ def read_inference(body: bytes, header_length: bytes) -> Inference:
     tail = BinaryTail(body, size)
     given = tuple([_given(described, tail) for described in head.described])
     tail.finish()
-    return Inference(id=head.id, given=given, wanted=head.wanted, is_binary=head.is_binary, timeout_us=head.timeout_us)
+    return Inference(
+        id=head.id, given=given, wanted=head.wanted, is_binary=head.is_binary, timeout_us=head.timeout_us, key=head.key
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +120,7 @@ class _Head:
     wanted: tuple[Wanted, ...]
     is_binary: bool
     timeout_us: int
+    key: str
 
 
 def _read_head(text: bytes) -> _Head:
@@ -125,6 +134,7 @@ def _read_head(text: bytes) -> _Head:
         wanted=tuple(_wanted(element) for element in _elements(document, "outputs", is_optional=True)),
         is_binary=_flag(parameters, "binary_data_output"),
         timeout_us=_count(parameters, "timeout", "the request") if "timeout" in parameters else 0,
+        key=_field(parameters, KEY, str, "the request") if KEY in parameters else "",
     )
 
 
