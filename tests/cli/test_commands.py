@@ -129,6 +129,51 @@ def test_rollback_needs_the_store_alone(three: WritableStore, tmp_path: Path) ->
     assert not (tmp_path / "home").exists()
 
 
+CONTROL = (
+    ("labels", "import", "truth.csv"),
+    ("quality", "digits"),
+    ("rollout", "start", "digits", "3"),
+    ("rollout", "status"),
+    ("rollout", "abort", "digits", "--why", "enough"),
+    ("experiment", "report", "digits"),
+    ("backup",),
+    ("restore",),
+)
+
+
+def test_without_the_control_plane_its_commands_say_how_to_install_it(three: WritableStore, tmp_path: Path) -> None:
+    """The base install shows all help, and the history as far as the store knows it."""
+    program = (
+        "import json, sys\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('sqlalchemy', 'alembic', 'apprise', 'cronsim'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        "from fairlead.cli.main import _VERBS, main\n"
+        "for verb in _VERBS:\n"
+        "    try:\n"
+        "        main([verb, '--help'])\n"
+        "    except SystemExit as ended:\n"
+        "        assert ended.code == 0\n"
+        "for command in json.loads(sys.argv[1]):\n"
+        "    print(f'exit {main(command)}', file=sys.stderr)\n"
+        "main(['history', 'digits'])\n"
+    )
+    command = [sys.executable, "-c", program, json.dumps(CONTROL)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    for start in range(0, 3 * len(CONTROL), 3):
+        assert lines[start].endswith(" needs sqlalchemy, which is not installed")
+        assert lines[start + 1 : start + 3] == ["  try: pip install 'fairlead[control]'", "exit 1"]
+    assert "the store's releases alone" in lines[-1]
+    assert done.stdout.splitlines()[-1].endswith("release 2  2 serves  by tester: good")
+    assert not (tmp_path / "home").exists()
+
+
 def test_rollback_with_a_registry_that_is_down_says_so_afterwards(
     three: WritableStore, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

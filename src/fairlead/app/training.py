@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from fairlead.app.releases import now, open_registry, open_writable_store
 from fairlead.config import Settings
-from fairlead.controller.pipeline import Outcome, Pipeline
+from fairlead.controller.pipeline import MoreRows, Outcome, Pipeline
+from fairlead.controller.retrain_config import RetrainConfig
 from fairlead.gate.thresholds import Thresholds
 from fairlead.training.recipe import Sources, find_recipe
 from fairlead.training.run import find_profile
@@ -14,7 +15,17 @@ from fairlead.training.run import find_profile
 __all__ = ["train"]
 
 
-def train(settings: Settings, reference: str, *, profile: str | None, seed: int, say: Callable[[str], None]) -> Outcome:
+def train(
+    settings: Settings,
+    reference: str,
+    *,
+    profile: str | None,
+    seed: int,
+    say: Callable[[str], None],
+    config: RetrainConfig | None = None,
+    pass_id: str = "",
+    more_rows: MoreRows | None = None,
+) -> Outcome:
     """Make one pass of the pipeline for the recipe that `reference` names.
 
     Args:
@@ -23,8 +34,12 @@ def train(settings: Settings, reference: str, *, profile: str | None, seed: int,
         profile: how long to train; None takes the environment's.
         seed: makes the run repeatable.
         say: tells the user one line.
+        config: what a retraining was told; None changes nothing.
+        pass_id: of the retraining that this is; goes into the lineage of what is published.
+        more_rows: see `Pipeline`.
     """
-    chosen = find_profile(profile or settings.env)
+    config = config or RetrainConfig()
+    chosen = config.profile(find_profile(profile or settings.env))
     recipe = find_recipe(reference)
     pipeline = Pipeline(
         recipe=recipe,
@@ -32,8 +47,10 @@ def train(settings: Settings, reference: str, *, profile: str | None, seed: int,
         registry=open_registry(settings),
         home=settings.home,
         sources=Sources(data_dir=settings.data_dir, cache_dir=settings.home / "data", say=say),
-        thresholds=Thresholds(),
+        thresholds=config.thresholds(Thresholds()),
         now=now,
         say=say,
+        lineage={"pass_id": pass_id} if pass_id else {},
+        more_rows=more_rows,
     )
     return pipeline.run(chosen, seed)

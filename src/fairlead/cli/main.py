@@ -15,10 +15,20 @@ __all__ = ["main"]
 _VERBS = {
     "up": "train the example if there is no champion, then serve it",
     "train": "train a model, put it through the gate, publish it",
+    "retrain": "train a model again, and try what passes the gate",
+    "controller": "look after the models: rollouts, drift, quality, schedule, backups",
     "serve": "serve the models of a store",
+    "labels": "take in what the truth was",
+    "quality": "how good each version is in production, and what has drifted",
     "versions": "list a model's versions and what serves",
+    "rollout": "try a version beside the stable one, under guard",
+    "experiment": "report how far apart the two versions of a rollout are",
     "promote": "make a version the one that serves",
     "rollback": "return to the version that served before",
+    "history": "who did what with a model, when and why",
+    "backup": "copy the store, the database and the registry",
+    "restore": "put a backup in place",
+    "drill": "practise an incident on a scratch copy of the live set-up",
     "doctor": "check what breaks deployments before it breaks",
 }
 _MISUSED = (Code.INVALID_ARGUMENT, Code.NOT_FOUND)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fairlead.app.releases import open_store
 from fairlead.app.sample import write_sample
 from fairlead.app.server import Addresses, serve
+from fairlead.cli.controller import FLAGS as CONTROLLER_FLAGS
 from fairlead.cli.output import say, settings_from
 from fairlead.cli.serve import FLAGS, share
 from fairlead.config import Settings, add_flags
@@ -31,7 +34,7 @@ def configure(parser: ArgumentParser) -> None:
         "recipe", nargs="?", default="digits", help="an example, or a folder named as its model (default: digits)"
     )
     parser.add_argument("--profile", help="see fairlead train")
-    add_flags(parser, *FLAGS, "data_dir", "tracking_uri")
+    add_flags(parser, *dict.fromkeys((*FLAGS, *CONTROLLER_FLAGS)))
 
 
 def run(arguments: Namespace) -> int:
@@ -50,15 +53,37 @@ def run(arguments: Namespace) -> int:
                 hint="fairlead serve serves it; name the folder as the model for fairlead up",
             )
     configure_logging(sys.stderr, settings.log_format)
-    serve(
-        settings,
-        on_listening=lambda at: say(
-            f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}; management on {at.management}"
-        ),
-        on_ready=lambda at, readiness: say(_welcome(settings, model, at, readiness)),
-    )
+    with _controller(settings, arguments.recipe):
+        serve(
+            settings,
+            on_listening=lambda at: say(
+                f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}; management on {at.management}"
+            ),
+            on_ready=lambda at, readiness: say(_welcome(settings, model, at, readiness)),
+        )
     say("drained")
     return 0
+
+
+@contextmanager
+def _controller(settings: Settings, recipe: str) -> Iterator[None]:
+    """A controller beside the server, for as long as the context lasts, where predictions are logged."""
+    if not settings.logs_predictions:
+        yield
+        return
+    flags = [flag for name in CONTROLLER_FLAGS for flag in _flag(name, settings)]
+    command = [sys.executable, "-m", "fairlead.cli.main", "controller", recipe, "--with-parent", *flags]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - our own command
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _flag(name: str, settings: Settings) -> list[str]:
+    text = settings.texts().get(name)
+    return [] if text is None or text == "" else [f"--{name.replace('_', '-')}", text]
 
 
 def _train_command(settings: Settings, arguments: Namespace) -> list[str]:

@@ -1,0 +1,280 @@
+"""What the prediction log costs a server that is full, and whether the database keeps up when all is logged.
+
+First the throughput at 64 connections, JSON images of the classic network one by one, with the log on and off: two
+servers on core 0, of which one is loaded at a time, in turns that begin with the one and the other; the database is
+SQLite. The load is on core 1, and so is the recorder, which has a core to itself on a machine that has more. What it
+costs a server to share its only core with the recorder is measured too, and only noted.
+
+Then an open loop at 2,000 predictions a second, on SQLite and on PostgreSQL, every id noted: each must be in the log
+once, nothing may be dropped, and the database must not fall behind.
+
+    python -m benchmarks.prediction_log [--rounds 7] [--seconds 5] [--rate 2000] [--steady-seconds 60]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.harness.connection import post
+from benchmarks.harness.databases import has_postgres, postgres_server
+from benchmarks.harness.dialects import ROWS_JSON, V2_BINARY
+from benchmarks.harness.fairlead import Service
+from benchmarks.harness.latency import p50, p99
+from benchmarks.harness.load import Sample, missing_tools, rest_load
+from benchmarks.harness.log_counts import LogCounts
+from benchmarks.harness.logged import Logged, LogReader
+from benchmarks.harness.networks import CNN, PERCEPTRON
+from benchmarks.harness.noted_load import NotedLoad, NotedRequest
+from benchmarks.harness.process import LOAD_CORE, SERVER_CORE, free_port, leave_server_core
+from benchmarks.harness.promises import Promises, add_untimed_flag
+from benchmarks.harness.store import open_store, publish
+
+CONNECTIONS = 64
+_RECORDER = "fairlead.app.recorder"
+_SHIPPED_S = 60.0
+_LOOK_S = 0.25
+_BEHIND_S = 5.0
+"""How much of the load may wait for the database."""
+
+
+class LoggingService(contextlib.AbstractContextManager["LoggingService"]):
+    """A Fairlead with a log, or without one.
+
+    Args:
+        store: what it serves.
+        home: where its spools are, and its SQLite.
+        url: of its database; None for no log.
+    """
+
+    def __init__(self, store: Path, home: Path, url: str | None) -> None:
+        self._management_port = free_port()
+        log = ["--prediction-log=off"] if url is None else ["--prediction-log=on", f"--database-url={url}"]
+        self._service = Service(store, f"--home={home}", f"--management-port={self._management_port}", *log)
+
+    def __enter__(self) -> LoggingService:
+        self._service.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._service.__exit__(None, None, None)
+
+    @property
+    def port(self) -> int:
+        return self._service.port
+
+    def counts(self) -> LogCounts:
+        """What its metrics say of its log."""
+        return LogCounts.of(self._management_port)
+
+    def pin_recorder(self, core: int) -> None:
+        """Let the recorder run on `core`, and nowhere else."""
+        for process in self._service.process.family():
+            if _RECORDER in process.cmdline():
+                process.cpu_affinity([core])
+
+    def cpu_s(self) -> tuple[float, float]:
+        """Seconds of a core that the server, and that its recorder has used so far."""
+        used = {True: 0.0, False: 0.0}
+        for process in self._service.process.family():
+            times = process.cpu_times()
+            used[_RECORDER in process.cmdline()] += times.user + times.system
+        return used[False], used[True]
+
+    def wait_until_shipped(self) -> None:
+        """Return when the database has all that was written down.
+
+        Raises:
+            TimeoutError: after a minute.
+        """
+        deadline = time.monotonic() + _SHIPPED_S
+        before = -1
+        while (found := self.counts()).backlog_bytes or found.shipped_rows != before:
+            before = found.shipped_rows
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{found.backlog_bytes:,} bytes still wait for the database")
+            time.sleep(2 * _LOOK_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full:
+    """What a full server did, the median of its rounds.
+
+    Attributes:
+        rate: images a second.
+        cpu_us: of the server's processes but the recorder, an image. Others on the machine disturb it less.
+    """
+
+    rate: float
+    cpu_us: float
+
+    @staticmethod
+    def of(samples: Sequence[tuple[Sample, float, float]]) -> Full:
+        """From each round's sample, its seconds, and the CPU seconds that were used meanwhile."""
+        return Full(
+            rate=statistics.median([sample.rate for sample, _, _ in samples]),
+            cpu_us=statistics.median([1e6 * cpu_s / (sample.rate * seconds) for sample, seconds, cpu_s in samples]),
+        )
+
+
+def compare(folder: Path, *, rounds: int, seconds: int, recorder_core: int) -> tuple[Full, Full]:
+    """What a server did with the log, and without it."""
+    store = open_store(folder / "store")
+    publish(store, CNN)
+    url = f"http://127.0.0.1:{{}}/v1/models/{CNN.name}:predict"
+    payload = ROWS_JSON.encode(CNN, CNN.rows(1))
+    samples: dict[bool, list[tuple[Sample, float, float]]] = {True: [], False: []}
+    with (
+        LoggingService(store.root, folder / "on", f"sqlite:///{folder}/log.db") as logging,
+        LoggingService(store.root, folder / "off", None) as silent,
+    ):
+        logging.pin_recorder(recorder_core)
+        for service in (logging, silent):
+            rest_load(url.format(service.port), payload, connections=CONNECTIONS, seconds=2)
+        for number in range(rounds):
+            for is_on in (number % 2 == 0, number % 2 == 1):
+                service = logging if is_on else silent
+                logging.wait_until_shipped()
+                before_s, _ = service.cpu_s()
+                sample = rest_load(url.format(service.port), payload, connections=CONNECTIONS, seconds=seconds)
+                samples[is_on].append((sample, seconds, service.cpu_s()[0] - before_s))
+        logging.wait_until_shipped()
+        _, recorder_s = logging.cpu_s()
+        shipped = logging.counts().shipped_rows
+    for is_on, name in ((True, "with the log"), (False, "without it  ")):
+        print(f"{name}: {', '.join(f'{sample.rate:,.0f}' for sample, _, _ in samples[is_on])} images a second")
+    print(f"the recorder took {1e6 * recorder_s / max(shipped, 1):.0f} us a row, of {shipped:,}")
+    if broken := sum(sample.errors for found in samples.values() for sample, _, _ in found):
+        raise RuntimeError(f"{broken} requests failed")
+    return Full.of(samples[True]), Full.of(samples[False])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a steady load left in the log.
+
+    Attributes:
+        load: what the clients saw.
+        seconds: that it lasted.
+        logged: what the log has of it.
+        counts: of the log's metrics, at the end.
+        behind_rows: at each look, how many of the answered rows the database had not taken.
+        backlog_bytes: at each look.
+        server_s, recorder_s: that a core was busy.
+    """
+
+    load: NotedLoad
+    seconds: float
+    logged: Logged
+    counts: LogCounts
+    behind_rows: list[int]
+    backlog_bytes: list[int]
+    server_s: float
+    recorder_s: float
+
+
+async def keep_up(service: LoggingService, url: str, *, rate: float, seconds: float) -> Kept:
+    """Load the server, look how far the database is meanwhile, and read the log when all is shipped."""
+    payload = V2_BINARY.encode(PERCEPTRON, PERCEPTRON.rows(1))
+    request = post(f"/v2/models/{PERCEPTRON.name}/infer", payload.headers, payload.body)
+    load = NotedLoad(service.port, [NotedRequest(data=request)])
+    before = service.cpu_s()
+    began = time.perf_counter()
+    running = asyncio.create_task(load.run(rate=rate, is_over=lambda: time.perf_counter() > began + seconds))
+    behind_rows, backlog_bytes = [], []
+    while not running.done():
+        counts = await asyncio.to_thread(service.counts)
+        behind_rows.append(len(load.ids) - counts.shipped_rows)
+        backlog_bytes.append(counts.backlog_bytes)
+        await asyncio.sleep(_LOOK_S)
+    took_s = time.perf_counter() - began
+    await asyncio.to_thread(service.wait_until_shipped)
+    after = service.cpu_s()
+    with LogReader(url) as reader:
+        logged = reader.compare(set(load.ids))
+    return Kept(
+        load=load,
+        seconds=took_s,
+        logged=logged,
+        counts=service.counts(),
+        behind_rows=behind_rows,
+        backlog_bytes=backlog_bytes,
+        server_s=after[0] - before[0],
+        recorder_s=after[1] - before[1],
+    )
+
+
+def judge(promises: Promises, name: str, kept: Kept, rate: float) -> None:
+    """Every row is there, and the database did not fall behind."""
+    load, logged = kept.load, kept.logged
+    print(
+        f"{name}: {len(load.ids) / kept.seconds:,.0f} predictions a second, p50 {p50(load.took_ms):.2f} ms,"
+        f" p99 {p99(load.took_ms):.1f} ms; the server kept {kept.server_s / kept.seconds:.0%} of a core busy,"
+        f" its recorder {kept.recorder_s / kept.seconds:.0%}; at most {max(kept.backlog_bytes):,} bytes waited"
+    )
+    print("\n".join(load.failures), end="")
+    promises.at_least(f"{name}: predictions a second", len(load.ids) / kept.seconds, 0.95 * rate)
+    promises.at_most(f"{name}: failed predictions", load.failed, 0)
+    promises.at_most(f"{name}: bytes given up", kept.counts.dropped_bytes, 0)
+    promises.at_most(f"{name}: rows lost", logged.lost, 0)
+    promises.at_most(f"{name}: rows doubled, unasked or miscounted", logged.doubled + logged.unasked + logged.miscounted, 0)
+    promises.at_most(f"{name}: rows behind", max(kept.behind_rows), _BEHIND_S * rate)
+
+
+@contextlib.contextmanager
+def databases(folder: Path) -> Iterator[Iterator[tuple[str, str]]]:
+    """Names and URLs of new databases."""
+    with postgres_server() as server:
+        url = server.url(server.database())
+        yield iter([("SQLite", f"sqlite:///{folder}/steady.db"), ("PostgreSQL", url)])
+
+
+def main() -> int:
+    """Measure; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=int, default=5, help="that a round lasts, with the log and without")
+    parser.add_argument("--rate", type=float, default=2000, help="predictions a second of the steady load")
+    parser.add_argument("--steady-seconds", type=float, default=60, help="that the steady load lasts")
+    add_untimed_flag(parser)
+    options = parser.parse_args()
+    if missing := [*missing_tools(), *([] if has_postgres() else ["PostgreSQL"])]:
+        parser.exit(1, f"prediction_log needs {', '.join(missing)} (Debian: wrk, nghttp2-client, postgresql)\n")
+    leave_server_core()
+    promises = Promises(is_timed=not options.untimed)
+    for core in (LOAD_CORE, SERVER_CORE):
+        with tempfile.TemporaryDirectory() as name:
+            place = "the load's" if core == LOAD_CORE else "the server's"
+            print(f"the recorder on {place} core")
+            on, off = compare(Path(name), rounds=options.rounds, seconds=options.seconds, recorder_core=core)
+            fall = 100 * (1 - on.rate / off.rate)
+            print(
+                f"medians: {on.rate:,.0f} with the log, {off.rate:,.0f} without;"
+                f" {on.cpu_us:.1f} and {off.cpu_us:.1f} us of a core an image: {off.cpu_us / on.cpu_us - 1:+.1%}"
+            )
+            if core == LOAD_CORE:
+                promises.takes_at_most("fall of the throughput with the log", fall, 5, " %")
+            else:
+                print(f"noted  fall of the throughput with the log: {fall:.1f} %")
+    with tempfile.TemporaryDirectory() as name, databases(Path(name)) as found:
+        store = open_store(Path(name, "store"))
+        publish(store, PERCEPTRON)
+        for title, url in found:
+            with LoggingService(store.root, Path(name, title), url) as service:
+                kept = uvloop.run(keep_up(service, url, rate=options.rate, seconds=options.steady_seconds))
+            judge(promises, title, kept, options.rate)
+    return promises.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
