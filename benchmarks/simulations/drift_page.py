@@ -71,7 +71,7 @@ class Results:
         power: by rows of a window, for each shift the share of windows in which it was found.
         streams: by rows of a window and autocorrelation, the share of quiet windows with an alarm before and after
             calibration.
-        delays, misses: of the sequential detector, rows until it was certain, and from the true row to the one it named.
+        delays, misses: of the sequential detector, rows until it was certain, and from the true row to the named one.
     """
 
     seed: int
@@ -91,7 +91,7 @@ def page(results: Results, seconds: float) -> str:
     return f"""# Drift: how often the detectors are wrong, and what they find
 
 Thirty features of a table, 22 of numbers (normal, log-normal, exponential, uniform, counts, mostly zero, with nulls)
-and 8 of categories (2 to 400 of them); references of 10,000 rows, drawn anew every 20 windows. Every window is judged by
+and 8 of categories (2 to 400 of them); references of 10,000 rows, drawn anew every 20 windows. Each is judged by
 `judge_window`. Written by `python -m benchmarks.simulations.drift` with the seed {results.seed} in {seconds:.0f} s.
 
 ![False alarms, what is found, calibration, and where a change began](drift.png)
@@ -101,23 +101,24 @@ and 8 of categories (2 to 400 of them); references of 10,000 rows, drawn anew ev
 {rows}
 
 The sequential detector was certain of a rise by 0.3 sd after {np.median(delays):.0f} rows (median; nine of ten within
-{np.quantile(delays, 0.9):.0f}), and the row it named as the first was {np.median(misses):.0f} rows off (median; nine of ten
-within {np.quantile(misses, 0.9):.0f}).
+{np.quantile(delays, 0.9):.0f}), and the row it named as the first was {np.median(misses):.0f} rows off (median; nine
+of ten within {np.quantile(misses, 0.9):.0f}).
 
 ## Why the thresholds are what they are
 
-* **{thresholds.false_discovery_rate:.1%} over all features together** (Benjamini and Hochberg). What is promised is one quiet window in a
-  hundred; 10,000 windows prove that only when at most 83 alarm, and at 1 % a hundred would. The p-values err to the quiet
-  side, since the two tests that share a feature's values see much of the same.
+* **{thresholds.false_discovery_rate:.1%} over all features together** (Benjamini and Hochberg). What is promised is one
+  quiet window in a hundred; 10,000 windows prove that only when at most 83 alarm, and at 1 % a hundred would. The
+  p-values err to the quiet side, since the two tests that share a feature's values see much of the same.
 * **Two tests of the numbers**, the smaller p-value doubled: Kolmogorov-Smirnov for a level that moved, chi-squared over
   the ten bins of the index for a spread that grew, which the first hardly sees.
-* **An index of at least {thresholds.min_psi} above what counting alone gives**, (bins - 1) (1 / n + 1 / m). A fixed limit on the index itself
-  measures the size of the window: see the control. 0.3 sd has an index of 0.086 and 0.2 sd one of 0.038, so that the
-  floor lies just above what a large window would otherwise report for ever.
-* **Or {100 * thresholds.min_share_change:.1f} points of one category's share.** From 10 % to 15 % is an index of 0.023 only. A test of each category
-  beside the chi-squared test finds the one that moved among ten.
-* **A category, or a null, that the reference never had is drift at once** when the chance that it was only missing there is
-  at most {thresholds.never_seen_alpha:.1%}: three rows of 1,000 after none of 10,000. One row is not, or rare words would raise alarms for ever.
+* **An index of at least {thresholds.min_psi} above what counting alone gives**, (bins - 1) (1 / n + 1 / m). A fixed
+  limit on the index itself measures the size of the window: see the control. 0.3 sd has an index of 0.086 and 0.2 sd
+  one of 0.038, so that the floor lies just above what a large window would otherwise report for ever.
+* **Or {100 * thresholds.min_share_change:.1f} points of one category's share.** From 10 % to 15 % is an index of 0.023
+  only. A test of each category beside the chi-squared test finds the one that moved among ten.
+* **A category, or a null, that the reference never had is drift at once** when the chance that it was only missing
+  there is at most {thresholds.never_seen_alpha:.1%}: three rows of 1,000 after none of 10,000. One row is not, or rare
+  words would raise alarms for ever.
 * **{thresholds.min_rows} rows at least.** With fewer the same change is found in too few windows to rely on.
 * **Calibration** counts rows by what they say. Of an autocorrelated stream (phi 0.6) about three rows and a half say as
   much as one; without it the alarms are those in the table, and the more rows a window has the fewer pass the floor.

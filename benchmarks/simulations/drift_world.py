@@ -114,7 +114,7 @@ def correlated_windows(rng: np.random.Generator, windows: int, rows: int) -> Ite
 
 def autoregressive(rng: np.random.Generator, phi: float, rows: int, features: int) -> NDArray[np.float64]:
     """Streams in which each row is `phi` times the one before, and noise: float64 [rows, features] of variance 1."""
-    noise = rng.standard_normal((rows, features)) * np.sqrt(1.0 - phi * phi)
+    noise: NDArray[np.float64] = rng.standard_normal((rows, features)) * np.sqrt(1.0 - phi * phi)
     state = rng.standard_normal(features)
     for row in range(rows):
         state = phi * state + noise[row]

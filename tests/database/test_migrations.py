@@ -37,9 +37,10 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
 def test_several_processes_migrate_at_once(empty_url: str) -> None:
     """Of eight processes that migrate the same empty database at the same moment none fails, and all is there."""
     command = [sys.executable, "-c", MIGRATE, empty_url]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipe = subprocess.PIPE
     with contextlib.ExitStack() as stack:
-        processes = [stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(8)]
+        started = (subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(8))
+        processes = [stack.enter_context(process) for process in started]
         assert [process.stdout.readline() for process in processes if process.stdout] == [b"ready\n"] * 8
         for process in processes:
             assert process.stdin

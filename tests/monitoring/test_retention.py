@@ -100,7 +100,7 @@ def test_no_row_of_today_goes_when_the_clock_jumps(
         ) as refusal:
             retention.sweep(Records.PREDICTIONS, ttl_us=TTL_US)
         assert refusal.value.code is Code.FAILED_PRECONDITION
-        assert "--confirm predictions" in refusal.value.hint
+        assert "--confirm-deletion" in refusal.value.hint
         clock.now_us += HOUR_US
     assert len(left(log)) == 30
 

@@ -81,7 +81,7 @@ def test_accuracy_is_judged_on_exactly_the_planned_labels() -> None:
     evidence = folded(AB_BY_LABELS, traffic(3, 1000, weight=0.5))
 
     assert evidence.judged is not None
-    assert evidence.judged[0][2] == 100
+    assert evidence.judged[0][4] == 100
     assert evidence.candidate_labels > 100
 
 
@@ -92,7 +92,7 @@ def test_accuracy_is_judged_at_the_horizon() -> None:
     evidence.add(tables[1])
 
     assert evidence.judged is not None
-    assert evidence.judged[0][0] + evidence.judged[0][2] == 199
+    assert evidence.judged[0][1] + evidence.judged[0][4] == 199
 
 
 def test_a_shadow_is_judged_on_exactly_the_planned_labels() -> None:

@@ -49,6 +49,7 @@ def control(
     *,
     is_once: bool,
     is_child: bool,
+    is_confirmed: bool,
     on_look: Callable[[Holding], None],
 ) -> None:
     """Look after the models until a signal ends it.
@@ -58,6 +59,7 @@ def control(
         recipes: of the models that can be trained again, as `fairlead train` takes them.
         is_once: take one look and return.
         is_child: end also when the process that started this one does.
+        is_confirmed: delete what is old also where it is much at once.
         on_look: told who leads after each look at which that changed.
 
     Raises:
@@ -72,7 +74,7 @@ def control(
     pause_s = _FIRST_RETRY_S
     while not over.is_set() and not (is_child and os.getppid() != parent):
         try:
-            controller = controller or open_controller(settings, recipes)
+            controller = controller or open_controller(settings, recipes, is_confirmed=is_confirmed)
             holding = controller.look()
         except FairleadError as error:
             if is_once or error.code is not Code.UNAVAILABLE:
@@ -92,7 +94,13 @@ def control(
         controller.close()
 
 
-def open_controller(settings: Settings, recipes: Sequence[str], environ: Mapping[str, str] = os.environ) -> Controller:
+def open_controller(
+    settings: Settings,
+    recipes: Sequence[str],
+    environ: Mapping[str, str] = os.environ,
+    *,
+    is_confirmed: bool = False,
+) -> Controller:
     """A controller that has not looked yet.
 
     Raises:
@@ -111,7 +119,7 @@ def open_controller(settings: Settings, recipes: Sequence[str], environ: Mapping
         schedule=schedule,
         notifier=Notifier.read(environ, settings.notify),
         back_up=lambda why: _back_up(settings, engine, why),
-        tidy=_Tidy(settings, engine, store),
+        tidy=_Tidy(settings, engine, store, is_confirmed=is_confirmed),
         now=now,
         who=f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}",
     )
@@ -143,9 +151,17 @@ def read_plan(settings: Settings) -> Plan:
 
 
 class _Tidy:
-    """Backs up and deletes what was kept long enough, once an hour at most."""
+    """Backs up and deletes what was kept long enough, once an hour at most.
 
-    def __init__(self, settings: Settings, engine: Engine, store: WritableStore) -> None:
+    Args:
+        settings: how long that is.
+        engine: the database.
+        store: the versions.
+        is_confirmed: whether a person has said that as much may go as there is.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine, store: WritableStore, *, is_confirmed: bool) -> None:
+        self._is_confirmed = is_confirmed
         self._settings = settings
         self._engine = engine
         self._store = store
@@ -158,7 +174,7 @@ class _Tidy:
         self._done_at = now()
         self._back_up_if_due()
         for records, days in self._days().items():
-            self._retention.sweep(records, ttl_us=days * _DAY_US)
+            self._sweep(records, days)
         for model in self._store.models():
             if self._store.release(model) is None:
                 continue
@@ -169,6 +185,15 @@ class _Tidy:
                 open_journal(self._engine).write(
                     Action.DELETED, model=model, subject=str(version), why="newer versions are kept"
                 )
+
+    def _sweep(self, records: Records, days: int) -> None:
+        """Delete what is old; what a person has to confirm is told, and keeps nothing else from being deleted."""
+        try:
+            self._retention.sweep(records, ttl_us=days * _DAY_US, is_confirmed=self._is_confirmed)
+        except FairleadError as error:
+            if error.code is not Code.FAILED_PRECONDITION:
+                raise
+            _log.error("%s are kept: %s", records, error)
 
     def _back_up_if_due(self) -> None:
         every = timedelta(hours=self._settings.backup_hours)

@@ -44,6 +44,7 @@ Of several controllers on one database one leads; the others stand by."""
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("recipes", nargs="*", help="of the models to train again, as `fairlead train` takes them")
     parser.add_argument("--once", action="store_true", help="take one look and end")
+    parser.add_argument("--confirm-deletion", action="store_true", help="delete what is old, however much at once")
     parser.add_argument("--with-parent", action="store_true", help=SUPPRESS)
     add_flags(parser, *FLAGS)
 
@@ -59,6 +60,7 @@ def run(arguments: Namespace) -> int:
         arguments.recipes,
         is_once=arguments.once,
         is_child=arguments.with_parent,
+        is_confirmed=arguments.confirm_deletion,
         on_look=lambda holding: say(f"leading: {holding}" if holding.is_mine else f"standing by: {holding}"),
     )
     return 0

@@ -223,7 +223,7 @@ def _is_passing(error: SQLAlchemyError) -> bool:
 
 
 def _write_ahead(connection: sqlite3.Connection, timeout_s: float) -> None:
-    """Turn the log on. Of several who do so first at once SQLite refuses some without waiting, and so they wait here."""
+    """Turn the log on. Of several who do so first at once SQLite refuses some without waiting: they wait here."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:

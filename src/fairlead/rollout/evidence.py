@@ -66,10 +66,10 @@ class Evidence:
         errors, latency, accuracy: tests of a canary and an A/B.
         pair_errors, pair_latency, pair_accuracy, disagreement: tests of a shadow.
         classes: shares of predicted classes.
-        judged: the counts of labels at the moment at which accuracy is judged for promotion, by (stable labelled,
-            stable right, candidate labelled, candidate right) under each weight, or a shadow's (labelled, only the
-            stable right, only the candidate right). None before. With a horizon in seconds the first label that comes
-            after it marks the moment: answers have a log of their own, and how far it is read must not matter.
+        judged: the counts at the moment at which accuracy is judged for promotion: of each weight the stable arm's
+            three and the candidate's three, or a shadow's (labelled, only the stable right, only the candidate right).
+            None before. With a horizon in seconds the first label that comes after it marks the moment: answers have
+            a log of their own, and how far it is read must not matter to what is judged.
         drift, drift_detail: what a detector of drift between the arms says, where there is one.
     """
 
@@ -220,7 +220,7 @@ class Evidence:
     def _judge(self) -> None:
         pairs = self.pairs
         shadow = [[pairs.labelled, pairs.only_stable, pairs.only_candidate]]
-        arms = [period.stable[1:] + period.candidate[1:] for period in self.periods.values()]
+        arms = [period.stable + period.candidate for period in self.periods.values()]
         self.judged = shadow if self.plan.mode is Mode.SHADOW else arms
 
     def to_json(self) -> dict[str, Any]:

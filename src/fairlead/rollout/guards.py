@@ -178,10 +178,11 @@ def _interval(plan: Plan, judged: list[list[int]]) -> tuple[float, float]:
     if plan.mode is Mode.SHADOW:
         labelled, only_stable, only_candidate = judged[0]
         return paired_interval(only_stable, only_candidate, labelled, two_sided)
-    return stratified_interval([(_labels(*row[:2]), _labels(*row[2:])) for row in judged], two_sided)
+    return stratified_interval([(_labels(row[:3]), _labels(row[3:])) for row in judged], two_sided)
 
 
-def _labels(labelled: int, right: int) -> ArmLabels:
+def _labels(counts: list[int]) -> ArmLabels:
+    _, labelled, right = counts
     return ArmLabels(answered=labelled, labelled=labelled, right=right)
 
 

@@ -80,7 +80,8 @@ def _candidates(quantiles: NDArray[np.float64]) -> list[tuple[int, int]]:
         ((int(start), int(start + length - 1)) for start, length in zip(starts, lengths, strict=True) if length > 1),
         key=lambda run: run[0] - run[1],
     )
-    gaps = [gap for start, end in runs for gap in ((start - 1, start), (end, end + 1)) if gap[0] >= 0 and gap[1] <= last]
+    beside = [gap for start, end in runs for gap in ((start - 1, start), (end, end + 1))]
+    gaps = [(low, high) for low, high in beside if low >= 0 and high <= last]
     tied = {place for start, end in runs for place in range(start, end + 1)}
     deciles = np.round(np.linspace(0, last, _DECILES + 1)).astype(np.int64)[1:-1].tolist()
     return gaps + [(place, place) for place in deciles if place not in tied]

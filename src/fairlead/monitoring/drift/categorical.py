@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fairlead.monitoring.drift.chi_squared import chi_squared, most_moved_cell, pool_small_cells
 from fairlead.monitoring.drift.finding import FeatureKind, Finding, Question, ask_nulls, ask_values, percent

@@ -43,7 +43,8 @@ def kolmogorov_smirnov(curve: NDArray[np.float64], observed_rows: float, referen
 
     Args:
         curve: float64 [k], from `curve_at_quantiles`.
-        observed_rows, reference_rows: of the window and of the reference; fewer where rows resemble each other.
+        observed_rows: of the window; fewer where rows resemble each other.
+        reference_rows: of the reference, likewise.
 
     Returns:
         The distance and the p-value, both from 0 to 1.

@@ -71,7 +71,8 @@ def never_seen(
     '1.6e-03'
     """
     chance = observed_rows / (observed_rows + reference_rows)
-    return min(1.0, chance**observed + float((chance ** others[others > observed - _HALF_A_ROW]).sum()))
+    hidden = float((chance ** others[others > observed - _HALF_A_ROW]).sum())
+    return min(1.0, float(chance**observed) + hidden)
 
 
 def _log_chance(observed: int, observed_rows: int, both: int, reference_rows: int) -> float:
