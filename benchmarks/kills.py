@@ -53,7 +53,7 @@ _OK, _UNAVAILABLE = 200, 503
 
 
 class Scene:
-    """The processes, their home and their ports.
+    """The processes, their home and their ports: a first version is trained, and everything started.
 
     Args:
         home: an empty directory.
@@ -68,14 +68,8 @@ class Scene:
         self.kills: Counter[str] = Counter()
         self._log = (home / "log").open("wb")
         (home / "plan.json").write_text(json.dumps(PLAN))
-        self.server: subprocess.Popen[bytes]
-        self.controller: subprocess.Popen[bytes]
-
-    def start(self) -> None:
-        """Train the first version and start everything."""
         self._run("train", str(RECIPE)).wait()
         self.server, self.controller = self._serve(), self._control()
-        self.wait_ready()
 
     def stop(self) -> None:
         """End everything as a user does."""
@@ -369,15 +363,17 @@ def main() -> int:
     promises = Promises(is_timed=not arguments.untimed)
     with tempfile.TemporaryDirectory(prefix="fairlead-kills-") as directory:
         scene = Scene(Path(directory))
-        scene.start()
         clients = Clients(scene)
-        clients.start()
-        kill_at_steps(scene, arguments.each)
-        kill_at_random(scene, arguments.random, random.Random(arguments.seed))  # noqa: S311 - nothing is kept secret
-        settle(scene)
-        clients.over.set()
+        try:
+            scene.wait_ready()
+            clients.start()
+            kill_at_steps(scene, arguments.each)
+            kill_at_random(scene, arguments.random, random.Random(arguments.seed))  # noqa: S311 - nothing is secret
+            settle(scene)
+        finally:
+            clients.over.set()
+            scene.stop()
         clients.join()
-        scene.stop()
         check(scene, clients, promises)
     return promises.exit_status
 

@@ -29,81 +29,21 @@ import uvloop
 from benchmarks.harness.connection import post
 from benchmarks.harness.databases import has_postgres, postgres_server
 from benchmarks.harness.dialects import ROWS_JSON, V2_BINARY
-from benchmarks.harness.fairlead import Service
 from benchmarks.harness.latency import p50, p99
 from benchmarks.harness.load import Sample, missing_tools, rest_load
 from benchmarks.harness.log_counts import LogCounts
 from benchmarks.harness.logged import Logged, LogReader
+from benchmarks.harness.logging_service import LoggingService
 from benchmarks.harness.networks import CNN, PERCEPTRON
 from benchmarks.harness.noted_load import NotedLoad, NotedRequest
-from benchmarks.harness.process import LOAD_CORE, SERVER_CORE, free_port, leave_server_core
+from benchmarks.harness.process import LOAD_CORE, SERVER_CORE, leave_server_core
 from benchmarks.harness.promises import Promises, add_untimed_flag
 from benchmarks.harness.store import open_store, publish
 
 CONNECTIONS = 64
-_RECORDER = "fairlead.app.recorder"
-_SHIPPED_S = 60.0
 _LOOK_S = 0.25
 _BEHIND_S = 5.0
 """How much of the load may wait for the database."""
-
-
-class LoggingService(contextlib.AbstractContextManager["LoggingService"]):
-    """A Fairlead with a log, or without one.
-
-    Args:
-        store: what it serves.
-        home: where its spools are, and its SQLite.
-        url: of its database; None for no log.
-    """
-
-    def __init__(self, store: Path, home: Path, url: str | None) -> None:
-        self._management_port = free_port()
-        log = ["--prediction-log=off"] if url is None else ["--prediction-log=on", f"--database-url={url}"]
-        self._service = Service(store, f"--home={home}", f"--management-port={self._management_port}", *log)
-
-    def __enter__(self) -> LoggingService:
-        self._service.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._service.__exit__(None, None, None)
-
-    @property
-    def port(self) -> int:
-        return self._service.port
-
-    def counts(self) -> LogCounts:
-        """What its metrics say of its log."""
-        return LogCounts.of(self._management_port)
-
-    def pin_recorder(self, core: int) -> None:
-        """Let the recorder run on `core`, and nowhere else."""
-        for process in self._service.process.family():
-            if _RECORDER in process.cmdline():
-                process.cpu_affinity([core])
-
-    def cpu_s(self) -> tuple[float, float]:
-        """Seconds of a core that the server, and that its recorder has used so far."""
-        used = {True: 0.0, False: 0.0}
-        for process in self._service.process.family():
-            times = process.cpu_times()
-            used[_RECORDER in process.cmdline()] += times.user + times.system
-        return used[False], used[True]
-
-    def wait_until_shipped(self) -> None:
-        """Return when the database has all that was written down.
-
-        Raises:
-            TimeoutError: after a minute.
-        """
-        deadline = time.monotonic() + _SHIPPED_S
-        before = -1
-        while (found := self.counts()).backlog_bytes or found.shipped_rows != before:
-            before = found.shipped_rows
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{found.backlog_bytes:,} bytes still wait for the database")
-            time.sleep(2 * _LOOK_S)
 
 
 @dataclass(frozen=True, kw_only=True)

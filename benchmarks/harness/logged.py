@@ -10,7 +10,7 @@ from typing import Self
 
 from sqlalchemy import func, select
 
-from fairlead.database.engine import open_engine, reading
+from fairlead.database.engine import database_errors, open_engine, reading
 from fairlead.database.schema import dead_letters, labels, predictions, tallies
 
 __all__ = ["LogReader", "Logged"]
@@ -56,8 +56,12 @@ class LogReader:
         self._engine.dispose()
 
     def rows(self) -> int:
-        """How many there are by now."""
-        with reading(self._engine) as connection:
+        """How many there are by now.
+
+        Raises:
+            FairleadError: UNAVAILABLE when the database does not answer.
+        """
+        with database_errors(self._engine), reading(self._engine) as connection:
             return connection.execute(select(func.count()).select_from(predictions)).scalar_one()
 
     def compare(self, ids: Set[str]) -> Logged:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["chi_squared_survival", "kolmogorov_survival", "normal_two_sided"]
+__all__ = ["chi_squared_survival", "kolmogorov_survival"]
 
 # On either side of it two or three terms of one series are enough, and the other one would cancel.
 _KOLMOGOROV_TURN = 1.0
@@ -39,11 +39,11 @@ def chi_squared_survival(x: float, df: int) -> float:
         raise FairleadError(Code.INVALID_ARGUMENT, f"a chi-squared variable needs a degree of freedom, not {df}")
     if math.isnan(x):
         raise FairleadError(Code.INVALID_ARGUMENT, "a chi-squared statistic is a number, not nan")
-    if x <= 0.0:
-        return 1.0
-    if math.isinf(x):
-        return 0.0
     half, start = x / 2.0, 0.5 * (df % 2)
+    if half <= 0.0:
+        return 1.0
+    if math.isinf(half):
+        return 0.0
     below = math.erfc(math.sqrt(half)) if df % 2 else 0.0
     return min(1.0, below + _poisson_sum(half, start, (df + 1) // 2 - (df % 2)))
 
@@ -84,12 +84,3 @@ def kolmogorov_survival(x: float) -> float:
         return 2.0 * math.fsum((-1) ** (j - 1) * math.exp(-2.0 * j * j * x * x) for j in terms)
     below = math.fsum(math.exp(-(((2 * j - 1) * math.pi / x) ** 2) / 8.0) for j in terms)
     return 1.0 - math.sqrt(2.0 * math.pi) / x * below
-
-
-def normal_two_sided(z: float) -> float:
-    """P(|Z| > |z|) for a standard normal variable.
-
-    >>> round(normal_two_sided(-1.959963984540054), 12)
-    0.05
-    """
-    return math.erfc(abs(z) / math.sqrt(2.0))

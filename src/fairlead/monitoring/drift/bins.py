@@ -46,7 +46,8 @@ class Bins:
         beyond = np.maximum(curve[self.upper] - self.probabilities[self.upper], 0.0)
         is_gap = self.lower != self.upper
         at = np.where(is_gap, self.parts + short + beyond, curve[self.lower])
-        return np.maximum(np.diff(np.concatenate(([0.0, curve[0]], at, [curve[-1], 1.0]))), 0.0)
+        at = np.clip(np.maximum.accumulate(at), curve[0], curve[-1])  # a gap after an edge may lag behind it
+        return np.diff(np.concatenate(([0.0, curve[0]], at, [curve[-1], 1.0])))
 
 
 def bins(quantiles: NDArray[np.float64]) -> Bins:
