@@ -49,6 +49,7 @@ PLAN = {
 }
 _READY_S = 10.0
 _STEP_S = 90.0
+_LINES = 40
 _OK, _UNAVAILABLE = 200, 503
 
 
@@ -108,7 +109,11 @@ class Scene:
                     self.is_up = True
                     return time.monotonic() - began
             time.sleep(0.02)
-        raise TimeoutError(f"the server is not ready after {_STEP_S} s: see {self.home / 'log'}")
+        raise TimeoutError(f"the server is not ready after {_STEP_S} s:\n{self.said()}")
+
+    def said(self) -> str:
+        """The last lines of everybody's log."""
+        return "\n".join((self.home / "log").read_text().splitlines()[-_LINES:])
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What the database says; nothing before it is there."""
@@ -288,7 +293,7 @@ def wait_for(scene: Scene, is_there: Callable[[], bool], until_s: float) -> None
     deadline = time.monotonic() + until_s
     while not is_there():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"a step did not come within {until_s} s: see {scene.home / 'log'}")
+            raise TimeoutError(f"a step did not come within {until_s} s:\n{scene.said()}")
         keep_busy(scene)
         time.sleep(0.01)
 
@@ -311,7 +316,7 @@ def settle(scene: Scene) -> None:
         if not busy:
             return
         time.sleep(0.2)
-    raise TimeoutError(f"the loop does not come to its end: see {scene.home / 'log'}")
+    raise TimeoutError(f"the loop does not come to its end:\n{scene.said()}")
 
 
 def check(scene: Scene, clients: Clients, promises: Promises) -> None:

@@ -142,7 +142,7 @@ def _false_rollbacks(panel: Axes, results: Results) -> None:
         shares = [results.same_arms[setting][name] / results.runs for setting in settings]
         panel.bar(np.arange(len(settings)) + 0.27 * (place - 1), shares, 0.25, color=colour, label=name)
     panel.axhline(0.038, color=_BAR, linewidth=1, linestyle="--")
-    panel.text(-0.6, 0.04, "3.8 %", ha="right", fontsize=8, color=_BAR)
+    panel.text(1.01, 0.038, "3.8 %", transform=panel.get_yaxis_transform(), va="center", fontsize=8, color=_BAR)
     panel.set_xticks(np.arange(len(settings)), [f"{accuracy:g}\n{weight:.0%}" for accuracy, weight in settings])
     panel.set_xlabel("accuracy of both arms, and the candidate's weight", fontsize=8)
     panel.set_title("equal arms rolled back, a look every 10 requests", fontsize=10)

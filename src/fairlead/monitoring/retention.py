@@ -124,7 +124,6 @@ class Retention:
                 Code.FAILED_PRECONDITION,
                 f"retention would delete {doomed:,} of {rows:,} {records}, and {since}; nothing was deleted",
                 hint="look at the clock and their time to live; then fairlead controller --once --confirm-deletion",
-                hint="look at the clock and their time to live; then fairlead controller --once --confirm-deletion",
             )
 
     def _delete(self, table: Table, is_older: ColumnElement[bool]) -> int:
