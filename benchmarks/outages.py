@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import enum
-import functools
 import itertools
 import os
 import random
@@ -149,7 +148,11 @@ class Run:
 
     async def run(self, make: Callable[[Kind], None], pool: ThreadPoolExecutor) -> None:
         """Return when the outages are over, the clients have their answers and the database has all rows."""
-        act = functools.partial(asyncio.get_running_loop().run_in_executor, pool, make)
+        loop = asyncio.get_running_loop()
+
+        def act(kind: Kind) -> asyncio.Future[None]:
+            return loop.run_in_executor(pool, make, kind)
+
         health = asyncio.create_task(self._look())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.labeller.run())

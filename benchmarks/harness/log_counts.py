@@ -6,7 +6,7 @@ import re
 import urllib.request
 from dataclasses import dataclass
 
-__all__ = ["LogCounts"]
+__all__ = ["LogCounts", "count_of"]
 
 _TIMEOUT_S = 10.0
 
@@ -34,15 +34,16 @@ class LogCounts:
         Raises:
             OSError: when it does not answer.
         """
-        with urllib.request.urlopen(f"http://127.0.0.1:{management_port}/metrics", timeout=_TIMEOUT_S) as answer:  # noqa: S310 - this machine
+        with urllib.request.urlopen(f"http://127.0.0.1:{management_port}/metrics", timeout=_TIMEOUT_S) as answer:
             text = answer.read().decode()
         return LogCounts(
-            shipped_rows=_sum(text, "fairlead_log_shipped_rows_total"),
-            backlog_bytes=_sum(text, "fairlead_log_backlog_bytes"),
-            dropped_bytes=_sum(text, "fairlead_log_dropped_bytes_total"),
-            failures=_sum(text, "fairlead_log_failures_total"),
+            shipped_rows=count_of(text, "fairlead_log_shipped_rows_total"),
+            backlog_bytes=count_of(text, "fairlead_log_backlog_bytes"),
+            dropped_bytes=count_of(text, "fairlead_log_dropped_bytes_total"),
+            failures=count_of(text, "fairlead_log_failures_total"),
         )
 
 
-def _sum(text: str, name: str) -> int:
+def count_of(text: str, name: str) -> int:
+    """The sum of all series of that name in a page of metrics."""
     return sum(int(float(value)) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))

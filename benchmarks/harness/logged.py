@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -64,7 +65,7 @@ class LogReader:
         with database_errors(self._engine), reading(self._engine) as connection:
             return connection.execute(select(func.count()).select_from(predictions)).scalar_one()
 
-    def compare(self, ids: Set[str]) -> Logged:
+    def compare(self, ids: AbstractSet[str]) -> Logged:
         """Hold the rows against the `ids` that clients got."""
         with reading(self._engine) as connection:
             found = Counter(connection.execute(select(predictions.c.id)).scalars())
@@ -83,5 +84,5 @@ class LogReader:
         """How many of the labels that were acknowledged, by prediction, are not the current ones."""
         with reading(self._engine) as connection:
             query = select(labels.c.prediction_id, labels.c.label).where(labels.c.is_current)
-            current = {id_: label for id_, label in connection.execute(query)}
+            current = {row.prediction_id: row.label for row in connection.execute(query)}
         return sum(current.get(id_) != label for id_, label in given.items())

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -35,7 +36,7 @@ class LoggingService(contextlib.AbstractContextManager["LoggingService"]):
         log = ["--prediction-log=off"] if url is None else ["--prediction-log=on", f"--database-url={url}"]
         self._service = Service(store, f"--home={home}", f"--management-port={self._management_port}", *log, *flags)
 
-    def __enter__(self) -> LoggingService:
+    def __enter__(self) -> Self:
         self._service.__enter__()
         return self
 

@@ -218,13 +218,13 @@ def test_quality_is_on_the_management_port(store: WritableStore, start_server: S
     """How good a version is in production: as JSON for whoever asks, and as metrics a little later."""
     with serving(store, start_server, home) as server:
         ids = [predict(server)["prediction_id"] for _ in range(20)]
-        assert label(server, *((id_, "7" if place < 15 else "3") for place, id_ in enumerate(ids)))[0] == 200
         wait_until(lambda: len(rows(home)) == 20)
+        assert label(server, *((id_, "7" if place < 15 else "3") for place, id_ in enumerate(ids)))[0] == 200
 
         status, told = server.managed("/quality/digits")
         (version,) = told["versions"]
         assert (status, version["version"], version["arm"], version["rows"]) == (200, 1, "stable", 20)
-        assert (version["accuracy"]["right"], version["accuracy"]["rows"]) == (15, 20)
+        assert (version["accuracy"]["value"], version["accuracy"]["rows"]) == (0.75, 20)
         assert server.managed("/quality/nosuch") == (200, {"model": "nosuch", "versions": []})
 
         wanted = 'fairlead_online_accuracy{model="digits",version="1",arm="stable"} 0.75'

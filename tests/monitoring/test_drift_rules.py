@@ -24,6 +24,7 @@ GAPPY = NumericReference.describe("gappy", np.where(RNG.random(10_000) < 0.3, np
 COLOUR = CategoricalReference(name="colour", shares={"red": 0.7, "blue": 0.3}, rows=10_000)
 FEW = DriftThresholds(min_rows=1, min_feature_rows=1)
 
+FINITE = st.floats(-1e300, 1e300) | st.sampled_from([0.0, 1.0, 5e-324, 1e300])
 ANYTHING = st.one_of(
     st.none(),
     st.floats(),
@@ -44,6 +45,17 @@ def test_no_values_break_it(columns: list[tuple[Any, Any]]) -> None:
     json.dumps(report.to_json(), allow_nan=False)
     assert {found.feature for found in report.features} == {"level", "colour"}
     assert all(0.0 <= found.p_value <= 1.0 and found.psi >= 0.0 and found.reason for found in report.features)
+
+
+@settings(deadline=None)
+@given(before=st.lists(FINITE, min_size=1, max_size=40), now=st.lists(FINITE, min_size=1, max_size=40))
+def test_no_reference_breaks_it(before: list[float], now: list[float]) -> None:
+    """Nor does a reference of any numbers, from the smallest to the greatest float."""
+    reference = NumericReference.describe("x", before, quantiles=11)
+
+    report = judge_window([reference], {"x": now}, FEW)
+
+    json.dumps(report.to_json(), allow_nan=False)
 
 
 @settings(deadline=None, max_examples=20)

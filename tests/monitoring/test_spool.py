@@ -202,6 +202,20 @@ def test_what_was_shipped_is_deleted_but_the_newest(tmp_path: Path) -> None:
     assert max(path.name for path in tmp_path.iterdir()) == "000000000004.spool"
 
 
+def test_a_file_that_goes_while_it_is_looked_at_disturbs_nobody(tmp_path: Path) -> None:
+    """Writer and reader delete under each other's eyes; what is listed and gone by the time has no bytes."""
+    (tmp_path / f"{1:012d}.spool").symlink_to("gone")
+    reader = SpoolReader(tmp_path)
+    writer = SpoolWriter(tmp_path, max_bytes=1 << 20, on_drop=lambda _: pytest.fail("dropped"))
+
+    assert reader.backlog_bytes(Position(file=1, position=10)) == 0
+    reader.sync(Position())
+    writer.write(VERSION, b"x" * 100)
+    writer.close()
+
+    assert [path.stat().st_size for path in tmp_path.glob("*2.spool")] == [len(VERSION.encode()) + 100]
+
+
 def test_a_full_disk_drops_and_recovers(tmp_path: Path) -> None:
     """While nothing can be written, what is given is dropped and counted; later records are written again."""
     blocked = tmp_path / "spool"

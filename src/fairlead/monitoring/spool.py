@@ -7,6 +7,7 @@ newest is never deleted, so that no number comes twice.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -91,7 +92,7 @@ class SpoolWriter:
         return True
 
     def _make_room(self) -> None:
-        sizes = {number: _path(self._directory, number).stat().st_size for number in _numbers(self._directory)}
+        sizes = {number: _size(self._directory, number) for number in _numbers(self._directory)}
         for number in sorted(sizes):
             if sum(sizes.values()) + self._file_bytes <= self._max_bytes:
                 return
@@ -165,13 +166,16 @@ class SpoolReader:
         """Bring what was written to the disk: from then on it survives a loss of power too."""
         for number in _numbers(self._directory):
             if number >= position.file:
-                with open(_path(self._directory, number), "rb") as file:  # noqa: PTH123 - only its descriptor is needed
+                with (
+                    contextlib.suppress(FileNotFoundError),  # the writer made room meanwhile
+                    open(_path(self._directory, number), "rb") as file,  # noqa: PTH123 - only its descriptor is needed
+                ):
                     os.fdatasync(file.fileno())
 
     def backlog_bytes(self, position: Position) -> int:
         """How much waits after `position`."""
         return sum(
-            _path(self._directory, number).stat().st_size - (position.position if number == position.file else 0)
+            max(_size(self._directory, number) - (position.position if number == position.file else 0), 0)
             for number in _numbers(self._directory)
             if number >= position.file
         )
@@ -226,6 +230,14 @@ def _numbers(directory: Path) -> list[int]:
     except FileNotFoundError:
         return []
     return [int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX) and name[0].isdigit()]
+
+
+def _size(directory: Path, number: int) -> int:
+    """Of a file that the other side may delete at any time; a file that is gone has no bytes."""
+    try:
+        return _path(directory, number).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _path(directory: Path, number: int) -> Path:

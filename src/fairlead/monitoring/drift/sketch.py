@@ -17,6 +17,8 @@ __all__ = ["Movement", "Sketch", "compare", "sketch"]
 
 _TAIL = 0.05
 _MOST_SD = 1e6  # beyond it nobody reads the figure
+_MOST = 1e150  # of a value whose movement is measured: the square of one beyond is no float
+_MOST_FACTOR = 1e12  # no two units lie further apart
 _WIDER, _NARROWER = 1.1, 0.9
 _UNIT_TOLERANCE = 0.1
 
@@ -56,7 +58,7 @@ def sketch(reference: NumericReference) -> Sketch:
     quantiles = np.array(reference.quantiles)
     probabilities = np.linspace(0.0, 1.0, len(quantiles))
     tail = math.ceil(_TAIL * (len(quantiles) - 1))
-    inner, between = quantiles[tail:-tail], probabilities[tail:-tail]
+    inner, between = np.clip(quantiles[tail:-tail], -_MOST, _MOST), probabilities[tail:-tail]
     normal = np.array([NormalDist().inv_cdf(p) for p in between])
     return Sketch(
         quantiles=quantiles,
@@ -64,7 +66,7 @@ def sketch(reference: NumericReference) -> Sketch:
         inner=inner,
         probabilities=between,
         normal=normal,
-        sd=_slope(inner, normal) or float(np.std(quantiles)) or abs(float(quantiles[0])) or 1.0,
+        sd=_slope(inner, normal) or float(np.std(np.clip(quantiles, -_MOST, _MOST))) or abs(float(inner[0])) or 1.0,
     )
 
 
@@ -108,10 +110,10 @@ class Movement:
 def compare(known: Sketch, ordered: NDArray[np.float64]) -> Movement:
     """How the window's values, float64 [n] ascending, lie against the reference's: see `Movement`."""
     places = np.round(known.probabilities * (len(ordered) - 1)).astype(np.int64)
-    inner = ordered[places]
-    with np.errstate(over="ignore"):  # of values near the greatest float; what overflows is told as a million
+    inner = np.clip(ordered[places], -_MOST, _MOST)
+    with np.errstate(over="ignore"):  # by a very small standard deviation; what overflows is told as a million
         off = np.clip((inner - known.inner) / known.sd, -_MOST_SD, _MOST_SD)
-    before, now = _slope(known.inner, known.normal), _slope(np.clip(inner, -1e150, 1e150), known.normal)
+    before, now = _slope(known.inner, known.normal), _slope(inner, known.normal)
     return Movement(
         shift=float(off.mean()),
         distance=float(np.abs(off).mean()),
@@ -127,8 +129,8 @@ def _slope(values: NDArray[np.float64], normal: NDArray[np.float64]) -> float:
 
 def _factor(before: NDArray[np.float64], now: NDArray[np.float64]) -> float:
     """The power of ten by which all inner quantiles differ; 1.0 when there is none."""
-    ratio = float(np.abs(now).sum() / (np.abs(before).sum() or math.inf))
-    if not 0.0 < ratio < math.inf:
+    ratio = float(np.abs(now).sum()) / (float(np.abs(before).sum()) or math.inf)
+    if not 1.0 / _MOST_FACTOR < ratio < _MOST_FACTOR:
         return 1.0
     power = 10.0 ** round(math.log10(ratio))
     misfit = float(np.abs(now - power * before).sum() / np.abs(now).sum())
