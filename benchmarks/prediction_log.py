@@ -6,7 +6,7 @@ SQLite. The load is on core 1, which it leaves nearly idle, and so is the record
 run anywhere. What a server loses that shares its only core with its recorder is measured too, and only noted.
 
 Then an open loop at 2,000 predictions a second, on SQLite and on PostgreSQL, every id noted: each must be in the log
-once, nothing may be dropped, and the database must not fall behind. PostgreSQL is that of the tests, which does not wait
+once, nothing may be dropped, and the database must not fall behind. PostgreSQL is that of the tests: it does not wait
 for the disk.
 
     python -m benchmarks.prediction_log [--rounds 7] [--seconds 5] [--rate 2000] [--steady-seconds 60]

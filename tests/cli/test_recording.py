@@ -227,5 +227,5 @@ def test_quality_is_on_the_management_port(store: WritableStore, start_server: S
         assert (version["accuracy"]["value"], version["accuracy"]["rows"]) == (0.75, 20)
         assert server.managed("/quality/nosuch") == (200, {"model": "nosuch", "versions": []})
 
-        wanted = 'fairlead_online_accuracy{model="digits",version="1",arm="stable"} 0.75'
+        wanted = 'fairlead_online_accuracy{arm="stable",model="digits",version="1"} 0.75'
         wait_until(lambda: wanted in server.page("/metrics", server.management_port)[1], 60)
