@@ -34,7 +34,7 @@ class Rowwise:
         return Split(train=dataset.train, validation=nothing, held_out=dataset.held_out)
 
     def train(self, split: Split, run: Run) -> MLPClassifier:
-        model = MLPClassifier((64,), alpha=0.01, max_iter=60, random_state=run.seed, learning_rate_init=0.01)
+        model = MLPClassifier((128,), alpha=0.1, max_iter=60, random_state=run.seed, learning_rate_init=0.005)
         model.fit(split.train.inputs, split.train.labels)
         run.epoch(1, {"loss": float(model.loss_)})
         return model
