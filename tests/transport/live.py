@@ -60,8 +60,15 @@ class Running:
         return connection
 
     def drain(self) -> None:
-        """Start the drain as a signal would."""
-        self.loop.call_soon_threadsafe(self.server.drain)
+        """Start the drain as a signal would, and return once it has begun."""
+        begun = threading.Event()
+
+        def begin() -> None:
+            self.server.drain()
+            begun.set()
+
+        self.loop.call_soon_threadsafe(begin)
+        begun.wait(1.0)  # the loop may end before its turn comes
 
     def stop(self) -> None:
         """Leave at once, unless it has left."""
