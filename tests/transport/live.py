@@ -73,8 +73,8 @@ class Running:
     def stop(self) -> None:
         """Leave at once, unless it has left."""
         if self.thread.is_alive():
-            self.drain()
-            self.drain()
+            for _ in range(2):
+                self.loop.call_soon_threadsafe(self.server.drain)
         self.thread.join(TIMEOUT_S)
         assert not self.thread.is_alive()
 
