@@ -1,20 +1,34 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests need: PostgreSQL, a server of which the tests start themselves. Where that is
-# not possible it says so and does not fail: the tests that need it are skipped, and fail in CI.
+# Installs the Debian packages that tests need: servers that the tests start themselves, and a browser. Where that is not
+# possible it says so and does not fail: the tests that need them are skipped, and fail in CI.
 set -u
 
-is_there() { command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
+declare -A program_of=(
+    [postgresql]='/usr/lib/postgresql/*/bin/initdb'
+    [prometheus]=/usr/bin/promtool
+    [prometheus-alertmanager]=/usr/bin/prometheus-alertmanager
+    [chromium]=/usr/bin/chromium
+    [fonts-dejavu-core]=/usr/share/fonts/truetype/dejavu
+)
 
-is_there > /dev/null && exit 0
+missing() {
+    for package in "${!program_of[@]}"; do
+        compgen -G "${program_of[$package]}" > /dev/null || echo "$package"
+    done
+}
+
+wanted=$(missing)
+[ -z "$wanted" ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
-    echo "PostgreSQL is not installed, and this is no Debian or not root: its tests are skipped" >&2
+    echo "not installed, and this is no Debian or not root: the tests that need them are skipped:" $wanted >&2
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; } > "$log" 2>&1; then
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $wanted; } > "$log" 2>&1; then
     tail -n 5 "$log" >&2
 fi
 rm -f "$log"
-is_there > /dev/null || echo "PostgreSQL could not be installed: its tests are skipped" >&2
+left=$(missing)
+[ -z "$left" ] || echo "could not be installed, the tests that need them are skipped:" $left >&2
 exit 0
