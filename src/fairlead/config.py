@@ -260,6 +260,15 @@ class Settings:
     )
     keep_inputs_days: int = _setting("FAIRLEAD_KEEP_INPUTS_DAYS", 14, _positive, "days that logged inputs are kept")
     keep_labels_days: int = _setting("FAIRLEAD_KEEP_LABELS_DAYS", 365, _positive, "days that labels are kept")
+    keep_training_logs_days: int = _setting(
+        "FAIRLEAD_KEEP_TRAINING_LOGS_DAYS", 90, _positive, "days that TensorBoard's logs of a training run are kept"
+    )
+    tensorboard_host: str = _setting(
+        "FAIRLEAD_TENSORBOARD_HOST", "127.0.0.1", str, "address of TensorBoard, which asks nobody for a password"
+    )
+    tensorboard_port: int = _setting(
+        "FAIRLEAD_TENSORBOARD_PORT", 6006, _port, "port of TensorBoard; 0 takes a free one"
+    )
     log_format: str = _setting(
         "FAIRLEAD_LOG_FORMAT",
         "auto",

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from fairlead.app.control import backup_root, now_us, open_database, open_journal, places
 from fairlead.app.releases import now, open_writable_store
 from fairlead.app.retraining import SubprocessTrainer
+from fairlead.app.tensorboard import tidy_training_logs
 from fairlead.config import Settings
 from fairlead.controller.backup import backup, backups
 from fairlead.controller.controller import Controller
@@ -173,6 +174,7 @@ class _Tidy:
             return
         self._done_at = now()
         self._back_up_if_due()
+        tidy_training_logs(self._settings)
         for records, days in self._days().items():
             self._sweep(records, days)
         for model in self._store.models():

@@ -30,6 +30,7 @@ FLAGS = (
     "keep_predictions_days",
     "keep_inputs_days",
     "keep_labels_days",
+    "keep_training_logs_days",
     "log_format",
 )
 

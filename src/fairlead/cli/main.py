@@ -29,6 +29,7 @@ _VERBS = {
     "backup": "copy the store, the database and the registry",
     "restore": "put a backup in place",
     "drill": "practise an incident on a scratch copy of the live set-up",
+    "tensorboard": "show the training runs in TensorBoard",
     "doctor": "check what breaks deployments before it breaks",
 }
 _MISUSED = (Code.INVALID_ARGUMENT, Code.NOT_FOUND)
