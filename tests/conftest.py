@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
+from tests.browser import OpenTab, chromium, opening_tabs
 
 from fairlead.store.writable_store import WritableStore
 
@@ -29,3 +31,17 @@ def real_data() -> Path:
         fail_or_skip: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
         fail_or_skip(reason)
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of a module; those that need an event loop of their own stand in another one."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[OpenTab]:
+    """Opens tabs; a fault on a page that the test did not take fails it."""
+    with opening_tabs(browser) as opening:
+        yield opening
