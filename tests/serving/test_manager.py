@@ -155,6 +155,17 @@ def test_labels_are_loaded_beside_the_stable_version(world: World) -> None:
     assert answer(world, Target(model="m", version=2)) == 2
 
 
+def test_labels_are_told(world: World) -> None:
+    """Of a release, with "stable" among them; none of a model that nobody knows."""
+    for digit in (1, 2):
+        publish_digit(world.store, "m", digit)
+    world.store.promote(ServableId("m", 1), why="")
+    world.store.promote(ServableId("m", 2), label="next", why="")
+    world.manager.start()
+    world.wait(lambda: world.manager.labels("m") == {"stable": 1, "next": 2})
+    assert world.manager.labels("unknown") == {}
+
+
 def test_a_damaged_version_leaves_the_old_one_serving_and_says_why(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -202,6 +202,9 @@ class FakeCatalogue:
     def models(self) -> tuple[str, ...]:
         return tuple(self.ready.models)
 
+    def labels(self, model: str) -> dict[str, int]:
+        return {"stable": 1} if model in MODELS else {}
+
     def readiness(self) -> Readiness:
         return self.ready
 

@@ -51,7 +51,7 @@ def test_every_other_route_is_described() -> None:
     """Probes, metrics, these pages, and the simple API."""
     for path in Health.PATHS | MetricsPages.PATHS | OpenApiPages.PATHS:
         assert ("GET", path) in PATHS
-    assert ("POST", "/predict") in PATHS
+    assert {("POST", "/predict"), ("POST", "/feedback"), ("GET", "/models")} <= PATHS
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")

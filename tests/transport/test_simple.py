@@ -38,6 +38,24 @@ def test_a_picture_in_json(client: Client, picture: bytes) -> None:
         assert client.post("/predict", {"image": encoded}).json()["probabilities"] == wanted
 
 
+def test_what_a_picture_became(client: Client, picture: bytes) -> None:
+    """Asked to, the answer shows the inputs; as a row they get the same answer."""
+    shown = client.post("/predict?inputs=true", picture).json()
+    assert list(shown["inputs"]) == ["image"]
+    assert client.predict("digits", {"instances": shown["inputs"]["image"]}).json()["predictions"] == [
+        list(shown["probabilities"].values())
+    ]
+    assert "inputs" not in client.post("/predict?inputs=false", picture).json()
+
+
+@pytest.mark.parametrize("query", ["inputs=yes", "inputs=true"])
+def test_inputs_are_shown_of_pictures_alone(client: Client, query: str) -> None:
+    """Another word is refused, and so are rows, which are inputs already."""
+    answer = client.post(f"/predict?{query}", {"instances": [ROW]})
+    assert answer.status == 400
+    assert answer.error.startswith("inputs")
+
+
 def test_rows(client: Client) -> None:
     """Rows are answered one by one, each with an id of its own: the request's, and its number behind a dot."""
     answer = client.post("/predict", {"instances": [ROW, ROW]})

@@ -322,6 +322,14 @@ class Manager:
         with self._lock:
             return tuple(sorted(self._models))
 
+    def labels(self, model: str) -> dict[str, int]:
+        """The versions that names stand for now; "stable" is one where a release says so."""
+        with self._lock:
+            aspired = self._model(model).aspired
+        if aspired is None:
+            return {}
+        return ({} if aspired.stable is None else {"stable": aspired.stable}) | dict(aspired.labels)
+
     def outcome(self, model: str) -> str | None:
         """What is wrong with `model`, in a sentence; nothing when it answers, and None while it is being loaded."""
         with self._lock:

@@ -17,6 +17,7 @@ from fairlead.transport.ports import Catalogue, FeedbackTaker, ModelControl, Pre
 from fairlead.transport.refusal import refusal
 from fairlead.transport.simple.dialect import Simple
 from fairlead.transport.simple.feedback import Feedback
+from fairlead.transport.simple.models import ModelList
 from fairlead.transport.tfserving.dialect import TfServing
 from fairlead.transport.v2.dialect import V2
 
@@ -75,6 +76,7 @@ class HttpApp:
         self._places: dict[str, tuple[Dialect, str]] = {
             "/predict": (Simple(predictor, catalogue), "simple"),
             "/feedback": (Feedback(feedback), "simple"),
+            "/models": (ModelList(catalogue, takes_feedback=feedback is not None), ""),
             **dict.fromkeys(Health.PATHS, (health, "")),
             **dict.fromkeys(MetricsPages.PATHS, (pages, "")),
             **dict.fromkeys(OpenApiPages.PATHS, (openapi, "")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from fairlead.servable.manifest import Manifest
@@ -52,6 +52,9 @@ class Catalogue(Protocol):
 
     def models(self) -> Collection[str]:
         """The names of all models, loaded or not."""
+
+    def labels(self, model: str) -> Mapping[str, int]:
+        """The versions that names stand for now, of a model that may be unknown."""
 
     def readiness(self) -> Readiness:
         """Whether this process may take traffic."""

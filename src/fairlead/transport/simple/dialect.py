@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -9,9 +10,10 @@ import numpy as np
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import parse_version
-from fairlead.servable.signature import Array
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.prediction_id import row_ids
-from fairlead.serving.predictor import Prediction
+from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.target import Target
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.content_coding import plain_body
@@ -23,7 +25,8 @@ from fairlead.transport.simple.question import Picture, Question, read_question
 
 __all__ = ["Simple"]
 
-_PARAMETERS = ("model", "version", "label")
+_PARAMETERS = ("model", "version", "label", "inputs")
+_WORDS = {"true": True, "false": False}
 
 
 class Simple:
@@ -43,27 +46,23 @@ class Simple:
                 headers=((b"allow", b"POST"),),
             )
         call.api = "predict"
-        target = self._target(request.query)
+        asked = _asked(request.query)
+        target = self._target(asked)
         call.model, call.version = target.model, target.version
         question = read_question(request.header(b"content-type"), await plain_body(request))
+        inputs: dict[str, Array] = {}
+        decode = _keeping(question, inputs) if _shows_inputs(asked) else question.tensors
         prediction = await self._predictor.predict(
-            target, question.tensors, deadline=request.deadline, size=question.size, key=call.key
+            target, decode, deadline=request.deadline, size=question.size, key=call.key
         )
         call.version, call.label = prediction.manifest.version, target.label or ""
         call.prediction_id = prediction.id
-        return self._response(question, prediction)
+        return self._response(question, prediction, inputs)
 
     def refuse(self, error: FairleadError) -> Response:
         return refusal(error)
 
-    def _target(self, query: str) -> Target:
-        asked = dict(parse_qsl(query, keep_blank_values=True))
-        if unknown := [name for name in asked if name not in _PARAMETERS]:
-            raise FairleadError(
-                Code.INVALID_ARGUMENT,
-                f"/predict has no parameter {unknown[0][:80]!r}",
-                hint=f"it has {', '.join(_PARAMETERS)}",
-            )
+    def _target(self, asked: Mapping[str, str]) -> Target:
         version = _version(asked["version"]) if "version" in asked else None
         if version is not None and "label" in asked:
             raise FairleadError(Code.INVALID_ARGUMENT, "version and label are both given", hint="leave one of them out")
@@ -71,19 +70,51 @@ class Simple:
             model=asked.get("model") or self._catalogue.default_model(), version=version, label=asked.get("label")
         )
 
-    def _response(self, question: Question, prediction: Prediction) -> Response:
+    def _response(self, question: Question, prediction: Prediction, inputs: Mapping[str, Array]) -> Response:
         manifest = prediction.manifest
         served: dict[str, Any] = {"model": manifest.model, "version": manifest.version}
         headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
         scores = _scores(prediction)
         if isinstance(question, Picture):
             answer = {"outputs": _plain(prediction)} if scores is None else _verdict(manifest.labels, scores[0])
-            return Response.of(answer | served | {"prediction_id": prediction.id}, headers=headers)
+            shown = {"inputs": inputs} if inputs else {}
+            return Response.of(answer | served | {"prediction_id": prediction.id} | shown, headers=headers)
         if scores is None:
             return Response.of({"outputs": _plain(prediction)} | served, headers=headers)
         ids = row_ids(prediction.id, len(scores))
         rows = [_verdict(manifest.labels, row) | {"prediction_id": id_} for row, id_ in zip(scores, ids, strict=True)]
         return Response.of({"predictions": rows} | served, headers=headers)
+
+
+def _asked(query: str) -> dict[str, str]:
+    """The parameters by name."""
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := [name for name in asked if name not in _PARAMETERS]:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"/predict has no parameter {unknown[0][:80]!r}",
+            hint=f"it has {', '.join(_PARAMETERS)}",
+        )
+    return asked
+
+
+def _shows_inputs(asked: Mapping[str, str]) -> bool:
+    """Whether the answer is to show what the picture became."""
+    if (word := asked.get("inputs", "false")) not in _WORDS:
+        raise FairleadError(Code.INVALID_ARGUMENT, f"inputs is {word[:80]!r}", hint="inputs is true or false")
+    return _WORDS[word]
+
+
+def _keeping(question: Question, inputs: dict[str, Array]) -> Decode:
+    """Decodes a picture, and keeps what it became in `inputs`."""
+    if not isinstance(question, Picture):
+        raise FairleadError(Code.INVALID_ARGUMENT, "inputs=true is for pictures: rows are the inputs already")
+
+    def decode(manifest: Manifest) -> Tensors:
+        inputs.update(question.tensors(manifest))
+        return inputs
+
+    return decode
 
 
 def _version(text: str) -> int:

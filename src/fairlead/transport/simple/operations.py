@@ -1,4 +1,4 @@
-"""`POST /predict` and `POST /feedback`, described."""
+"""`POST /predict`, `POST /feedback` and `GET /models`, described."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ _LABEL: Mapping[str, Schema] = {
 _TAKEN: Mapping[str, Schema] = {
     "prediction_id": _TEXT,
     "outcome": {"enum": ["joined", "waiting", "repeated", "corrected", "unknown"]},
+}
+_TENSORS: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": _TEXT,
+            "dtype": _TEXT,
+            "shape": {
+                "description": "-1 for an axis of any length, null when the number of axes is not known",
+                "type": ["array", "null"],
+                "items": {"type": "integer"},
+            },
+        },
+        "required": ["name", "dtype", "shape"],
+    },
 }
 _OUTPUTS: Mapping[str, Schema] = {
     "outputs": {"type": "object", "description": "tensors, of a model that names no classes"}
@@ -55,9 +71,39 @@ SCHEMAS: Mapping[str, Schema] = {
             **_SERVED,
             **_VERDICT,
             **_OUTPUTS,
+            "inputs": {"type": "object", "description": "what the picture became, when inputs=true asks for it"},
             "predictions": {"type": "array", "items": {"type": "object", "properties": dict(_VERDICT)}},
         },
         "required": ["model", "version"],
+    },
+    "Models": {
+        "type": "object",
+        "properties": {
+            "models": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}},
+            "default": {"description": "the model that is meant when none is named", "type": ["string", "null"]},
+            "feedback": {"description": "whether labels are taken in here", "type": "boolean"},
+        },
+        "required": ["models", "default", "feedback"],
+    },
+    "Model": {
+        "type": "object",
+        "properties": {
+            "name": _TEXT,
+            "versions": {"type": "array", "items": {"$ref": "#/components/schemas/ModelVersion"}},
+        },
+        "required": ["name", "versions"],
+    },
+    "ModelVersion": {
+        "type": "object",
+        "properties": {
+            "version": {"type": "integer"},
+            "labels": {"type": "array", "items": _TEXT},
+            "takes": {"enum": ["handwriting", "picture", "text", "rows"]},
+            "classes": {"type": "array", "items": _TEXT},
+            "inputs": _TENSORS,
+            "outputs": _TENSORS,
+        },
+        "required": ["version", "labels", "takes", "classes", "inputs", "outputs"],
     },
     "Label": {"type": "object", "properties": dict(_LABEL), "required": ["prediction_id", "label"]},
     "FeedbackRequest": {
@@ -96,6 +142,12 @@ OPERATIONS = (
                 name="version", place="query", about="a version's number", schema={"type": "integer", "minimum": 1}
             ),
             Parameter(name="label", place="query", about="a name that a release gave to a version"),
+            Parameter(
+                name="inputs",
+                place="query",
+                about="whether the answer shows what a picture became",
+                schema={"type": "boolean"},
+            ),
         ),
         body=(
             Content(schema=ref("PredictRequest"), example={"instances": [[1.0, 2.0]]}),
@@ -136,5 +188,35 @@ OPERATIONS = (
             ),
         ),
         errors=_ERRORS,
+    ),
+    Operation(
+        method="get",
+        path="/models",
+        about="List what answers: models, versions and their labels, what each takes and gives",
+        tag="Simple",
+        answers=(
+            Content(
+                schema=ref("Models"),
+                example={
+                    "models": [
+                        {
+                            "name": "digits",
+                            "versions": [
+                                {
+                                    "version": 3,
+                                    "labels": ["stable"],
+                                    "takes": "handwriting",
+                                    "classes": ["0", "1"],
+                                    "inputs": [{"name": "image", "dtype": "float32", "shape": [-1, 28, 28, 1]}],
+                                    "outputs": [{"name": "probs", "dtype": "float32", "shape": [-1, 2]}],
+                                }
+                            ],
+                        }
+                    ],
+                    "default": "digits",
+                    "feedback": True,
+                },
+            ),
+        ),
     ),
 )
