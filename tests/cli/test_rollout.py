@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from fairlead.cli.main import main
-from fairlead.controller.controller import LEASE
-from fairlead.controller.lease import Lease
+from fairlead.controller.lease import LEADER, Lease
 from fairlead.controller.rollout_record import Rollout
 from fairlead.controller.rollouts import Rollouts
 from fairlead.rollout.plan import Mode, Plan
@@ -82,7 +81,7 @@ def test_a_rollout_begins_at_once_and_warns_that_nothing_guards_it(live: Logged,
 
 def test_while_a_controller_leads_it_is_named(live: Logged, capsys: Capture) -> None:
     """A lease that ended counts as none."""
-    lease = Lease(live.engine, name=LEASE, holder="host:1", now=lambda: datetime.now(UTC))
+    lease = Lease(live.engine, name=LEADER, holder="host:1", now=lambda: datetime.now(UTC))
     lease.acquire()
 
     assert main(["rollout", "start", "digits", "2"]) == 0

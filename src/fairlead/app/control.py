@@ -16,13 +16,25 @@ from fairlead.controller.rollouts import Rollouts
 from fairlead.database.engine import migrate, open_engine
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.feedback import Feedback
+from fairlead.monitoring.retention import Records
 from fairlead.servable.identity import ServableId
 from fairlead.store.store import Store
 
-__all__ = ["backup_root", "now_us", "open_database", "open_feedback", "open_journal", "open_rollouts", "places"]
+__all__ = [
+    "backup_root",
+    "kept_days",
+    "now_us",
+    "open_database",
+    "open_feedback",
+    "open_journal",
+    "open_rollouts",
+    "places",
+]
 
 _HORIZON_US = 7 * 24 * 3600 * 1_000_000
 """A prediction that was made longer ago and is not in the log will not come any more."""
+
+_KEEP_TALLIES_DAYS, _KEEP_DEAD_LETTERS_DAYS = 365, 30
 
 
 def now_us() -> int:
@@ -74,6 +86,17 @@ def places(settings: Settings) -> Places:
         raise FairleadError(Code.FAILED_PRECONDITION, f"the store {settings.store_path} is no directory to copy")
     registry = None if settings.tracking_uri else settings.home / "mlflow.db"
     return Places(store=settings.store_path, database_url=settings.database, registry=registry)
+
+
+def kept_days(settings: Settings) -> dict[Records, int]:
+    """For how many days each class of data is kept, in the order in which they are looked at."""
+    return {
+        Records.PREDICTIONS: settings.keep_predictions_days,
+        Records.PAYLOADS: settings.keep_inputs_days,
+        Records.LABELS: settings.keep_labels_days,
+        Records.TALLIES: _KEEP_TALLIES_DAYS,
+        Records.DEAD_LETTERS: _KEEP_DEAD_LETTERS_DAYS,
+    }
 
 
 def backup_root(settings: Settings) -> Path:

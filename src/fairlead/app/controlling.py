@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy import Engine
 
-from fairlead.app.control import backup_root, now_us, open_database, open_journal, places
+from fairlead.app.control import backup_root, kept_days, now_us, open_database, open_journal, places
 from fairlead.app.releases import now, open_writable_store
 from fairlead.app.retraining import SubprocessTrainer
 from fairlead.app.tensorboard import tidy_training_logs
@@ -39,7 +39,6 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 _TIDY_EVERY = timedelta(hours=1)
 _ROLLBACK_TARGETS = 3
 _DAY_US = 86_400_000_000
-_KEEP_TALLIES_DAYS, _KEEP_DEAD_LETTERS_DAYS = 365, 30
 _STEPS = (0.01, 0.1, 0.5)
 _log = logging.getLogger(__name__)
 
@@ -175,7 +174,7 @@ class _Tidy:
         self._done_at = now()
         self._back_up_if_due()
         tidy_training_logs(self._settings)
-        for records, days in self._days().items():
+        for records, days in kept_days(self._settings).items():
             self._sweep(records, days)
         for model in self._store.models():
             if self._store.release(model) is None:
@@ -202,15 +201,6 @@ class _Tidy:
         newest = next(iter(backups(backup_root(self._settings))), None)
         if every and (newest is None or now() - newest.at >= every):
             _back_up(self._settings, self._engine, "on schedule")
-
-    def _days(self) -> dict[Records, int]:
-        return {
-            Records.PREDICTIONS: self._settings.keep_predictions_days,
-            Records.PAYLOADS: self._settings.keep_inputs_days,
-            Records.LABELS: self._settings.keep_labels_days,
-            Records.TALLIES: _KEEP_TALLIES_DAYS,
-            Records.DEAD_LETTERS: _KEEP_DEAD_LETTERS_DAYS,
-        }
 
 
 def _back_up(settings: Settings, engine: Engine, why: str) -> None:

@@ -8,9 +8,8 @@ from sqlalchemy.exc import ArgumentError
 from fairlead.app.control import open_database, places
 from fairlead.app.releases import now
 from fairlead.config import Settings
-from fairlead.controller.controller import LEASE
 from fairlead.controller.database_copy import is_empty_database
-from fairlead.controller.lease import Holding, Lease
+from fairlead.controller.lease import LEADER, Holding, Lease
 from fairlead.controller.restore import finish_restore
 
 __all__ = ["find_database", "find_leader"]
@@ -38,5 +37,5 @@ def find_leader(engine: Engine) -> Holding | None:
     Raises:
         FairleadError: UNAVAILABLE when the database does not answer.
     """
-    holding = Lease(engine, name=LEASE, holder="", now=now).look()
+    holding = Lease(engine, name=LEADER, holder="", now=now).look()
     return holding if holding is not None and holding.until > now() else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.serving.statistics import Statistics
+from fairlead.telemetry.app_log import AppLogMetrics
 from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.connections import ConnectionCounts
+from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.instruments import Gauge, Instruments, Merge
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
@@ -36,6 +38,8 @@ class ServiceMetrics:
         self.statistics = Statistics(self.instruments)
         self.log = LogMetrics(self.instruments)
         self.quality = QualityMetrics(self.instruments)
+        self.control = ControlMetrics(self.instruments)
+        self.app_log = AppLogMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
         open_ = Gauge(self.instruments, "fairlead_connections", "Open connections.", ["protocol"], how=Merge.SUM)
         self.connections = {

@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from fairlead.app.control import now_us, open_feedback
+from fairlead.app.oversight import Oversight
 from fairlead.app.quality import ArmQuality, read_quality
 from fairlead.app.recorder_line import MAX_LINE_BYTES, RecorderAssignment
 from fairlead.app.releases import open_store
@@ -32,6 +33,7 @@ from fairlead.monitoring.label import Label
 from fairlead.monitoring.prediction_log import PredictionLog
 from fairlead.monitoring.shipper import Shipper
 from fairlead.monitoring.spool_home import abandoned, spools
+from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.logs import configure_logging
@@ -58,23 +60,21 @@ class Recorder:
     Args:
         settings: which database, and where the store is.
         name, directory: of the spools that the server claimed.
-        metrics: told what happens.
-        quality: shows how good the versions are.
+        instruments: where it counts, and shows how good the versions are and what the control plane does.
     """
 
-    def __init__(
-        self, settings: Settings, name: str, directory: Path, metrics: LogMetrics, quality: QualityMetrics
-    ) -> None:
-        self._quality = quality
+    def __init__(self, settings: Settings, name: str, directory: Path, instruments: Instruments) -> None:
+        self._metrics = LogMetrics(instruments)
+        self._quality = QualityMetrics(instruments)
         self._root = settings.spool_path
         self._name = name
         self._directory = directory
-        self._metrics = metrics
         self._engine: Engine = open_engine(settings.database)
         self._log = PredictionLog(self._engine)
         self._shippers: dict[str, Shipper] = {}
         self._store = open_store(settings)
         self._feedback = open_feedback(self._engine, self._store)
+        self._oversight = Oversight(settings, self._engine, self._store, ControlMetrics(instruments))
         self._is_migrated = False
         self._retry_s = _FIRST_RETRY_S
         self._synced_at = self._looked_at = self._judged_at = 0.0
@@ -147,16 +147,16 @@ class Recorder:
     # -- judging, in the same thread -------------------------------------------------------------------------------
 
     def _judge(self) -> None:
-        """Show how good every version was in the last day."""
+        """Show how good every version was in the last day, and what the control plane does."""
         self._judged_at = time.monotonic()
-        known: set[tuple[str, int]] = set()
         try:
+            known = set(self._oversight.look())
             for model in self._store.models():
                 for one in self._read_quality(model, _DAY_US, _METRIC_ROWS):
                     known.add((model, one.report.version))
                     self._show(one)
         except (FairleadError, OSError) as error:
-            _log.error("the quality of the models cannot be shown: %s", error)
+            _log.error("the metrics of quality and control are not brought up to date: %s", error)
             return
         self._quality.retain(frozenset(known))
 
@@ -244,13 +244,7 @@ async def _main(line: socket.socket) -> int:
     instruments = Instruments(memory.pieces, assignment.region)
     listener = socket.socket(fileno=assignment.listener)
     try:
-        recorder = Recorder(
-            assignment.settings,
-            assignment.name,
-            assignment.directory,
-            LogMetrics(instruments),
-            QualityMetrics(instruments),
-        )
+        recorder = Recorder(assignment.settings, assignment.name, assignment.directory, instruments)
     except FairleadError as error:
         _log.error("predictions are not shipped: %s", error)
         return 1

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import Engine
 
 from fairlead.controller.journal import Action, Journal
-from fairlead.controller.lease import Holding, Lease
+from fairlead.controller.lease import LEADER, Holding, Lease
 from fairlead.controller.notification import Event, Notifier, notification
 from fairlead.controller.passes import Pass, Passes, Status, Step, Trigger
 from fairlead.controller.retrain_config import RetrainConfig
@@ -30,9 +30,8 @@ from fairlead.rollout.plan import Plan
 from fairlead.servable.identity import ServableId
 from fairlead.store.writable_store import WritableStore
 
-__all__ = ["LEASE", "Controller", "Result", "Retraining", "Trainer"]
+__all__ = ["Controller", "Result", "Retraining", "Trainer"]
 
-LEASE = "controller"
 _MOST_ATTEMPTS = 3
 _log = logging.getLogger(__name__)
 
@@ -114,11 +113,11 @@ class Controller:
         self._tidy = tidy
         self._now = now
         self._since = now()
-        self._lease = Lease(engine, name=LEASE, holder=who, now=now)
+        self._lease = Lease(engine, name=LEADER, holder=who, now=now)
         self._holding: Holding | None = None
         self._running: dict[str, Retraining] = {}
         fence = self._lease.check
-        self._journal = Journal(engine, now=now, who=LEASE, fence=fence)
+        self._journal = Journal(engine, now=now, who=LEADER, fence=fence)
         self._passes = Passes(engine, now=now, fence=fence)
         self._watcher = Watcher(engine, store, fence)
         self._rollouts = Rollouts(
@@ -126,7 +125,7 @@ class Controller:
             store,
             self._journal,
             now_us=lambda: int(self._now().timestamp() * 1e6),
-            who=LEASE,
+            who=LEADER,
             fence=fence,
             before_promotion=lambda rollout: self._guarded_backup(rollout.model, f"before {rollout.candidate} serves"),
         )
@@ -280,7 +279,7 @@ class Controller:
         if any(rollout.candidate == id_.version for rollout in self._rollouts.of_model(id_.model)):
             return
         why = f"trained anew: {one.trigger}"
-        self._rollouts.start(id_, self._plan, who=LEASE, why=why)
+        self._rollouts.start(id_, self._plan, who=LEADER, why=why)
         self._tell(Event.STARTED, model=id_.model, version=id_.version, why=why)
 
     def _published_by(self, one: Pass) -> int | None:

@@ -15,8 +15,12 @@ from fairlead.database.engine import database_errors, reading
 from fairlead.database.schema import leases
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["LONGEST_S", "Holding", "Lease"]
+__all__ = ["LEADER", "LONGEST_S", "TTL_S", "Holding", "Lease"]
 
+LEADER = "controller"
+"""The lease of the controller that leads."""
+TTL_S = 15.0
+"""How long a lease lasts unless somebody says otherwise."""
 LONGEST_S = 300.0
 """The longest time for which a lease is given; one that claims more was written while a clock was ahead."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +69,7 @@ class Lease:
     """
 
     def __init__(
-        self, engine: Engine, *, name: str, holder: str, now: Callable[[], datetime], ttl_s: float = 15.0
+        self, engine: Engine, *, name: str, holder: str, now: Callable[[], datetime], ttl_s: float = TTL_S
     ) -> None:
         if not 0.0 < ttl_s <= LONGEST_S:
             raise FairleadError(Code.INVALID_ARGUMENT, f"a lease of {ttl_s} s is not above 0 and up to {LONGEST_S:g} s")

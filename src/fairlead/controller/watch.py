@@ -23,9 +23,10 @@ from fairlead.monitoring.prediction_log import LoggedRow, PredictionLog
 from fairlead.monitoring.quality_trigger import QualityTrigger
 from fairlead.monitoring.reference_file import CONFIDENCE, PREDICTED, REFERENCE_FILE, ReferenceFile
 from fairlead.servable.identity import ServableId
+from fairlead.servable.manifest import Manifest
 from fairlead.store.store import Store
 
-__all__ = ["Alarm", "Concern", "Watch", "Watcher", "judge_rows", "window_values"]
+__all__ = ["Alarm", "Concern", "Watch", "Watcher", "judge_rows", "quality_trigger", "window_values"]
 
 WINDOW_ROWS = 500
 _ROWS_AT_ONCE = 5_000
@@ -129,19 +130,12 @@ class Watcher:
 
     def _begin(self, id_: ServableId) -> Watch:
         """Watch a version that has become stable: what another was asked before counts for nothing."""
-        accuracy = self._store.manifest(id_).metrics.get("accuracy")
-        quality = None
-        if accuracy is not None:
-            try:
-                quality = QualityTrigger(reference=accuracy, quiet_labels=_QUIET_LABELS)
-            except FairleadError:  # so bad that there is nothing to lose
-                quality = None
         return Watch(
             model=id_.model,
             version=id_.version,
             position=self._log.last(),
             label_position=last_arrival(self._engine),
-            quality=quality,
+            quality=quality_trigger(self._store.manifest(id_)),
         )
 
     def _drift(self, watch: Watch) -> tuple[Watch, list[Alarm]]:
@@ -220,6 +214,17 @@ class Watcher:
                 self._fence(connection)
             statement = insert(connection, watches).values(model=watch.model, **values)
             connection.execute(statement.on_conflict_do_update(index_elements=["model"], set_=values))
+
+
+def quality_trigger(manifest: Manifest) -> QualityTrigger | None:
+    """What watches a version's labels from its release on; None where its accuracy is not known, or next to nothing."""
+    accuracy = manifest.metrics.get("accuracy")
+    if accuracy is None:
+        return None
+    try:
+        return QualityTrigger(reference=accuracy, quiet_labels=_QUIET_LABELS)
+    except FairleadError:  # so bad that there is nothing to lose
+        return None
 
 
 def judge_rows(

@@ -56,6 +56,10 @@ class CounterSeries(Series):
     def inc(self, amount: float = 1.0) -> None:
         self._cells[0] += amount
 
+    def set(self, total: float) -> None:
+        """Show a total that is kept elsewhere, where it outlives all processes. One process may do so."""
+        self._cells[0] = total
+
 
 class GaugeSeries(Series):
     """One cell."""
