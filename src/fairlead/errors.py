@@ -52,7 +52,14 @@ class FairleadError(Exception):
 
 
 class OverloadError(FairleadError):
-    """Nothing is wrong with the request: there is too much to do just now. It may be tried again."""
+    """Nothing is wrong with the request: there is too much to do just now. It may be tried again.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    Args:
+        message: as for every error.
+        reason: the bound that was met, in a word that metrics can count by.
+        hint: as for every error.
+    """
+
+    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
         super().__init__(Code.RESOURCE_EXHAUSTED, message, hint=hint)
+        self.reason = reason

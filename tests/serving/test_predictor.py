@@ -256,6 +256,27 @@ async def test_what_waits_while_the_threads_work_runs_together() -> None:
     assert bench.model.runs == [1, 1, 3]
 
 
+async def test_what_waits_is_shown_when_somebody_comes_by() -> None:
+    """How many requests, how long the first has, and how much of what the server may hold is held."""
+    bench = Bench(threads=1, max_in_flight=8)
+    bench.predictor.show_waiting()
+    assert bench.registry.get_sample_value("fairlead_saturation") == 0
+    tasks = [bench.ask()]
+    await turn()
+    tasks += [bench.ask(rows=2) for _ in range(3)]
+    await turn(0.05)
+    bench.predictor.show_waiting()
+
+    assert bench.counted("fairlead_queue_depth") == 3
+    assert 0.05 <= bench.counted("fairlead_queue_age_seconds") < 5
+    assert bench.registry.get_sample_value("fairlead_saturation") == 0.5
+    bench.model.gate.set()
+    await asyncio.gather(*tasks)
+    bench.predictor.show_waiting()
+    assert bench.counted("fairlead_queue_depth") == bench.counted("fairlead_queue_age_seconds") == 0
+    assert bench.registry.get_sample_value("fairlead_saturation") == 0
+
+
 async def test_short_runs_are_done_in_the_loop_and_long_ones_are_not() -> None:
     """The first run, whose length nobody knows, is long."""
     bench = Bench()
@@ -393,6 +414,7 @@ async def test_more_requests_than_the_server_holds_are_refused_at_once() -> None
     bench.model.gate.set()
 
     assert isinstance(caught.value, OverloadError)
+    assert caught.value.reason == "in_flight"
     assert [prediction.rows for prediction in await asyncio.gather(*tasks)] == [1] * 8
     assert (await bench.ask()).rows == 1
 
@@ -415,6 +437,7 @@ async def test_what_would_wait_too_long_is_refused_at_once() -> None:
     await asyncio.gather(*tasks)
 
     assert isinstance(caught.value, OverloadError)
+    assert caught.value.reason == "queue"
     assert (await bench.ask()).rows == 1
     assert bench.lender.users == 0
 

@@ -61,10 +61,10 @@ def test_loading_is_counted_by_model() -> None:
     """What is available, how long it took, what failed, and the release in force."""
     instruments = Instruments()
     metrics = LoadMetrics(instruments)
-    metrics.loaded("m", 2, 0.3)
+    metrics.loaded("m", 2, 0.3, warmup_s=0.01, memory_bytes=5000)
     metrics.failed("m")
     metrics.failed("m")
-    metrics.released("m", 7)
+    metrics.released("m", 7, stable=2, candidate=3, weight=0.1)
     text = exposition(instruments).decode()
 
     assert 'fairlead_model_available{model="m",version="2"} 1.0\n' in text
@@ -73,15 +73,36 @@ def test_loading_is_counted_by_model() -> None:
     assert 'fairlead_model_load_duration_seconds_bucket{le="+Inf",model="m"} 1.0\n' in text
     assert 'fairlead_model_load_duration_seconds_sum{model="m"} 0.3\n' in text
     assert 'fairlead_model_load_failures_total{model="m"} 2.0\n' in text
+    assert 'fairlead_model_warmup_duration_seconds_bucket{le="0.005",model="m"} 0.0\n' in text
+    assert 'fairlead_model_warmup_duration_seconds_bucket{le="0.02",model="m"} 1.0\n' in text
+    assert 'fairlead_model_memory_bytes{model="m",version="2"} 5000.0\n' in text
     assert 'fairlead_release_revision{model="m"} 7.0\n' in text
+    assert 'fairlead_release_version{model="m",role="stable"} 2.0\n' in text
+    assert 'fairlead_release_version{model="m",role="candidate"} 3.0\n' in text
+    assert 'fairlead_release_weight{model="m"} 0.1\n' in text
+
+
+def test_a_candidate_that_is_tried_no_more_leaves_the_page() -> None:
+    """Its share of the requests is 0 then, and a plain model has no release at all."""
+    instruments = Instruments()
+    metrics = LoadMetrics(instruments)
+    metrics.released("m", 7, stable=2, candidate=3, weight=0.1)
+    metrics.released("m", 8, stable=2, candidate=None, weight=0.0)
+    metrics.released("plain", 0, stable=None, candidate=None, weight=0.0)
+    text = exposition(instruments).decode()
+
+    assert 'role="candidate"' not in text
+    assert 'fairlead_release_version{model="m",role="stable"} 2.0\n' in text
+    assert 'fairlead_release_weight{model="m"} 0.0\n' in text
+    assert 'fairlead_release_version{model="plain"' not in text
 
 
 def test_an_unloaded_version_leaves_the_page() -> None:
     """The other version stays, and saying it again is harmless."""
     instruments = Instruments()
     metrics = LoadMetrics(instruments)
-    metrics.loaded("m", 1, 0.1)
-    metrics.loaded("m", 2, 0.1)
+    metrics.loaded("m", 1, 0.1, warmup_s=0.01, memory_bytes=5000)
+    metrics.loaded("m", 2, 0.1, warmup_s=0.01, memory_bytes=6000)
     metrics.unloaded("m", 1)
     metrics.unloaded("m", 1)
     metrics.unloaded("nosuch", 1)

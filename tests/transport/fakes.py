@@ -215,13 +215,15 @@ class FakeCatalogue:
 class FakePredictor:
     """Does what the real one does, on the event loop; `pause`, when set, is awaited before each answer.
 
-    `deadline` is that of the last call, `waiting` how many wait for `pause`.
+    `deadline` is that of the last call, `waiting` how many wait for `pause`, `error` what is raised in place of an
+    answer.
     """
 
     def __init__(self, catalogue: FakeCatalogue) -> None:
         self.catalogue = catalogue
         self.statistics = Statistics(Instruments(), clock_s=lambda: 1.5)
         self.pause: asyncio.Event | None = None
+        self.error: Exception | None = None
         self.deadline: float | None = None
         self.key = ""
         self.waiting = 0
@@ -239,6 +241,8 @@ class FakePredictor:
     ) -> Prediction:
         self.deadline = deadline
         self.key = key
+        if self.error is not None:
+            raise self.error
         manifest = self.catalogue.describe(target)
         inputs = decode(manifest)
         manifest.signature.check_inputs(inputs)

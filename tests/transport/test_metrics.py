@@ -7,6 +7,7 @@ import pytest
 from tests.transport.conftest import Client, request_of
 from tests.transport.fakes import FakePredictor
 
+from fairlead.errors import OverloadError
 from fairlead.transport.tfserving.metrics import MAX_STRANGERS
 
 TFS = "/monitoring/prometheus/metrics"
@@ -56,6 +57,24 @@ def test_a_fault_is_counted_under_its_code(client: Client) -> None:
     client.predict("echo", {"instances": ["x"]})
     expected = 'fairlead_requests_total{code="INVALID_ARGUMENT",model="echo",protocol="tfserving",version="1"} 1.0'
     assert expected in lines(client, "/metrics")
+
+
+def test_refusals_that_overload_makes_are_counted_by_the_bound_that_was_met(
+    client: Client, predictor: FakePredictor
+) -> None:
+    """On every protocol; other errors are no such refusals."""
+    client.predict("echo", {"instances": ["x"]})
+    predictor.error = OverloadError("too many", reason="in_flight")
+    client.predict("echo", GOOD)
+    client.post("/predict?model=echo", GOOD)
+    predictor.error = OverloadError("too much", reason="queue")
+    client.predict("echo", GOOD)
+
+    assert [line for line in lines(client, "/metrics") if line.startswith("fairlead_refused_total")] == [
+        'fairlead_refused_total{protocol="simple",reason="in_flight"} 1.0',
+        'fairlead_refused_total{protocol="tfserving",reason="in_flight"} 1.0',
+        'fairlead_refused_total{protocol="tfserving",reason="queue"} 1.0',
+    ]
 
 
 def test_a_client_that_leaves_is_counted(client: Client, predictor: FakePredictor) -> None:

@@ -68,7 +68,7 @@ class DataPlane:
         self._manager.start()
         lifetimes.callback(self._manager.stop)
         log = _open_log(settings, recording, metrics, lifetimes)
-        predictor = Predictor(
+        predictor = self._predictor = Predictor(
             self._manager,
             metrics.batches,
             metrics.statistics,
@@ -135,6 +135,10 @@ class DataPlane:
     def versions(self) -> frozenset[tuple[str, int]]:
         """The models' versions that should be served, or still are."""
         return frozenset((id_.model, id_.version) for id_ in self._manager.wanted())
+
+    def show_waiting(self) -> None:
+        """Bring the metrics of what waits up to date."""
+        self._predictor.show_waiting()
 
     def withdraw(self) -> None:
         """Be no longer ready, and ask clients to close their connections."""

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,7 +23,7 @@ __all__ = ["Management"]
 
 _MAX_BODY_BYTES = 1024
 _UNAVAILABLE = 503
-_QUALITY = "/quality/"
+_METRICS, _QUALITY = "/metrics", "/quality/"
 _log = logging.getLogger(__name__)
 
 
@@ -32,12 +33,18 @@ class Management:
     Args:
         supervisor: knows how every worker is.
         instruments: what all processes count.
+        disks: paths whose file systems the metrics show, by what is kept there.
         recorder: tells how good the models are; None where predictions are not logged.
     """
 
     def __init__(
-        self, supervisor: Supervisor, instruments: Instruments, recorder: RecorderClient | None = None
+        self,
+        supervisor: Supervisor,
+        instruments: Instruments,
+        disks: Mapping[str, Path],
+        recorder: RecorderClient | None = None,
     ) -> None:
+        self._disks = disks
         self._recorder = recorder
         self.draining = False
         self.max_body_bytes = _MAX_BODY_BYTES
@@ -49,7 +56,6 @@ class Management:
             "/health/live": _alive,
             "/health/startup": self._startup,
             "/health/ready": self._ready,
-            "/metrics": self._metrics,
             "/workers": self._list,
         }
 
@@ -57,6 +63,8 @@ class Management:
         try:
             if request.path.startswith(_QUALITY):
                 return await asyncio.create_task(self._quality(request.path.removeprefix(_QUALITY)))
+            if request.path == _METRICS:
+                return await asyncio.create_task(self._metrics())
             return self._answer(request)
         except FairleadError as error:
             return refusal(error)
@@ -73,7 +81,7 @@ class Management:
             raise FairleadError(
                 Code.NOT_FOUND,
                 f"Nothing is managed at {request.path[:200]}",
-                hint=f"try {', '.join([*self._pages, _QUALITY + 'MODEL'])}",
+                hint=f"try {', '.join([*self._pages, _METRICS, _QUALITY + 'MODEL'])}",
             )
         return page()
 
@@ -103,8 +111,10 @@ class Management:
             is_good=is_ready,
         )
 
-    def _metrics(self) -> Response:
-        return Response(body=exposition(self._instruments), content_type=CONTENT_TYPE.encode())
+    async def _metrics(self) -> Response:
+        """In a thread: a disk that hangs, hangs the scrape and nothing else."""
+        page = await asyncio.to_thread(exposition, self._instruments, self._disks)
+        return Response(body=page, content_type=CONTENT_TYPE.encode())
 
     def _list(self) -> Response:
         return Response.of({"workers": [dataclasses.asdict(worker) for worker in self._supervisor.states()]})

@@ -88,7 +88,12 @@ async def _serve(
     if spools:
         recorder = RecorderKeeper(settings, spools, memory.descriptor, regions, on_end=metrics.instruments.abandon)
         recorder.start()
-    pages = Management(supervisor, metrics.instruments, RecorderClient(spools.directory) if spools else None)
+    pages = Management(
+        supervisor,
+        metrics.instruments,
+        {"home": settings.home, "store": settings.store_path},
+        RecorderClient(spools.directory) if spools else None,
+    )
     server = HttpServer(pages, management, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)

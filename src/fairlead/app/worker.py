@@ -108,6 +108,7 @@ class Worker:
         """Tell the parent what changed, and now and then that nothing did."""
         last, silent_s = None, 0.0
         while True:
+            self._plane.show_waiting()
             report = Report(
                 readiness=self._plane.readiness(), versions=self._plane.versions(), is_leaving=self._is_leaving
             )

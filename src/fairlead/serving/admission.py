@@ -44,6 +44,7 @@ class Admission:
             self._refused_at = self._clock()
             raise OverloadError(
                 f"{in_flight} requests are in flight, the most this server holds",
+                reason="in_flight",
                 hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
             )
 
@@ -58,6 +59,7 @@ class Admission:
             lane.refused_at = now
             raise OverloadError(
                 f"{lane.waiting_rows} rows wait already, {wait_s:.1f} s of work",
+                reason="queue",
                 hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
             )
 

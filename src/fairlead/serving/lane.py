@@ -118,6 +118,7 @@ class Lane:
         on_drop: told of each request that is let go because nobody waits for it any more.
 
     Attributes:
+        model, version: what it is for.
         running: how many batches are being run.
         due: the call that will take the next batch, if there is one.
         pace_s: seconds a row, smoothed; None before the first run.
@@ -127,6 +128,8 @@ class Lane:
     """
 
     def __init__(self, handle: Handle, max_rows: int | None, on_drop: Callable[[Waiting], None]) -> None:
+        self.model = handle.manifest.model
+        self.version = str(handle.manifest.version)
         self.running = 0
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None
@@ -157,6 +160,15 @@ class Lane:
         """Whether what waits longest would fill a batch."""
         group = next(iter(self._groups.values()), None)
         return group is not None and (not self._can_batch or group.rows >= self.max_rows)
+
+    @property
+    def depth(self) -> int:
+        """How many requests wait."""
+        return sum([len(group.waiting) for group in self._groups.values()])
+
+    def age_s(self, now: float) -> float:
+        """How long the first of those that wait has waited at the monotonic second `now`; 0 when none does."""
+        return max([now - group.waiting[0].since for group in self._groups.values() if group.waiting], default=0.0)
 
     def put(self, request: Waiting) -> None:
         """Let `request` wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,10 +23,17 @@ __all__ = ["LoadedVersion", "VersionLoader"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedVersion:
-    """A version that can answer: its model, and for each signature the manifest that has it as its own."""
+    """A version that can answer.
+
+    Attributes:
+        model: what answers.
+        manifests: for each signature the manifest that has it as its own.
+        warmup_s: seconds that its first runs took, which warmed or proved it.
+    """
 
     model: LoadedModel
     manifests: Mapping[str, Manifest]
+    warmup_s: float
 
     def answering(self, signature: str) -> tuple[Servable, Manifest]:
         """Who answers for `signature`, see `LoadedModel.meant_by`.
@@ -80,11 +88,13 @@ class VersionLoader:
         model = loader.load(version.directory)
         try:
             _check_signatures(model, manifest)
+            began = time.monotonic()
             golden.prove(model.servables[model.default])
+            warmup_s = time.monotonic() - began
         except BaseException:
             model.close()
             raise
-        return _loaded(model, manifest)
+        return _loaded(model, manifest, warmup_s)
 
     def _load_plain(self, id_: ServableId, directory: Path) -> LoadedVersion:
         """Load, and warm with what the directory has for it."""
@@ -93,7 +103,9 @@ class VersionLoader:
             raise FairleadError(Code.NOT_FOUND, f"{directory} holds no model any more")
         model = self._loader(id_, runtime).load(directory)
         try:
+            began = time.monotonic()
             warm_up(model, directory, self._decode_warmup)
+            warmup_s = time.monotonic() - began
             manifest = Manifest(
                 model=id_.model,
                 version=id_.version,
@@ -108,7 +120,7 @@ class VersionLoader:
         except BaseException:
             model.close()
             raise
-        return _loaded(model, manifest)
+        return _loaded(model, manifest, warmup_s)
 
     def _loader(self, id_: ServableId, runtime: str) -> Loader:
         if runtime not in self._loaders:
@@ -130,6 +142,6 @@ def _check_signatures(model: LoadedModel, manifest: Manifest) -> None:
         )
 
 
-def _loaded(model: LoadedModel, manifest: Manifest) -> LoadedVersion:
+def _loaded(model: LoadedModel, manifest: Manifest, warmup_s: float) -> LoadedVersion:
     manifests = {name: replace(manifest, signature=signature) for name, signature in model.signatures.items()}
-    return LoadedVersion(model=model, manifests=manifests)
+    return LoadedVersion(model=model, manifests=manifests, warmup_s=warmup_s)

@@ -23,11 +23,12 @@ from fairlead.serving.loading import VersionLoader
 from fairlead.serving.model import Model, ModelVersion
 from fairlead.serving.policy import Action, Do, next_action
 from fairlead.serving.router import choose
-from fairlead.serving.source import Source
+from fairlead.serving.source import Aspired, Source
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.store.release import Candidate, Mode
 from fairlead.telemetry.load import LoadMetrics
+from fairlead.telemetry.usage import resident_bytes
 
 __all__ = ["Manager"]
 
@@ -157,9 +158,19 @@ class Manager:
                 # What cannot be read now was readable before: go on with that rather than take the model down.
                 if name in aspired:
                     model.want(aspired[name])
-                    self._metrics.released(name, aspired[name].revision)
+                    self._tell_release(name, aspired[name])
             self._has_looked = True
             self._choices.clear()
+
+    def _tell_release(self, name: str, aspired: Aspired) -> None:
+        trial = aspired.candidate
+        self._metrics.released(
+            name,
+            aspired.revision,
+            stable=aspired.stable,
+            candidate=trial.version if trial else None,
+            weight=trial.weight if trial else 0.0,
+        )
 
     def _act(self) -> None:
         for name, model in list(self._models.items()):
@@ -188,7 +199,7 @@ class Manager:
     # -- loading and unloading, in the pool ------------------------------------------------------------------------
 
     def _load(self, model: Model, version: ModelVersion) -> None:
-        began = time.monotonic()
+        began, before_bytes = time.monotonic(), resident_bytes()
         try:
             loaded = self._loader.load(version.id, version.directory)
         except FairleadError as error:
@@ -199,7 +210,13 @@ class Manager:
         else:
             seconds = time.monotonic() - began
             # Told before it is so: whoever sees the new state finds the figures that belong to it.
-            self._metrics.loaded(version.id.model, version.id.version, seconds)
+            self._metrics.loaded(
+                version.id.model,
+                version.id.version,
+                seconds,
+                warmup_s=loaded.warmup_s,
+                memory_bytes=max(0, resident_bytes() - before_bytes),
+            )
             _log.info("%s is loaded and proven after %.3f s", version.id, seconds)
             with self._lock:
                 version.loaded = loaded

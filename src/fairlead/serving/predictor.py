@@ -104,6 +104,7 @@ class Predictor:
         self._max_batch_rows = max_batch_rows
         self._max_batch_delay_s = max_batch_delay_s
         self._max_rows = max_rows
+        self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[int, Lane] = {}  # by the servable's `id`, as long as it lives
@@ -175,6 +176,17 @@ class Predictor:
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
+
+    def show_waiting(self) -> None:
+        """Bring the metrics of what waits up to date: for whoever comes by now and then, so that requests need not."""
+        now = time.monotonic()
+        found: dict[tuple[str, str], tuple[int, float]] = {}
+        for lane in list(self._lanes.values()):  # a version that goes takes its lane along, in another thread
+            depth, age_s = found.get((lane.model, lane.version), (0, 0.0))
+            found[lane.model, lane.version] = (depth + lane.depth, max(age_s, lane.age_s(now)))
+        for (model, version), (depth, age_s) in found.items():
+            self._metrics.waits(model, version, depth, age_s)
+        self._metrics.saturation.set(self._in_flight / self._max_in_flight)
 
     def close(self) -> None:
         """Let the threads go, once no request is left."""

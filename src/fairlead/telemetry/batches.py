@@ -18,6 +18,7 @@ class BatchMetrics:
 
     Attributes:
         in_flight: requests that are held.
+        saturation: the same, as a share of those that may be.
     """
 
     def __init__(self, instruments: Instruments) -> None:
@@ -25,6 +26,22 @@ class BatchMetrics:
         self.in_flight: GaugeSeries = Gauge(
             instruments, "fairlead_in_flight", "Requests that are held, those that wait included.", how=Merge.SUM
         ).labels()
+        self.saturation: GaugeSeries = Gauge(
+            instruments,
+            "fairlead_saturation",
+            "Share of the requests that a worker may hold that it holds; that of the worker with the most.",
+            how=Merge.MAX,
+        ).labels()
+        self._depth = Gauge(
+            instruments, "fairlead_queue_depth", "Requests that wait for their batch.", _VERSION, how=Merge.SUM
+        )
+        self._age = Gauge(
+            instruments,
+            "fairlead_queue_age_seconds",
+            "How long the request that came first of those that wait has waited; 0 when none does.",
+            _VERSION,
+            how=Merge.MAX,
+        )
         self._rows = Histogram(instruments, "fairlead_batch_rows", "Rows that ran together.", _VERSION, bounds=_ROWS)
         self._batches = Counter(
             instruments, "fairlead_batches", "Batches, by why they were run when they were.", (*_VERSION, "reason")
@@ -82,6 +99,11 @@ class BatchMetrics:
         for label, seconds_each in waits.items():
             self._queue.labels(model, number, label).observe_all(seconds_each)
             self._compute.labels(model, number, label).observe(compute_s, len(seconds_each))
+
+    def waits(self, model: str, version: str, depth: int, age_s: float) -> None:
+        """Show how many requests wait for a version, and how long the first of them has."""
+        self._depth.labels(model, version).set(depth)
+        self._age.labels(model, version).set(age_s)
 
     def nonfinite(self, model: str, version: int, rows: int) -> None:
         """Note answers that are no numbers."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-__all__ = ["usage_families"]
+__all__ = ["resident_bytes", "usage_families"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -48,6 +48,14 @@ def usage_families(pids: Mapping[int, int]) -> Iterator[Metric]:
         for number, usage in usages.items():
             gauge.add_metric([str(number)], getattr(usage, attribute))
         yield gauge
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in RAM; 0 where there is no /proc."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def _usage(proc: Path, pid: int) -> _Usage | None:

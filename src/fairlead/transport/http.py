@@ -92,6 +92,7 @@ class HttpApp:
             self._count(call, Code.CANCELLED, request)
             raise
         except Exception as error:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
+            self._metrics.refused(protocol, error)
             response = _refusal(dialect, request, error)
         self._count(call, response.code, request)
         if call.prediction_id:

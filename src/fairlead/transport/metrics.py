@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code, FairleadError, OverloadError
 from fairlead.telemetry.exposition import CONTENT_TYPE, exposition
 from fairlead.telemetry.instruments import Counter, Histogram, Instruments
 from fairlead.transport.message import Call, Request, Response
@@ -31,6 +31,17 @@ class TransportMetrics:
             (*names, "label"),
             bounds=_BOUNDS_S,
         )
+        self._refused = Counter(
+            instruments,
+            "fairlead_refused",
+            "Requests refused because there was too much to do, by the bound that was met.",
+            ("protocol", "reason"),
+        )
+
+    def refused(self, protocol: str, error: Exception) -> None:
+        """Count a refusal, if `error` is one that overload makes."""
+        if protocol and isinstance(error, OverloadError):
+            self._refused.labels(protocol, error.reason).inc()
 
     def record(self, call: Call, code: Code | None, seconds: float, *, is_known: bool) -> None:
         """Count one answered request.

@@ -29,6 +29,8 @@ from tests.transport.grpc.wire import (
     framed,
 )
 
+from fairlead.errors import OverloadError
+from fairlead.telemetry.exposition import registry_of
 from fairlead.transport.grpc.frames import ErrorCode
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
@@ -74,6 +76,17 @@ def test_a_client_that_does_not_answer_the_ping_is_left_anyway(start: Start) -> 
         assert [got.kind for got in client.ends()] == [GOAWAY, PING, GOAWAY]
     running.thread.join(TIMEOUT_S)
     assert not running.thread.is_alive()
+
+
+def test_a_call_that_overload_refuses_is_counted(start: Start) -> None:
+    """By the bound that was met."""
+    running = start()
+    running.predictor.error = OverloadError("too many", reason="in_flight")
+    with Channel(running.address) as client:
+        assert client.refusal(INFERENCE, "ModelInfer", infer_request("echo", x=[[1.0]]))[0] == "RESOURCE_EXHAUSTED"
+
+    registry = registry_of(running.metrics.instruments)
+    assert registry.get_sample_value("fairlead_refused_total", {"protocol": "v2-grpc", "reason": "in_flight"}) == 1
 
 
 def test_readiness_can_be_withdrawn(start: Start) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-from fairlead.errors import Code
+from fairlead.errors import Code, FairleadError
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
@@ -97,6 +97,10 @@ class GrpcApp:
             seconds = time.monotonic() - started
             is_known = code is None or self._catalogue.knows(context.model, context.version)
             self._metrics.record(context, code, seconds, is_known=is_known)
+
+    def refused(self, context: Context, error: FairleadError) -> None:
+        """Count a call that was refused because there was too much to do, if that is what `error` says."""
+        self._metrics.refused(context.protocol, error)
 
     def _is_ready(self) -> bool:
         return self._catalogue.readiness().is_ready and not self.withdrawn

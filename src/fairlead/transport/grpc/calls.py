@@ -57,6 +57,9 @@ class Server(Protocol):
     def record(self, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
 
+    def refused(self, context: Context, error: FairleadError) -> None:
+        """Count a call that was refused because there was too much to do, if that is what `error` says."""
+
 
 class _Call(ABC):
     """What calls have in common: a task that answers, and an end."""
@@ -133,6 +136,7 @@ class _Call(ABC):
 
     def _refuse(self, error: FairleadError) -> None:
         if not self._is_over:
+            self._server.refused(self.context, error)
             details = self._method.details(error)
             self._stream.send_trailers((trailers if self._has_head else refusal)(error, details))
             self._end(error.code)

@@ -39,6 +39,7 @@ class Budget:
         if self._held + size > self._size:
             raise OverloadError(
                 f"messages that are being received hold {self._held} bytes, and {size} more do not fit",
+                reason="memory",
                 hint="try again shortly",
             )
         self._held += size
