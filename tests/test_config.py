@@ -45,6 +45,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),
     ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
     ("sticky_header", "FAIRLEAD_STICKY_HEADER", "x-user-id", "x-user-id"),
+    ("traces", "FAIRLEAD_TRACES", "https://collector:4318", "https://collector:4318"),
+    ("trace_sample", "FAIRLEAD_TRACE_SAMPLE", "1", 1.0),
+    ("trace_limit", "FAIRLEAD_TRACE_LIMIT", "5", 5),
     ("prediction_log", "FAIRLEAD_PREDICTION_LOG", "off", "off"),
     ("log_sample", "FAIRLEAD_LOG_SAMPLE", "0.1", 0.1),
     ("log_inputs", "FAIRLEAD_LOG_INPUTS", "numbers", "numbers"),
@@ -61,6 +64,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("keep_predictions_days", "FAIRLEAD_KEEP_PREDICTIONS_DAYS", "30", 30),
     ("keep_inputs_days", "FAIRLEAD_KEEP_INPUTS_DAYS", "7", 7),
     ("keep_labels_days", "FAIRLEAD_KEEP_LABELS_DAYS", "90", 90),
+    ("keep_training_logs_days", "FAIRLEAD_KEEP_TRAINING_LOGS_DAYS", "30", 30),
+    ("tensorboard_host", "FAIRLEAD_TENSORBOARD_HOST", "::", "::"),
+    ("tensorboard_port", "FAIRLEAD_TENSORBOARD_PORT", "0", 0),
     ("log_format", "FAIRLEAD_LOG_FORMAT", "text", "text"),
 ]
 
@@ -82,6 +88,7 @@ BAD = [
     ("max_body_bytes", "FAIRLEAD_MAX_BODY_BYTES", "64MB", "invalid literal for int() with base 10: '64MB'"),
     ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "-0.1", "must be a number of seconds, 0 or more"),
     ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "nan", "must be a number of seconds, 0 or more"),
+    ("traces", "FAIRLEAD_TRACES", "collector:4318", "must be a URL of http or https"),
     ("log_sample", "FAIRLEAD_LOG_SAMPLE", "1.5", "must be a share, from 0 to 1"),
     ("sticky_header", "FAIRLEAD_STICKY_HEADER", "x key", "must be the name of a header"),
     ("backup_hours", "FAIRLEAD_BACKUP_HOURS", "-1", "must be a number of hours, 0 or more"),

@@ -72,6 +72,12 @@ def _header(text: str) -> str:
     return text
 
 
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+        raise ValueError("must be a URL of http or https")
+    return text
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -200,6 +206,21 @@ class Settings:
         "x-sticky-key",
         _header,
         "header or gRPC metadata that names a request's key: one key stays with one version while another is tried",
+    )
+    traces: str | None = _setting(
+        "FAIRLEAD_TRACES", None, _url, "a collector that takes traces in OTLP over HTTP: http://127.0.0.1:4318", "unset"
+    )
+    trace_sample: float = _setting(
+        "FAIRLEAD_TRACE_SAMPLE",
+        0.01,
+        _share,
+        "share of the requests that are traced where their traceparent leaves it open",
+    )
+    trace_limit: int = _setting(
+        "FAIRLEAD_TRACE_LIMIT",
+        100,
+        _positive,
+        "traces a second at most in each worker, also of those that clients want",
     )
     prediction_log: str = _setting(
         "FAIRLEAD_PREDICTION_LOG",

@@ -18,6 +18,7 @@ from fairlead.serving.statistics import Statistics
 from fairlead.serving.status import Readiness, State, VersionStatus
 from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.telemetry.instruments import Instruments
+from fairlead.telemetry.tracing import Trace
 from fairlead.transport.http import HttpApp
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.ports import ModelControl
@@ -238,6 +239,7 @@ class FakePredictor:
         deadline: float | None = None,
         size: int = 0,
         key: str = "",
+        trace: Trace | None = None,
     ) -> Prediction:
         self.deadline = deadline
         self.key = key

@@ -12,10 +12,13 @@ from pathlib import Path
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.spool import SpoolWriter
 from fairlead.serving.prediction_log import PredictionLog
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
+from fairlead.telemetry.traces import TraceMetrics
+from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.http import HttpApp
@@ -81,6 +84,7 @@ class DataPlane:
             log=log,
         )
         lifetimes.callback(predictor.close)
+        tracer = _open_tracer(settings, metrics.traces, lifetimes)
         control = open_control(settings, self._manager)
         self._http_app = HttpApp(
             predictor,
@@ -92,6 +96,7 @@ class DataPlane:
             max_rows=settings.max_rows,
             sticky_header=settings.sticky_header,
             feedback=recording.feedback if recording else None,
+            tracer=tracer,
         )
         self._grpc_app = GrpcApp(
             predictor,
@@ -103,6 +108,7 @@ class DataPlane:
             max_rows=settings.max_rows,
             config_control=open_reload(settings, self._manager),
             sticky_header=settings.sticky_header,
+            tracer=tracer,
         )
         limits = _limits(settings)
         self._servers = (
@@ -162,6 +168,22 @@ def _open_log(
     )
     lifetimes.callback(writer.close)
     return PredictionLog(writer, sample=settings.log_sample, keeps_inputs=settings.log_inputs == "numbers")
+
+
+def _open_tracer(settings: Settings, metrics: TraceMetrics, lifetimes: AsyncExitStack) -> Tracer | None:
+    if settings.traces is None:
+        return None
+    try:
+        from fairlead.telemetry.otlp import OtlpSink  # noqa: PLC0415 - an optional extra, and slow to import
+    except ImportError as error:
+        raise FairleadError(
+            Code.FAILED_PRECONDITION,
+            f"requests are to be traced, and OpenTelemetry is not installed: {error}",
+            hint="pip install 'fairlead[tracing]'",
+        ) from error
+    sink = OtlpSink(settings.traces, metrics)
+    lifetimes.callback(sink.close)
+    return Tracer(sink, sample=settings.trace_sample, limit=settings.trace_limit, on_limit=metrics.over_limit)
 
 
 def _limits(settings: Settings) -> Limits:

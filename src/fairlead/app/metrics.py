@@ -13,6 +13,7 @@ from fairlead.telemetry.instruments import Gauge, Instruments, Merge
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.quality import QualityMetrics
+from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.workers import WorkerMetrics
 from fairlead.transport.metrics import TransportMetrics
 
@@ -40,6 +41,7 @@ class ServiceMetrics:
         self.quality = QualityMetrics(self.instruments)
         self.control = ControlMetrics(self.instruments)
         self.app_log = AppLogMetrics(self.instruments)
+        self.traces = TraceMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
         open_ = Gauge(self.instruments, "fairlead_connections", "Open connections.", ["protocol"], how=Merge.SUM)
         self.connections = {

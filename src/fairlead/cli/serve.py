@@ -48,6 +48,9 @@ FLAGS = (
     "log_inputs",
     "spool_bytes",
     "database_url",
+    "traces",
+    "trace_sample",
+    "trace_limit",
     "log_format",
 )
 

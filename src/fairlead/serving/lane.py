@@ -17,6 +17,7 @@ from fairlead.serving.answer import Answer
 from fairlead.serving.batching import can_batch
 from fairlead.serving.handle import Handle
 from fairlead.serving.run_size import RunSize
+from fairlead.telemetry.tracing import Step
 
 __all__ = ["Lane", "LoggedVersion", "Reason", "Waiting"]
 
@@ -51,9 +52,10 @@ class Waiting:
         since: when it came, in seconds of the monotonic clock.
         deadline: when nobody wants the answer any more; None for never.
         answer: done when somebody answered, or when the caller went away or ran out of time.
+        step: where it is noted what becomes of it, if it is traced.
     """
 
-    __slots__ = ("answer", "deadline", "handle", "id", "inputs", "label", "outputs", "rows", "since")
+    __slots__ = ("answer", "deadline", "handle", "id", "inputs", "label", "outputs", "rows", "since", "step")
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class Waiting:
         since: float,
         deadline: float | None,
         answer: Answer,
+        step: Step | None = None,
     ) -> None:
         self.handle = handle
         self.inputs = inputs
@@ -77,6 +80,7 @@ class Waiting:
         self.since = since
         self.deadline = deadline
         self.answer = answer
+        self.step = step
 
     def expire(self) -> None:
         """Tell the caller that it is too late."""

@@ -24,6 +24,7 @@ from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
 from fairlead.serving.watched import Watched
 from fairlead.telemetry.batches import BatchMetrics
+from fairlead.telemetry.tracing import Batch, Step, Trace
 
 __all__ = ["MAX_ROWS", "Decode", "Prediction", "Predictor"]
 
@@ -120,6 +121,7 @@ class Predictor:
         deadline: float | None = None,
         size: int = 0,
         key: str = "",
+        trace: Trace | None = None,
     ) -> Prediction:
         """Pin the version that `target` means, decode the request for it, run it.
 
@@ -130,12 +132,14 @@ class Predictor:
             deadline: second of the monotonic clock after which nobody wants the answer: it is not computed then.
             size: bytes to decode; many are decoded beside the event loop.
             key: requests of one key are answered by one version while another is tried; without a key each for itself.
+            trace: of the request; None when it is not traced.
 
         Raises:
             FairleadError: NOT_FOUND for an unknown model or a version that is not available, INVALID_ARGUMENT for an
                 unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait.
         """
         self._admission.check_room(self._in_flight)
+        step = None if trace is None else trace.step()
         id_ = self._new_id()
         handle = self._manager.acquire(target, key or id_)
         loop = self._loop
@@ -151,6 +155,8 @@ class Predictor:
                 else:
                     inputs = await loop.run_in_executor(self._decoders, decode, handle.manifest)
                 rows = self._check_inputs(inputs, handle.manifest)
+                if step is not None:
+                    step.parsed, step.rows = time.monotonic(), rows
             except BaseException:
                 handle.release()
                 if handle.shadow is not None:
@@ -166,12 +172,15 @@ class Predictor:
                 since=since,
                 deadline=deadline,
                 answer=Answer(loop),
+                step=step,
             )
             lane.put(request)
             self._arrange(lane)
             if handle.shadow is not None:
                 self._copy(request, handle.shadow)
             answer = await (request.answer if deadline is None else _in_time(request, deadline))
+            if step is not None:
+                step.answered = time.monotonic()
             return Prediction(id=id_, manifest=handle.manifest, outputs=answer, rows=rows)
         finally:
             self._in_flight -= 1
@@ -315,6 +324,9 @@ class Predictor:
     def _finish(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
         lane.ran(run.rows, run.runs)
         self._count(batch, [request.rows for request in batch], reason, run)
+        steps = [request.step for request in batch if request.step is not None]
+        if steps:
+            _trace(steps, batch, reason, run)
         if self._log is not None and lane.logged is not None and run.kept is not None:
             self._log.write(lane.logged, batch, run.answers, run.kept, run.seconds)
         for request, answer in zip(batch, run.answers, strict=True):
@@ -368,6 +380,24 @@ class _Run:
     runs: list[tuple[int, float]]
     nonfinite: int
     kept: Kept | None
+
+
+def _trace(steps: list[Step], batch: list[Waiting], reason: Reason, run: _Run) -> None:
+    """Note a batch in those of its requests that are traced."""
+    id_ = batch[0].handle.manifest.id
+    traced = Batch(
+        model=id_.model,
+        version=id_.version,
+        reason=reason,
+        requests=len(batch),
+        rows=sum([request.rows for request in batch]),
+        runs=len(run.runs),
+        began=run.began,
+        ended=run.began + run.seconds,
+        links=[step.link for step in steps],
+    )
+    for step in steps:
+        step.batch = traced
 
 
 def _takes(manifest: Manifest, inputs: Tensors) -> bool:

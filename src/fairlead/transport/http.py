@@ -9,6 +9,8 @@ import time
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
+from fairlead.telemetry.tracing import Tracer
+from fairlead.transport.codes import HTTP_STATUS
 from fairlead.transport.health import Health
 from fairlead.transport.message import STICKY_HEADER, Call, Dialect, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
@@ -18,6 +20,7 @@ from fairlead.transport.refusal import refusal
 from fairlead.transport.simple.dialect import Simple
 from fairlead.transport.simple.feedback import Feedback
 from fairlead.transport.simple.models import ModelList
+from fairlead.transport.spans import http_ending
 from fairlead.transport.tfserving.dialect import TfServing
 from fairlead.transport.v2.dialect import V2
 
@@ -42,6 +45,7 @@ class HttpApp:
         sticky_header: names a request's key, by which it stays with one version while another is tried.
         max_body_bytes: the largest body that is read.
         max_rows: the most rows that the predictor takes in one request.
+        tracer: decides which requests are traced; None for none.
 
     Attributes:
         draining: set to True when every answer is to be the last on its connection.
@@ -61,11 +65,13 @@ class HttpApp:
         feedback: FeedbackTaker | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
         max_rows: int = MAX_ROWS,
+        tracer: Tracer | None = None,
     ) -> None:
         self.draining = self.withdrawn = False
         self.max_body_bytes = max_body_bytes
         self._catalogue = catalogue
         self._metrics = metrics
+        self._tracer = tracer
         self._tfserving = TfServing(predictor, catalogue)
         self._v2 = V2(
             predictor, catalogue, statistics, control=control, is_draining=lambda: self.withdrawn, max_rows=max_rows
@@ -86,10 +92,15 @@ class HttpApp:
         """Answer one request. Cancelled when its client goes away; raises nothing else."""
         dialect, protocol = self._dialect(request.path)
         call = Call(protocol=protocol, key=request.header(self._sticky_header).decode("latin-1"))
+        if self._tracer is not None and protocol:
+            call.trace = self._tracer.begin(
+                request.header(b"traceparent"), request.header(b"tracestate"), request.arrived
+            )
         try:
             response = await dialect.answer(request, call)
         except asyncio.CancelledError:
             self._count(call, Code.CANCELLED, request)
+            self._end_trace(call, request, Code.CANCELLED, HTTP_STATUS[Code.CANCELLED])
             raise
         except Exception as error:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
             self._metrics.refused(protocol, error)
@@ -97,6 +108,9 @@ class HttpApp:
         self._count(call, response.code, request)
         if call.prediction_id:
             response.headers = (*response.headers, (b"x-prediction-id", call.prediction_id.encode()))
+        if call.trace is not None:
+            response.headers = (*response.headers, (b"traceresponse", call.trace.response))
+            self._end_trace(call, request, response.code, response.status)
         return response
 
     def refuse(self, request: Request, error: FairleadError) -> Response:
@@ -118,6 +132,11 @@ class HttpApp:
             seconds = time.monotonic() - request.arrived
             is_known = code is None or self._catalogue.knows(call.model, call.version)
             self._metrics.record(call, code, seconds, is_known=is_known)
+
+    def _end_trace(self, call: Call, request: Request, code: Code | None, status: int) -> None:
+        if self._tracer is not None and call.trace is not None:
+            is_known = code is None or self._catalogue.knows(call.model, call.version)
+            self._tracer.end(call.trace, http_ending(request, call, code, status, is_known=is_known))
 
 
 class Nowhere:

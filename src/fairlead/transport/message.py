@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from fairlead.errors import Code, FairleadError
+from fairlead.telemetry.tracing import Trace
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.deadline import asked_deadline
 
@@ -26,6 +27,7 @@ class Call:
         label: the version label that was asked for; it counts once `version` says which that is.
         key: requests of one key stay with one version while another is tried; empty when the client gives none.
         prediction_id: of what was answered; several are joined by commas.
+        trace: what is noted of it; None when it is not traced.
     """
 
     protocol: str
@@ -35,6 +37,12 @@ class Call:
     label: str = ""
     key: str = ""
     prediction_id: str = ""
+    trace: Trace | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits; empty when the request is not traced."""
+        return self.trace.trace_id if self.trace is not None else ""
 
 
 class Response:

@@ -10,6 +10,7 @@ from fairlead.serving.model_config import ModelConfig
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.status import Readiness, VersionStatus
 from fairlead.serving.target import Target
+from fairlead.telemetry.tracing import Trace
 
 __all__ = ["Catalogue", "ConfigControl", "FeedbackTaker", "ModelControl", "Predicting"]
 
@@ -26,6 +27,7 @@ class Predicting(Protocol):
         deadline: float | None = None,
         size: int = 0,
         key: str = "",
+        trace: Trace | None = None,
     ) -> Prediction:
         """See `Predictor.predict`."""
 

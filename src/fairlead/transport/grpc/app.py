@@ -9,18 +9,21 @@ from typing import cast
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
+from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
 from fairlead.transport.grpc.health import health_service
 from fairlead.transport.grpc.inbox import Budget
 from fairlead.transport.grpc.inference import InferenceService
-from fairlead.transport.grpc.method import Context, Service, Streaming
+from fairlead.transport.grpc.method import Context, Method, Service, Streaming
 from fairlead.transport.grpc.opening import read_opening
 from fairlead.transport.grpc.reflection import reflection_services
+from fairlead.transport.grpc.status import GRPC_STATUS
 from fairlead.transport.grpc.stream import NOBODY, Exchange, Stream
 from fairlead.transport.grpc.tfserving import ModelService, PredictionService
 from fairlead.transport.message import STICKY_HEADER
 from fairlead.transport.metrics import TransportMetrics
 from fairlead.transport.ports import Catalogue, ConfigControl, ModelControl, Predicting
+from fairlead.transport.spans import grpc_ending
 
 __all__ = ["GrpcApp"]
 
@@ -40,7 +43,7 @@ class GrpcApp:
         max_message_bytes: the largest message that is taken, before and after decompression.
         max_rows: the most rows that the predictor takes in one request.
         config_control: replaces the configuration of models; None when they are those of a store.
-        sticky_header: as for `HttpApp`; here it is metadata.
+        sticky_header, tracer: as for `HttpApp`; here it is metadata that they read.
 
     Attributes:
         withdrawn: set to True when the service is about to leave: it is no longer ready.
@@ -59,8 +62,10 @@ class GrpcApp:
         max_rows: int = MAX_ROWS,
         config_control: ConfigControl | None = None,
         sticky_header: str = STICKY_HEADER,
+        tracer: Tracer | None = None,
     ) -> None:
         self.withdrawn = self.draining = False
+        self.tracer = tracer
         self.max_message_bytes = max_message_bytes
         self.sticky_header = sticky_header.lower().encode()
         self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
@@ -91,12 +96,15 @@ class GrpcApp:
             return UnaryCall(self, stream, opening, opening.method.unary)
         return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming))
 
-    def record(self, context: Context, code: Code | None, started: float) -> None:
+    def record(self, method: Method, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
         if context.protocol:
             seconds = time.monotonic() - started
             is_known = code is None or self._catalogue.knows(context.model, context.version)
             self._metrics.record(context, code, seconds, is_known=is_known)
+            if self.tracer is not None and context.trace is not None:
+                status = GRPC_STATUS[code] if code else 0
+                self.tracer.end(context.trace, grpc_ending(method.path, context, code, status, is_known=is_known))
 
     def refused(self, context: Context, error: FairleadError) -> None:
         """Count a call that was refused because there was too much to do, if that is what `error` says."""

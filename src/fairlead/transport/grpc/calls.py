@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fairlead.errors import Code, FairleadError
+from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.grpc.coding import inflate
-from fairlead.transport.grpc.headers import prediction_field
+from fairlead.transport.grpc.headers import encode_headers, prediction_field
 from fairlead.transport.grpc.inbox import PREFIX_SIZE, Budget, Inbox, Received
 from fairlead.transport.grpc.messages import DecodeError, Message
 from fairlead.transport.grpc.method import Context, Method, Streaming, Unary
@@ -48,13 +49,15 @@ class Server(Protocol):
         budget: the memory for messages that are being received.
         max_message_bytes: the largest message, before and after decompression.
         sticky_header: the metadata that names a call's key.
+        tracer: decides which calls are traced; None for none.
     """
 
     budget: Budget
     max_message_bytes: int
     sticky_header: bytes
+    tracer: Tracer | None
 
-    def record(self, context: Context, code: Code | None, started: float) -> None:
+    def record(self, method: Method, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
 
     def refused(self, context: Context, error: FairleadError) -> None:
@@ -77,6 +80,11 @@ class _Call(ABC):
         self._has_head = self._is_over = False
         key = stream.head.fields.get(server.sticky_header, b"").decode("latin-1")
         self.context = Context(protocol=self._method.protocol, api=self._method.name, key=key)
+        if server.tracer is not None and self._method.protocol:
+            fields = stream.head.fields
+            self.context.trace = server.tracer.begin(
+                fields.get(b"traceparent", b""), fields.get(b"tracestate", b""), self._started
+            )
         if opening.timeout_s is not None:
             self.context.deadline = self._started + opening.timeout_s
             self._timer = self._loop.call_later(opening.timeout_s, self._expire)
@@ -134,6 +142,11 @@ class _Call(ABC):
         except DecodeError as error:
             raise invalid(f"the message is no {self._method.request.DESCRIPTOR.full_name}") from error
 
+    def _head(self) -> bytes:
+        """How the answer begins; the caller is told where its trace is."""
+        trace = self.context.trace
+        return HEAD if trace is None else HEAD + encode_headers([(b"traceresponse", trace.response)])
+
     def _refuse(self, error: FairleadError) -> None:
         if not self._is_over:
             self._server.refused(self.context, error)
@@ -151,7 +164,7 @@ class _Call(ABC):
             self._timer.cancel()
         if self._inbox is not None:
             self._inbox.clear()
-        self._server.record(self.context, code, self._started)
+        self._server.record(self._method, self.context, code, self._started)
 
 
 class UnaryCall(_Call):
@@ -202,7 +215,7 @@ class UnaryCall(_Call):
     async def _run(self) -> None:
         request = await self._parse(*self._message)
         response = await self._answer(request, self.context)
-        self._stream.answer(HEAD + prediction_field(self.context.prediction_id), _framed(response), OK)
+        self._stream.answer(self._head() + prediction_field(self.context.prediction_id), _framed(response), OK)
         self._end(None)
 
 
@@ -244,10 +257,10 @@ class StreamingCall(_Call):
         async for response in self._answer(self._requests(), self.context):
             if not self._has_head:
                 self._has_head = True
-                self._stream.send_head(HEAD)
+                self._stream.send_head(self._head())
             self._stream.send(_framed(response))
             await self._stream.sent()
-        self._stream.send_trailers(OK if self._has_head else HEAD + OK)
+        self._stream.send_trailers(OK if self._has_head else self._head() + OK)
         self._end(None)
 
     async def _requests(self) -> AsyncIterator[Message]:

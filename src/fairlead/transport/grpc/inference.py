@@ -131,6 +131,7 @@ class InferenceService:
                 deadline=deadline,
                 size=context.size,
                 key=inference.key or context.key,
+                trace=context.trace,
             )
         except FairleadError as error:
             if error.code is Code.NOT_FOUND:

@@ -76,7 +76,13 @@ class PredictionService:
         wanted = list(request.output_filter) or None
         try:
             prediction = await self._predictor.predict(
-                target, decode, outputs=wanted, deadline=context.deadline, size=context.size, key=context.key
+                target,
+                decode,
+                outputs=wanted,
+                deadline=context.deadline,
+                size=context.size,
+                key=context.key,
+                trace=context.trace,
             )
         except UnknownSignatureError as error:
             raise FairleadError(
@@ -99,7 +105,9 @@ class PredictionService:
         if not tasks:
             raise invalid("Inference request has no tasks.")
         examples = read_examples(request.input)
-        answers = await infer_all(self._predictor, tasks, examples, deadline=context.deadline, key=context.key)
+        answers = await infer_all(
+            self._predictor, tasks, examples, deadline=context.deadline, key=context.key, trace=context.trace
+        )
         context.prediction_id = ",".join([answer.id for answer in answers])
         response = _MultiInferenceResponse()
         for task, answer in zip(tasks, answers, strict=True):
@@ -130,7 +138,9 @@ class PredictionService:
         target = _target(request, context)
         task = Task(target=target, method=method)
         examples = read_examples(request.input)
-        answer = await infer(self._predictor, task, examples, deadline=context.deadline, key=context.key)
+        answer = await infer(
+            self._predictor, task, examples, deadline=context.deadline, key=context.key, trace=context.trace
+        )
         context.version, context.prediction_id = answer.manifest.version, answer.id
         fill_result(response.result, answer)
         _fill_spec(response.model_spec, target, answer.manifest)

@@ -76,7 +76,9 @@ class TfServing:
             return asked.decode(manifest)
 
         try:
-            prediction = await self._predictor.predict(target, decode, deadline=deadline, size=asked.size, key=call.key)
+            prediction = await self._predictor.predict(
+                target, decode, deadline=deadline, size=asked.size, key=call.key, trace=call.trace
+            )
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
                 asked.check()  # a body that is no JSON is told before a model that nobody knows
@@ -89,7 +91,12 @@ class TfServing:
         examples = read_examples(document, method)  # all of the body is read before the model is looked up
         target = replace(target, signature=document.get("signature_name", ""))
         inferred = await infer(
-            self._predictor, Task(target=target, method=method), examples, deadline=deadline, key=call.key
+            self._predictor,
+            Task(target=target, method=method),
+            examples,
+            deadline=deadline,
+            key=call.key,
+            trace=call.trace,
         )
         call.version, call.prediction_id = inferred.manifest.version, inferred.id
         return Response(body=encode_results(inferred.result))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.target import Target, UnknownSignatureError
+from fairlead.telemetry.tracing import Trace
 from fairlead.transport.invalid import invalid
 from fairlead.transport.ports import Predicting
 from fairlead.transport.tfserving.examples import decode_examples
@@ -36,7 +37,13 @@ class Inferred:
 
 
 async def infer(
-    predictor: Predicting, task: Task, examples: Sequence[Example], *, deadline: float | None = None, key: str = ""
+    predictor: Predicting,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    deadline: float | None = None,
+    key: str = "",
+    trace: Trace | None = None,
 ) -> Inferred:
     """Ask the version that the task's target means.
 
@@ -46,6 +53,7 @@ async def infer(
         examples: about which.
         deadline: second of the monotonic clock after which nobody wants the answer.
         key: see `Predictor.predict`.
+        trace: likewise.
 
     Raises:
         FairleadError: as `Predicting.predict`; INVALID_ARGUMENT too when the version does not do what is asked.
@@ -56,7 +64,7 @@ async def infer(
         return decode_examples(examples, manifest.signature)
 
     try:
-        prediction = await predictor.predict(task.target, decode, deadline=deadline, key=key)
+        prediction = await predictor.predict(task.target, decode, deadline=deadline, key=key, trace=trace)
     except UnknownSignatureError as error:
         raise invalid(f"No signature was found with the name: {error.signature}") from error
     read = read_classes if task.method is Method.CLASSIFY else read_values
@@ -70,6 +78,7 @@ async def infer_all(
     *,
     deadline: float | None = None,
     key: str = "",
+    trace: Trace | None = None,
 ) -> list[Inferred]:
     """Ask for several things of one model, one after the other; all are answered or none. Arguments as for `infer`.
 
@@ -80,4 +89,4 @@ async def infer_all(
         raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
     if len({task.target for task in tasks}) < len(tasks):
         raise invalid("Duplicate evaluation of a signature in a MultiInferenceRequest.")
-    return [await infer(predictor, task, examples, deadline=deadline, key=key) for task in tasks]
+    return [await infer(predictor, task, examples, deadline=deadline, key=key, trace=trace) for task in tasks]

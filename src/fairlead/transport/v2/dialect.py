@@ -101,6 +101,7 @@ class V2:
                 deadline=deadline,
                 size=size,
                 key=inference.key or call.key,
+                trace=call.trace,
             )
         except FairleadError as error:
             if error.code is Code.NOT_FOUND:
