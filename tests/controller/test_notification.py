@@ -6,6 +6,7 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from io import StringIO
@@ -172,10 +173,12 @@ def log() -> Iterator[StringIO]:
     """The log of the process, as Fairlead sets it up."""
     root = logging.getLogger()
     before, level, stream = root.handlers[:], root.level, StringIO()
+    hooks = sys.excepthook, threading.excepthook
     configure_logging(stream, "text")
     logging.getLogger("apprise").setLevel(logging.DEBUG)
     yield stream
     logging.getLogger("apprise").setLevel(logging.NOTSET)
+    sys.excepthook, threading.excepthook = hooks
     root.handlers[:] = before
     root.setLevel(level)
 

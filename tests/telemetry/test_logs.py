@@ -1,14 +1,19 @@
 """Logs that a machine reads line by line."""
 
+import functools
 import io
 import json
 import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.redaction.redactor import redact
 from fairlead.telemetry.logs import configure_logging
 
 
@@ -24,7 +29,9 @@ def _logging_as_before() -> Iterator[None]:
     """Each test leaves the process's log as it found it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook
     yield
+    sys.excepthook, threading.excepthook = hooks
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -53,12 +60,53 @@ def test_a_json_line_is_one_object(message: str) -> None:
 
 
 @given(st.text())
-def test_any_message_comes_back(message: str) -> None:
+def test_any_message_is_one_line(message: str) -> None:
     """Whatever a client sent."""
     written = logged(message)
 
     assert len(written.splitlines()) == 1
-    assert json.loads(written)["message"] == message
+    assert json.loads(written)["message"] == redact(message)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_nothing_is_written_as_it_was_typed(log_format: str) -> None:
+    """Messages and tracebacks are redacted, whatever they are written as."""
+    stream = io.StringIO()
+    configure_logging(stream, log_format)
+    try:
+        int("no row for jo@example.org")
+    except ValueError:
+        logging.getLogger().exception("call %s", "+44 20 7946 0018")
+
+    assert "example.org" not in stream.getvalue()
+    assert "7946" not in stream.getvalue()
+    assert "<phone>" in stream.getvalue()
+    assert "'no row for <email>'" in stream.getvalue()
+
+
+def test_what_ends_a_thread_is_logged() -> None:
+    """The interpreter would print it as it is."""
+    stream = io.StringIO()
+    configure_logging(stream, "json")
+    thread = threading.Thread(target=int, args=["jo@example.org"])
+    thread.start()
+    thread.join()
+
+    assert "'<email>'" in json.loads(stream.getvalue())["exception"]
+
+
+def test_what_ends_the_process_is_logged() -> None:
+    """Likewise; an interrupt by the keyboard is no error."""
+    program = (
+        "import sys; from fairlead.telemetry.logs import configure_logging; configure_logging(sys.stderr, 'json');"
+        "raise eval(sys.argv[1])"
+    )
+    run = functools.partial(subprocess.run, capture_output=True, check=False)
+    broken = run([sys.executable, "-c", program, "OSError('jo@example.org')"])
+    stopped = run([sys.executable, "-c", program, "KeyboardInterrupt()"])
+
+    assert json.loads(broken.stderr)["exception"].endswith("OSError: <email>")
+    assert not stopped.stderr
 
 
 def test_what_a_json_line_holds() -> None:

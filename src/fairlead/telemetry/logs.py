@@ -1,16 +1,38 @@
-"""The log of the process: text for people, JSON lines for machines."""
+"""The log of the process: text for people, JSON lines for machines. Nothing is written before it was redacted."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO
+
+from fairlead.redaction.redactor import redact
 
 __all__ = ["configure_logging"]
 
+_FRAMES = 40
+_log = logging.getLogger(__name__)
 
-class _JsonFormatter(logging.Formatter):
+
+class _Redacting(logging.Formatter):
+    """Takes what is about people, and secrets, out of messages and tracebacks."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        record.message = redact(record.message)
+        return super().formatMessage(record)
+
+    def formatException(  # noqa: N802 - the library's name
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        return redact(super().formatException(ei))
+
+
+class _JsonFormatter(_Redacting):
     """One JSON object a line; control characters in values are escaped by JSON itself."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -18,7 +40,7 @@ class _JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -28,6 +50,8 @@ class _JsonFormatter(logging.Formatter):
 def configure_logging(stream: TextIO, log_format: str) -> None:
     """Send the whole process's log to `stream`, as text on a terminal and as JSON lines elsewhere.
 
+    What ends a thread or the process is logged too: the interpreter would print it as it is.
+
     Args:
         stream: standard error, as a rule.
         log_format: "auto", "json" or "text".
@@ -35,9 +59,17 @@ def configure_logging(stream: TextIO, log_format: str) -> None:
     as_text = log_format == "text" or (log_format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S") if as_text else _JsonFormatter()
+        _Redacting("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S") if as_text else _JsonFormatter()
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the tables
+    sys.excepthook = _log_end
+    threading.excepthook = lambda ended: _log_end(ended.exc_type, ended.exc_value, ended.exc_traceback)
+
+
+def _log_end(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    _log.critical("ended by an error that nobody expected", exc_info=(kind, error or kind(), traceback))
