@@ -54,6 +54,20 @@ def test_the_figures_are_those_of_all_processes() -> None:
     assert statistics.read([ONE])[ONE].success == Duration(1, 1_500_000_000)
 
 
+def test_clients_cannot_make_more_sizes_than_there_is_room_for() -> None:
+    """Runs of many rows are rounded up to a power of 2; those that batching makes are exact."""
+    instruments = Instruments()
+    statistics = Statistics(instruments)
+    for rows in range(1, 10_001):
+        statistics.ran(ONE, rows=[rows], waited_s=[0.0], failed=[False], compute_s=0.001)
+
+    batches = statistics.read([ONE])[ONE].batches
+    assert list(batches)[:256] == list(range(1, 257))
+    assert sorted(batches)[256:] == [512, 1024, 2048, 4096, 8192, 16384]
+    assert sum(run.count for run in batches.values()) == 10_000
+    assert instruments.overflows == 0
+
+
 REQUESTS = st.lists(st.tuples(st.integers(1, 50), st.floats(0, 10), st.booleans()), min_size=1, max_size=8)
 
 

@@ -8,7 +8,9 @@ from tests.transport.conftest import Client, request_of
 from tests.transport.fakes import FakePredictor
 
 from fairlead.errors import OverloadError
-from fairlead.transport.tfserving.metrics import MAX_STRANGERS
+from fairlead.telemetry.instruments import Instruments
+from fairlead.transport.message import Call
+from fairlead.transport.tfserving.metrics import TfServingMetrics
 
 TFS = "/monitoring/prometheus/metrics"
 GOOD = {"instances": [[1.0]]}
@@ -145,19 +147,26 @@ def test_an_idle_server_still_prints_its_types(client: Client) -> None:
     ]
 
 
-def test_the_tensorflow_serving_page_keeps_few_strangers(client: Client) -> None:
-    """Refused requests for invented names are told apart only up to a bound, then counted under no name."""
-    for index in range(MAX_STRANGERS + 5):
+def test_names_that_clients_invent_share_one_series_on_the_tensorflow_serving_page(client: Client) -> None:
+    """A version that clients invent of a model that there is is counted under the model's name."""
+    for index in range(5):
         client.get(f"/v1/models/name{index}")
-    counts = [line for line in lines(client, TFS) if line.startswith(":tensorflow:serving:request_count{")]
-    assert len(counts) == MAX_STRANGERS + 1
-    assert ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 5' in counts
-
-
-def test_a_name_cannot_forge_a_sample(client: Client) -> None:
-    """Quotes, backslashes and line ends in a name are escaped."""
     client.get("/v1/models/a%22b%5Cc%0Ad")
-    assert r':tensorflow:serving:request_count{model_name="a\"b\\c\nd",status="NOT_FOUND"} 1' in lines(client, TFS)
+    client.predict("echo/versions/77", GOOD)
+    counts = [line for line in lines(client, TFS) if line.startswith(":tensorflow:serving:request_count{")]
+    assert counts == [
+        ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 6',
+        ':tensorflow:serving:request_count{model_name="echo",status="NOT_FOUND"} 1',
+    ]
+
+
+def test_a_name_cannot_forge_a_sample() -> None:
+    """Quotes, backslashes and line ends in a model's name are escaped."""
+    metrics = TfServingMetrics(Instruments())
+    call = Call(protocol="tfserving", model='a"b\\c\nd')
+    metrics.record(call, "OK", 20.0, lambda *_: True)
+    page = metrics.page().decode().splitlines()
+    assert r':tensorflow:serving:request_count{model_name="a\"b\\c\nd",status="OK"} 1' in page
 
 
 def test_a_query_on_the_tensorflow_serving_page_is_refused(client: Client) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from itertools import compress
 
 from fairlead.servable.identity import ServableId
-from fairlead.telemetry.instruments import Counter, Gauge, Instruments, Merge, Totals
+from fairlead.telemetry.instruments import Counter, Gauge, Histogram, Instruments, Merge, Totals
 
 __all__ = ["Duration", "Statistics", "VersionStatistics"]
 
 _NS = 1_000_000_000
 _VERSION = ("model", "version")
+_EXACT_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class VersionStatistics:
         success, fail: requests by how they ended; the time is from their arrival to the end of their batch.
         queue: the wait of each request that was answered for its batch.
         compute: the run of its batch, once for each request that was answered.
-        batches: the runs, by the rows that ran together.
+        batches: the runs, by the rows that ran together; many rows are rounded up, so that there are few entries.
     """
 
     rows: int = 0
@@ -65,8 +66,9 @@ class Statistics:
         self._failed_s = self._counter("failed_seconds")
         self._queue_s = self._counter("queue_seconds")
         self._compute_s = self._counter("compute_seconds")
-        self._runs = self._counter("runs", "rows")
-        self._runs_s = self._counter("run_seconds", "rows")
+        self._runs = Histogram(  # with no bounds: how many there were, and the seconds that they took
+            instruments, "statistics_runs", "For the statistics.", (*_VERSION, "rows"), bounds=(), is_listed=False
+        )
         self._last_ms = Gauge(
             instruments, "statistics_last", "When it last ran.", _VERSION, how=Merge.MAX, is_listed=False
         )
@@ -89,9 +91,8 @@ class Statistics:
             failed: which of them failed.
             compute_s: how long the batch ran.
         """
-        version, size = (id_.model, str(id_.version)), str(sum(rows))
-        self._runs.labels(*version, size).inc()
-        self._runs_s.labels(*version, size).inc(compute_s)
+        version = (id_.model, str(id_.version))
+        self._runs.labels(*version, _size(sum(rows))).observe(compute_s)
         self._last_ms.labels(*version).set(int(self._clock_s() * 1000))
         if any(failed):
             lost_s = list(compress(waited_s, failed))
@@ -117,10 +118,9 @@ class Statistics:
 
         answered = int(total(self._answered))
         queue_s, compute_s = total(self._queue_s), total(self._compute_s)
-        runs_s = totals[self._runs_s.name]
         batches = {
-            int(labels[2]): _duration(count, runs_s.get(labels, [0.0])[0])
-            for labels, (count,) in totals[self._runs.name].items()
+            int(labels[2]): _duration(count, seconds)
+            for labels, (seconds, count) in totals[self._runs.name].items()
             if labels[:2] == version
         }
         return VersionStatistics(
@@ -138,6 +138,11 @@ class Statistics:
         return Counter(
             self._instruments, f"statistics_{what}", "For the statistics.", (*_VERSION, *names), is_listed=False
         )
+
+
+def _size(rows: int) -> str:
+    """What a run of so many rows is counted under. Clients choose it: a few hundred sizes must do."""
+    return str(rows if rows <= _EXACT_ROWS else 1 << (rows - 1).bit_length())
 
 
 def _duration(count: float, seconds: float) -> Duration:

@@ -142,6 +142,10 @@ class Family(ABC, Generic[S]):
         """The series with these values of its labels, in their order."""
         return self._series.get(values) or self._instruments.bind(self, self._series, values)
 
+    def find(self, *values: str) -> S | None:
+        """The same, if it has been asked for before; nothing is counted in else."""
+        return self._series.get(values)
+
     def remove(self, *values: str) -> None:
         """Retire the series with these values, if there is one. Safe in any thread."""
         self._instruments.retire([self.key(values)])

@@ -26,5 +26,5 @@ class WorkerMetrics:
         )
 
     def died(self, how: str) -> None:
-        """Count a death; `how` is a signal's name or an exit status."""
+        """Count a death; `how` is a signal's name, an exit status or the code of the error that ended it."""
         self._deaths.labels(how).inc()

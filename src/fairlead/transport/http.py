@@ -130,8 +130,7 @@ class HttpApp:
     def _count(self, call: Call, code: Code | None, request: Request) -> None:
         if call.protocol:
             seconds = time.monotonic() - request.arrived
-            is_known = code is None or self._catalogue.knows(call.model, call.version)
-            self._metrics.record(call, code, seconds, is_known=is_known)
+            self._metrics.record(call, code, seconds, self._catalogue.knows)
 
     def _end_trace(self, call: Call, request: Request, code: Code | None, status: int) -> None:
         if self._tracer is not None and call.trace is not None:

@@ -9,7 +9,7 @@ from fairlead.telemetry.exposition import CONTENT_TYPE, exposition
 from fairlead.telemetry.instruments import Counter, Histogram, Instruments
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.refusal import refusal
-from fairlead.transport.tfserving.metrics import TfServingMetrics
+from fairlead.transport.tfserving.metrics import ENTRYPOINTS, Knows, TfServingMetrics
 
 __all__ = ["MetricsPages", "TransportMetrics"]
 
@@ -17,7 +17,10 @@ _BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class TransportMetrics:
-    """The instruments. What the catalogue does not know is counted under no name, so labels stay few."""
+    """The instruments. What the catalogue does not know is counted under no name, so labels stay few.
+
+    Only a new series is held against the catalogue: whatever clients invent, none of it becomes one.
+    """
 
     def __init__(self, instruments: Instruments) -> None:
         self.instruments = instruments
@@ -43,21 +46,26 @@ class TransportMetrics:
         if protocol and isinstance(error, OverloadError):
             self._refused.labels(protocol, error.reason).inc()
 
-    def record(self, call: Call, code: Code | None, seconds: float, *, is_known: bool) -> None:
+    def record(self, call: Call, code: Code | None, seconds: float, knows: Knows) -> None:
         """Count one answered request.
 
         Args:
             call: what it was about.
             code: None for a success.
             seconds: from its head to its answer.
-            is_known: whether there is such a model and version.
+            knows: see `Catalogue.knows`.
         """
         outcome = code.value if code else "OK"
-        model, version = (call.model, str(call.version or "")) if is_known else ("", "")
-        self._requests.labels(call.protocol, model, version, outcome).inc()
+        model, version = call.model, str(call.version or "")
+        requests = self._requests.find(call.protocol, model, version, outcome)
+        if requests is None:
+            if not knows(model, call.version):
+                model = version = ""
+            requests = self._requests.labels(call.protocol, model, version, outcome)
+        requests.inc()
         self._duration.labels(call.protocol, model, version, call.label if version else "").observe(seconds)
-        if call.protocol == "tfserving":
-            self.tfserving.record(call.model, call.api, outcome, seconds * 1e6)
+        if call.protocol in ENTRYPOINTS:
+            self.tfserving.record(call, outcome, seconds * 1e6, knows)
 
 
 class MetricsPages:

@@ -223,7 +223,7 @@ class Supervisor:
             for other in self._workers:
                 other.generation = self._generation
         else:
-            self._metrics.workers.died(_ending(worker))
+            self._metrics.workers.died(_cause(worker))
             was_well = time.monotonic() - worker.started_at > _WELL_AFTER_S
             self._vacate(self._seats[worker.seat], f"{worker}: {_ending(worker)}", was_well=was_well)
 
@@ -244,6 +244,15 @@ class Supervisor:
     def _give_up(self, error: FairleadError) -> None:
         self._error = error
         self._kill()
+
+
+def _cause(worker: WorkerProcess) -> str:
+    """How it ended, in one of few words."""
+    if worker.failure:
+        return worker.failure.error.code.value
+    if worker.status is not None and worker.status < 0:
+        return signal.Signals(-worker.status).name
+    return f"exit {worker.status}"
 
 
 def _ending(worker: WorkerProcess) -> str:

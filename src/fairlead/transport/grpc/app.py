@@ -100,9 +100,9 @@ class GrpcApp:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
         if context.protocol:
             seconds = time.monotonic() - started
-            is_known = code is None or self._catalogue.knows(context.model, context.version)
-            self._metrics.record(context, code, seconds, is_known=is_known)
+            self._metrics.record(context, code, seconds, self._catalogue.knows)
             if self.tracer is not None and context.trace is not None:
+                is_known = code is None or self._catalogue.knows(context.model, context.version)
                 status = GRPC_STATUS[code] if code else 0
                 self.tracer.end(context.trace, grpc_ending(method.path, context, code, status, is_known=is_known))
 

@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from fairlead.telemetry.instruments import Counter, Histogram, Instruments
+from fairlead.transport.message import Call
 
-__all__ = ["TfServingMetrics"]
+__all__ = ["ENTRYPOINTS", "Knows", "TfServingMetrics"]
 
 BOUNDS_US = tuple(10 * 1.8**power for power in range(33))
-MAX_STRANGERS = 100
-"""How many (name, status) pairs of refused requests are kept apart: names come from clients, who may invent them."""
+ENTRYPOINTS = {"tfserving": "REST", "tfserving-grpc": "GRPC"}
+"""What TensorFlow Serving calls the protocols, by what they are called here."""
+
+Knows = Callable[[str, int | None], bool]
+"""Whether there is such a model, and such a version of it."""
 
 _COUNT = ":tensorflow:serving:request_count"
 _LATENCY = ":tensorflow:serving:request_latency"
 _BOUND_TEXTS = (*(f"{bound:.6g}" for bound in BOUNDS_US), "+Inf")
+_COUNTED_CALLS = ("Predict", "Classify", "Regress")
 
 
 class TfServingMetrics:
-    """Counts every request to the dialect by the name and status, and the successes' latencies."""
+    """Counts every request to the REST dialect, and the calls that infer, by name and status; successes' latencies too.
+
+    A model that nobody knows has no name here, where TensorFlow Serving shows whatever clients invent.
+    """
 
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
-        self._counts = Counter(instruments, _COUNT, "", ["model_name", "status"], is_listed=False)
-        self._latencies = Histogram(
-            instruments, _LATENCY, "", ["model_name", "API", "entrypoint"], bounds=BOUNDS_US, is_listed=False
+        self._counts = Counter(
+            instruments,
+            _COUNT,
+            "Requests, as TensorFlow Serving counts them.",
+            ["model_name", "status"],
+            is_listed=False,
         )
-        self._strangers = {pair for pair in instruments.counted(self._counts) if pair[1] != "OK"}
+        self._latencies = Histogram(
+            instruments,
+            _LATENCY,
+            "Microseconds that a success took.",
+            ["model_name", "API", "entrypoint"],
+            bounds=BOUNDS_US,
+            is_listed=False,
+        )
 
-    def record(self, model: str, api: str, status: str, microseconds: float) -> None:
-        """Count one request; `api` is "predict", or nothing for a GET."""
-        self._counts.labels(*self._admit(model, status)).inc()
+    def record(self, call: Call, status: str, microseconds: float, knows: Knows) -> None:
+        """Count one request; its `api` is "predict" or "Predict" and so on, or nothing for a GET."""
+        entrypoint, model = ENTRYPOINTS[call.protocol], call.model
+        if entrypoint == "GRPC" and call.api not in _COUNTED_CALLS:
+            return
+        counts = self._counts.find(model, status)
+        if counts is None:
+            if not knows(model, None):
+                model = ""
+            counts = self._counts.labels(model, status)
+        counts.inc()
         if status == "OK":
-            self._latencies.labels(model, api, "REST").observe(microseconds)
+            self._latencies.labels(model, call.api, entrypoint).observe(microseconds)
 
     def page(self) -> bytes:
         """The exposition."""
@@ -48,16 +74,6 @@ class TfServingMetrics:
             lines += _histogram(f'model_name="{_escape(model)}",API="{api}",entrypoint="{entrypoint}"', cells)
         return "\n".join([*lines, ""]).encode()
 
-    def _admit(self, model: str, status: str) -> tuple[str, str]:
-        """The pair to count under: a new one that is no success only while there is room for it."""
-        pair = (model, status)
-        if status == "OK" or pair in self._strangers:
-            return pair
-        if len(self._strangers) >= MAX_STRANGERS:
-            return ("", status)
-        self._strangers.add(pair)
-        return pair
-
 
 def _histogram(labels: str, cells: Sequence[float]) -> list[str]:
     total, *counts = cells
@@ -71,5 +87,5 @@ def _histogram(labels: str, cells: Sequence[float]) -> list[str]:
 
 
 def _escape(value: str) -> str:
-    """Percent-decoded names may hold line ends, which would forge a sample; TF Serving leaves them as they are."""
+    """A directory's name may hold line ends, which would forge a sample; TF Serving leaves them as they are."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
