@@ -13,20 +13,25 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
+from fairlead.app import metric_catalogue
 from fairlead.config import markdown
 
 ROOT = Path(__file__).parents[1]
-SETTINGS = ROOT / "docs" / "settings.md"
 GRPC = ROOT / "src" / "fairlead" / "transport" / "grpc"
 DESCRIPTORS = GRPC / "protos.binpb"
-MARK = "<!-- made by tools/check_tree.py from fairlead.config -->\n"
+MADE = {
+    ROOT / "docs" / "settings.md": ("fairlead.config", markdown),
+    ROOT / "docs" / "metrics.md": ("fairlead.app.metric_catalogue", metric_catalogue.markdown),
+}
+"""Pages whose body is made from the code: by which module, and how."""
 ADDRESS = re.compile(r"--(extra-)?index-url|--find-links|https?://|\"resolved\"")
 
 
-def settings_page() -> str:
-    """`docs/settings.md` as it should be: its hand-written head and the table made from the code."""
-    head = SETTINGS.read_text().partition(MARK)[0]
-    return f"{head}{MARK}{markdown()}"
+def made_page(path: Path) -> str:
+    """A page as it should be: its hand-written head and what is made from the code."""
+    module, body = MADE[path]
+    mark = f"<!-- made by tools/check_tree.py from {module} -->\n"
+    return f"{path.read_text().partition(mark)[0]}{mark}{body()}"
 
 
 def descriptors() -> bytes:
@@ -43,9 +48,11 @@ def descriptors() -> bytes:
 
 def faults() -> list[str]:
     """One line for each thing that is wrong."""
-    found = []
-    if settings_page() != SETTINGS.read_text():
-        found.append(f"{SETTINGS.relative_to(ROOT)} is out of date: python tools/check_tree.py --write")
+    found = [
+        f"{page.relative_to(ROOT)} is out of date: python tools/check_tree.py --write"
+        for page in MADE
+        if made_page(page) != page.read_text()
+    ]
     if descriptors() != DESCRIPTORS.read_bytes():
         found.append(f"{DESCRIPTORS.relative_to(ROOT)} is out of date: make protos")
     for peer in sorted((ROOT / "benchmarks" / "peers").glob("*/requirements.txt")):
@@ -75,7 +82,8 @@ def _silent_tests(path: Path) -> list[str]:
 def main() -> int:
     """Print the faults; the exit status says whether there are any."""
     if "--write" in sys.argv:
-        SETTINGS.write_text(settings_page())
+        for page in MADE:
+            page.write_text(made_page(page))
         DESCRIPTORS.write_bytes(descriptors())
     found = faults()
     print("\n".join(found) or "the tree is in order")

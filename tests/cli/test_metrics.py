@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import quote
 
 import grpc
@@ -19,6 +21,7 @@ from .clients import Callers, Clients
 from .conftest import Server, StartWorkers
 from .prometheus import complaints
 
+CATALOGUE = Path(__file__).parents[2] / "docs" / "metrics.md"
 MARK = "evil"
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "BREW")
 
@@ -35,7 +38,7 @@ def samples(page: str) -> list[str]:
 
 
 def test_promtool_finds_nothing_wrong(server: Server) -> None:
-    """With the page of a server that has just begun, and with that of one that was busy."""
+    """With the page of a server that has just begun, or was busy; and all that it shows is in the catalogue."""
     assert complaints(server.page("/metrics", server.management_port)[1]) == ""
     with Clients(server.port) as clients, Callers(server.grpc_port):
         clients.wait_for(100)
@@ -44,6 +47,8 @@ def test_promtool_finds_nothing_wrong(server: Server) -> None:
     assert complaints(page) == ""
     assert complaints(server.page("/metrics")[1]) == ""
     assert complaints(page.replace("fairlead_requests_total", "fairlead_requests")) != ""
+    described = set(re.findall(r"^\| `([\w:]+)` \| (\w+) ", CATALOGUE.read_text(), re.MULTILINE))
+    assert set(re.findall(r"^# TYPE (\S+) (\w+)$", page, re.MULTILINE)) <= described
     assert server.stop() == 0
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.app_log import AppLogMetrics
 from fairlead.telemetry.batches import BatchMetrics
-from fairlead.telemetry.connections import ConnectionCounts
+from fairlead.telemetry.connections import ConnectionCounts, connections_gauge
 from fairlead.telemetry.control import ControlMetrics
-from fairlead.telemetry.instruments import Gauge, Instruments, Merge
+from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.quality import QualityMetrics
@@ -43,7 +43,7 @@ class ServiceMetrics:
         self.app_log = AppLogMetrics(self.instruments)
         self.traces = TraceMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
-        open_ = Gauge(self.instruments, "fairlead_connections", "Open connections.", ["protocol"], how=Merge.SUM)
+        open_ = connections_gauge(self.instruments)
         self.connections = {
             protocol: ConnectionCounts(pieces, home, which, open_.labels(protocol))
             for which, protocol in enumerate(("rest", "grpc"))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.telemetry.instruments import GaugeSeries
+from fairlead.telemetry.instruments import Gauge, GaugeSeries, Instruments, Merge
 from fairlead.telemetry.region import Region
 
-__all__ = ["ConnectionCounts"]
+__all__ = ["ConnectionCounts", "connections_gauge"]
+
+
+def connections_gauge(instruments: Instruments) -> Gauge:
+    """Shows how many connections there are, by protocol."""
+    return Gauge(instruments, "fairlead_connections", "Open connections.", ["protocol"], how=Merge.SUM)
 
 
 class ConnectionCounts:
