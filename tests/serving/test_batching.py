@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
-from fairlead.serving.batching import Outputs, can_batch, run_together
+from fairlead.serving.batching import Joined, Outputs, can_batch, run_together
 
 SIGNATURE = Signature(
     inputs=(
@@ -76,7 +76,7 @@ def test_each_request_is_answered_as_if_alone(sizes: list[tuple[int, bool]], wid
             tensors["x"][0, 0] = 13
     model = Scaler()
 
-    answers = run_together(model, requests, None, max_rows)
+    answers = run_together(model, Joined(requests), None, max_rows)
 
     for answer, tensors, (_, is_poisoned) in zip(answers, requests, sizes, strict=True):
         if is_poisoned:
@@ -92,7 +92,7 @@ def test_alike_requests_run_once() -> None:
     model = Scaler()
     requests = [request(2, 3, seed) for seed in range(5)]
 
-    answers = run_together(model, requests, None, 32)
+    answers = run_together(model, Joined(requests), None, 32)
 
     assert model.runs == [10]
     for answer, tensors in zip(answers, requests, strict=True):
@@ -104,7 +104,7 @@ def test_a_large_request_is_run_in_parts() -> None:
     model = Scaler()
     tensors = request(10, 2)
 
-    (answer,) = run_together(model, [tensors], None, 4)
+    (answer,) = run_together(model, Joined([tensors]), None, 4)
 
     assert model.runs == [3, 3, 4]
     expect(answer, tensors)
@@ -112,7 +112,7 @@ def test_a_large_request_is_run_in_parts() -> None:
 
 def test_only_the_outputs_asked_for_are_given() -> None:
     """By name."""
-    (answer,) = run_together(Scaler(), [request(2, 2)], frozenset({"sum"}), 8)
+    (answer,) = run_together(Scaler(), Joined([request(2, 2)]), frozenset({"sum"}), 8)
 
     assert isinstance(answer, dict)
     assert list(answer) == ["sum"]
@@ -123,7 +123,7 @@ def test_a_model_that_loses_rows_gives_nobody_anothers() -> None:
     model = Scaler(drops_a_row=True)
     requests = [request(1, 2, seed) for seed in range(3)]
 
-    answers = run_together(model, requests, None, 8)
+    answers = run_together(model, Joined(requests), None, 8)
 
     for answer, tensors in zip(answers, requests, strict=True):
         expect(answer, tensors)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fairlead.errors import FairleadError
+from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.position import Position
 from fairlead.monitoring.prediction import PredictionRow, Tally
 from fairlead.monitoring.spool import SpoolReader, SpoolWriter
 from fairlead.monitoring.spool_record import VersionRecord
 from fairlead.monitoring.spool_rows import rows_and_tallies
 from fairlead.servable.identity import ServableId
-from fairlead.servable.signature import Array
+from fairlead.servable.runtimes.onnx import OnnxServable
+from fairlead.servable.signature import Array, Tensors
+from fairlead.serving.batching import Outputs
 from fairlead.serving.prediction_log import PredictionLog
 from fairlead.serving.predictor import Prediction, Predictor
 from fairlead.serving.statistics import Statistics
@@ -194,6 +196,37 @@ async def test_inputs_are_kept_where_the_policy_says_so(world: World, tmp_path: 
     path.write_bytes(kept)
     with np.load(path) as arrays:
         assert (arrays["image"] == pictures(1)[0]).all()
+
+
+async def test_rows_of_a_request_that_failed_are_not_its_neighbours(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the model refuses one request of a batch, it has no row, and the others have their own features."""
+    serve(world)
+    predict = OnnxServable.predict
+
+    def refuse_two_rows(self: OnnxServable, inputs: Tensors, outputs: Collection[str] | None = None) -> Outputs:
+        if len(inputs["image"]) in {2, 6}:  # the request of two rows, and the batch that it is in
+            raise FairleadError(Code.INVALID_ARGUMENT, "two")
+        return predict(self, inputs, outputs)
+
+    monkeypatch.setattr(OnnxServable, "predict", refuse_two_rows)
+    async with logging_to(tmp_path, world) as predictor:
+        first, refused, third = await asyncio.gather(*(ask(predictor, n) for n in (1, 2, 3)), return_exceptions=True)
+        rows, tallies = logged(tmp_path)
+
+    assert isinstance(first, Prediction)
+    assert isinstance(refused, FairleadError)
+    assert isinstance(third, Prediction)
+    centres = {row.id: row.features["centre_x"] for row in rows if row.features}
+    assert centres == {
+        first.id: centres[f"{third.id}.0"],
+        f"{third.id}.0": pytest.approx(0.5 / 28 - 0.5),
+        f"{third.id}.1": pytest.approx(1.5 / 28 - 0.5),
+        f"{third.id}.2": pytest.approx(2.5 / 28 - 0.5),
+    }
+    assert [row.error for row in rows if row.features is None] == ["INVALID_ARGUMENT"] * 2
+    assert (sum(tally.rows for tally in tallies), sum(tally.errors for tally in tallies)) == (6, 2)
 
 
 class Broken:

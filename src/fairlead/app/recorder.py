@@ -25,14 +25,14 @@ from fairlead.app.oversight import Oversight
 from fairlead.app.quality import ArmQuality, read_quality
 from fairlead.app.recorder_line import MAX_LINE_BYTES, RecorderAssignment
 from fairlead.app.releases import open_store
+from fairlead.app.spool_shipping import SpoolShipping
 from fairlead.config import Settings
 from fairlead.database.engine import migrate, open_engine
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.drift.window import DriftState
 from fairlead.monitoring.label import Label
 from fairlead.monitoring.prediction_log import PredictionLog
-from fairlead.monitoring.shipper import Shipper
-from fairlead.monitoring.spool_home import abandoned, spools
+from fairlead.monitoring.shipper import PIECE_BYTES
 from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.log import LogMetrics
@@ -44,7 +44,6 @@ __all__ = ["Recorder", "main"]
 
 _IDLE_S = 0.2
 _SYNC_S = 1.0
-_ABANDONED_S = 60.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 10.0
 _FLUSH_S = 10.0
 _JUDGE_S = 15.0
@@ -66,18 +65,15 @@ class Recorder:
     def __init__(self, settings: Settings, name: str, directory: Path, instruments: Instruments) -> None:
         self._metrics = LogMetrics(instruments)
         self._quality = QualityMetrics(instruments)
-        self._root = settings.spool_path
-        self._name = name
-        self._directory = directory
         self._engine: Engine = open_engine(settings.database)
-        self._log = PredictionLog(self._engine)
-        self._shippers: dict[str, Shipper] = {}
+        log = PredictionLog(self._engine)
+        self._shipping = SpoolShipping(log, name, directory, settings.spool_path, self._metrics)
         self._store = open_store(settings)
         self._feedback = open_feedback(self._engine, self._store)
         self._oversight = Oversight(settings, self._engine, self._store, ControlMetrics(instruments))
         self._is_migrated = False
         self._retry_s = _FIRST_RETRY_S
-        self._synced_at = self._looked_at = self._judged_at = 0.0
+        self._synced_at = self._judged_at = 0.0
         self._is_leaving = asyncio.Event()
 
     def leave(self) -> None:
@@ -92,17 +88,21 @@ class Recorder:
                 pause_s = await asyncio.to_thread(self._attempt)
                 if pause_s:
                     await _within(self._is_leaving.wait(), pause_s)
-        deadline = time.monotonic() + _FLUSH_S
-        while time.monotonic() < deadline and await asyncio.to_thread(self._ship, is_closed=True):
-            pass
+        await asyncio.to_thread(self._flush)
         self._engine.dispose()
 
     # -- shipping, in a thread -------------------------------------------------------------------------------------
 
     def _attempt(self) -> float:
-        """Do what there is to do; the seconds until there may be more."""
+        """Do what there is to do; the seconds until there is enough to do again.
+
+        Rows are shipped a whole piece at a time, or a few times a second: a transaction for each batch that a worker
+        wrote would take three times as much of the processor.
+        """
         try:
-            busy = self._ship(is_closed=False)
+            self._migrate()
+            self._shipping.step_abandoned()
+            is_busy = self._shipping.step() and self._shipping.backlog_bytes >= PIECE_BYTES
         except (FairleadError, OSError) as error:
             self._metrics.failures.inc()
             _log.error("predictions wait in the spool: %s", error)
@@ -113,36 +113,27 @@ class Recorder:
         self._sync()
         if time.monotonic() - self._judged_at >= _JUDGE_S:
             self._judge()
-        return 0.0 if busy else _IDLE_S
+        return 0.0 if is_busy else _IDLE_S
 
-    def _ship(self, *, is_closed: bool) -> bool:
-        """Ship a piece of each spool; whether there was any."""
+    def _flush(self) -> None:
+        """Ship what is left, as far as that is possible now."""
+        deadline = time.monotonic() + _FLUSH_S
+        try:
+            self._migrate()
+            while time.monotonic() < deadline and self._shipping.step(is_closed=True):
+                pass
+        except (FairleadError, OSError) as error:
+            _log.error("what was not shipped waits in the spool: %s", error)
+
+    def _migrate(self) -> None:
         if not self._is_migrated:
             migrate(self._engine)
             self._is_migrated = True
-        for name, directory in spools(self._name, self._directory).items():
-            self._shippers.setdefault(name, Shipper(self._log, name, directory))
-        added = [shipper.step(is_closed=is_closed) for shipper in self._shippers.values()]
-        self._metrics.shipped.inc(sum(count or 0 for count in added))
-        self._metrics.backlog_bytes.set(sum(shipper.backlog_bytes for shipper in self._shippers.values()))
-        if time.monotonic() - self._looked_at > _ABANDONED_S:
-            self._ship_abandoned()
-        return any(count is not None for count in added)
-
-    def _ship_abandoned(self) -> None:
-        """Ship what servers that are gone have left on this machine."""
-        self._looked_at = time.monotonic()
-        for claim in abandoned(self._root):
-            for name, directory in spools(claim.name, claim.directory).items():
-                shipper = Shipper(self._log, name, directory)
-                while (count := shipper.step(is_closed=True)) is not None:
-                    self._metrics.shipped.inc(count)
 
     def _sync(self) -> None:
         if time.monotonic() - self._synced_at >= _SYNC_S:
             self._synced_at = time.monotonic()
-            for shipper in self._shippers.values():
-                shipper.sync()
+            self._shipping.sync()
 
     # -- judging, in the same thread -------------------------------------------------------------------------------
 

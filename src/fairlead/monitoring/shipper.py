@@ -12,9 +12,11 @@ from fairlead.monitoring.prediction_log import PredictionLog
 from fairlead.monitoring.spool import Chunk, SpoolReader
 from fairlead.monitoring.spool_rows import rows_and_tallies
 
-__all__ = ["Shipper"]
+__all__ = ["PIECE_BYTES", "Shipper"]
 
-_PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 20
+"""What one step ships at most, unless a single record is larger."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,7 @@ class Shipper:
         """
         if self._position is None:
             self._position = self._log.position(self._name)
-        chunk = self._reader.read(self._position, _PIECE_BYTES, is_closed=is_closed)
+        chunk = self._reader.read(self._position, PIECE_BYTES, is_closed=is_closed)
         if chunk.end == self._position:
             return None
         rows, tallies = self._read(chunk)

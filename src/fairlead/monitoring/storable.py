@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -39,8 +40,8 @@ def storable_row(row: PredictionRow) -> dict[str, Any]:
         "latency_us": _count("latency_us", row.latency_us),
         "predicted": None if row.predicted is None else clean_text(row.predicted, _LABEL_LIMIT),
         "confidence": row.confidence if _is_number(row.confidence) else None,
-        "outputs": None if row.outputs is None else {_text(name): values for name, values in row.outputs.items()},
-        "features": None if row.features is None else {_text(name): _text(v) for name, v in row.features.items()},
+        "outputs": None if row.outputs is None else {_key(name): values for name, values in row.outputs.items()},
+        "features": None if row.features is None else {_key(name): _text(v) for name, v in row.features.items()},
     }
 
 
@@ -86,6 +87,12 @@ def _count(what: str, number: int) -> int:
 
 def _is_number(value: float | None) -> bool:
     return value is not None and value == value and abs(value) != float("inf")  # noqa: PLR0124 - NaN is unlike itself
+
+
+@functools.lru_cache(maxsize=4096)
+def _key(name: str) -> str:
+    """The name of an output or a feature, cleaned: all rows of a version have the same ones."""
+    return clean_text(name, _FEATURE_LIMIT)
 
 
 def _text(value: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from fairlead.servable.signature import Array, Signature, Tensors
 from fairlead.serving.run_size import parts_of
 
-__all__ = ["Model", "Outputs", "can_batch", "rows_of", "run_together"]
+__all__ = ["Joined", "Model", "Outputs", "can_batch", "rows_of", "run_together"]
 
 Outputs = dict[str, Array]
 
@@ -21,6 +21,32 @@ class Model(Protocol):
 
     def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> Outputs:
         """See `Servable.predict`."""
+
+
+class Joined:
+    """Requests whose rows have one shape, and so can stand in one batch.
+
+    Args:
+        requests: the tensors of each; one that cannot be batched is alone here.
+    """
+
+    __slots__ = ("_inputs", "requests")
+
+    def __init__(self, requests: Sequence[Tensors]) -> None:
+        self.requests = requests
+        self._inputs: Tensors | None = None
+
+    @property
+    def inputs(self) -> Tensors:
+        """The rows of all of them, in order. They are copied once, whoever asks."""
+        if self._inputs is None:
+            first, *others = self.requests
+            self._inputs = (
+                {name: np.concatenate([request[name] for request in self.requests]) for name in first}
+                if others
+                else first
+            )
+        return self._inputs
 
 
 def can_batch(signature: Signature) -> bool:
@@ -35,33 +61,28 @@ def rows_of(inputs: Tensors) -> int:
 
 
 def run_together(
-    model: Model, requests: Sequence[Tensors], outputs: Collection[str] | None, max_rows: int
+    model: Model, joined: Joined, outputs: Collection[str] | None, max_rows: int
 ) -> list[Outputs | Exception]:
-    """Answer requests whose rows have one shape.
+    """Answer requests in one run.
 
     One that the model refuses fails alone: where a batch fails, its requests are run one by one.
 
     Args:
         model: the version they are for.
-        requests: one that cannot be batched is alone here.
+        joined: the requests.
         outputs: the names wanted by all of them; None for every output.
         max_rows: the largest run; what has more rows is run in even parts.
 
     Returns:
-        The outputs or the exception that each request gets, in the order of `requests`.
+        The outputs or the exception that each request gets, in their order.
     """
+    requests = joined.requests
     try:
-        return _split(_run(model, _join(requests), outputs, max_rows), [rows_of(request) for request in requests])
+        return _split(_run(model, joined.inputs, outputs, max_rows), [rows_of(request) for request in requests])
     except Exception as error:  # noqa: BLE001 - given to the one who asked
         if len(requests) == 1:
             return [error]
-        return [answer for request in requests for answer in run_together(model, [request], outputs, max_rows)]
-
-
-def _join(requests: Sequence[Tensors]) -> Tensors:
-    if len(requests) == 1:
-        return requests[0]
-    return {name: np.concatenate([request[name] for request in requests]) for name in requests[0]}
+        return [answer for request in requests for answer in run_together(model, Joined([request]), outputs, max_rows)]
 
 
 def _run(model: Model, inputs: Tensors, outputs: Collection[str] | None, max_rows: int) -> Outputs:

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 __all__ = ["PredictionIds", "row_ids"]
 
-_TAIL_BITS = 74
-_RAND_B_BITS = 62
-_STEP_BITS = 32
+_HEAD_BITS: Final = 12
+"""Random bits between the time and the tail."""
+
+_TAIL_BITS: Final = 62
+_STEP_BITS: Final = 32
+_VARIANT: Final = 0b10 << _TAIL_BITS
+_POOL_BYTES: Final = 4096
+
+
+class _Randomness:
+    """Random bits from the kernel, asked for many at a time. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._at = 0
+
+    def __call__(self, bits: int) -> int:
+        size = (bits + 7) // 8
+        start = self._at
+        if start + size > len(self._pool):
+            self._pool, start = os.urandom(_POOL_BYTES), 0
+        self._at = start + size
+        return int.from_bytes(self._pool[start : self._at], "big") >> (8 * size - bits)
 
 
 class PredictionIds:
@@ -22,36 +43,41 @@ class PredictionIds:
 
     Args:
         clock_ns: nanoseconds since 1970.
-        random_bits: a number of that many random bits.
+        random_bits: a number of that many random bits, from the kernel unless given.
     """
 
     def __init__(
-        self, clock_ns: Callable[[], int] = time.time_ns, random_bits: Callable[[int], int] = secrets.randbits
+        self, clock_ns: Callable[[], int] = time.time_ns, random_bits: Callable[[int], int] | None = None
     ) -> None:
         self._clock_ns = clock_ns
-        self._random_bits = random_bits
+        self._random_bits = random_bits or _Randomness()
         self._lock = threading.Lock()
-        self._last = 0
+        self._tail = 0
+        self._set_head(0)
 
     def __call__(self) -> str:
         """The next id, such as `01890a5d-ac96-774b-bcce-b302099a8057`."""
         with self._lock:
-            fresh = (self._clock_ns() // 1_000_000) << _TAIL_BITS
-            if fresh >> _TAIL_BITS > self._last >> _TAIL_BITS:
-                self._last = fresh | self._random_bits(_TAIL_BITS)
+            milliseconds = self._clock_ns() // 1_000_000
+            if milliseconds > self._head >> _HEAD_BITS:
+                fresh = self._random_bits(_HEAD_BITS + _TAIL_BITS)
+                self._set_head((milliseconds << _HEAD_BITS) + (fresh >> _TAIL_BITS))
+                self._tail = fresh & ((1 << _TAIL_BITS) - 1)
             else:
-                self._last += 1 + self._random_bits(_STEP_BITS)  # a carry moves the time on, which keeps the order
-            return _text(self._last)
+                self._tail += 1 + self._random_bits(_STEP_BITS)
+                if self._tail >> _TAIL_BITS:  # a carry moves the time on in the end, which keeps the order
+                    self._tail -= 1 << _TAIL_BITS
+                    self._set_head(self._head + 1)
+            digits = f"{_VARIANT + self._tail:016x}"
+            return f"{self._begin}{digits[:4]}-{digits[4:]}"
+
+    def _set_head(self, head: int) -> None:
+        """Take a new head: the time and the random bits behind it. The ids of a millisecond share its text."""
+        self._head = head
+        digits = f"{head >> _HEAD_BITS:012x}"
+        self._begin = f"{digits[:8]}-{digits[8:]}-7{head % (1 << _HEAD_BITS):03x}-"
 
 
 def row_ids(id_: str, rows: int) -> list[str]:
     """The id of each row of a request: its own where it is the only one, else with the row's number behind a dot."""
     return [id_] if rows == 1 else [f"{id_}.{row}" for row in range(rows)]
-
-
-def _text(ordinal: int) -> str:
-    """Set the version and the variant between the 48 + 12 and the 62 bits of `ordinal`."""
-    head, tail = divmod(ordinal, 1 << _RAND_B_BITS)
-    milliseconds, rand_a = divmod(head, 1 << 12)
-    digits = f"{milliseconds:012x}7{rand_a:03x}{0b10 << _RAND_B_BITS | tail:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -15,11 +15,11 @@ from fairlead.monitoring.prediction import Arm
 from fairlead.monitoring.spool_record import Answered, VersionRecord, encode_batch
 from fairlead.servable.features.extractor import FeatureExtractor
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.signature import Array, Tensors
-from fairlead.serving.batching import Outputs, can_batch
+from fairlead.servable.signature import Array
+from fairlead.serving.batching import Joined, Outputs, can_batch
 from fairlead.serving.lane import LoggedVersion, Waiting
 
-__all__ = ["Kept", "PredictionLog", "Sink"]
+__all__ = ["Kept", "PredictionLog", "Seen", "Sink"]
 
 _SAMPLED_OF = float(1 << 32)
 _SHADOW = Arm.SHADOW.value
@@ -31,6 +31,21 @@ class Sink(Protocol):
 
     def write(self, version: VersionRecord, batch: bytes) -> None:
         """See `SpoolWriter.write`."""
+
+
+class Seen:
+    """What is told of a batch before it runs.
+
+    Args:
+        sampled: of each request, whether its rows are kept.
+        features: float32 [rows, features] of the rows that were sampled; None where they have none.
+    """
+
+    __slots__ = ("features", "sampled")  # a plain class: each batch makes one
+
+    def __init__(self, sampled: list[bool], features: Array | None) -> None:
+        self.sampled = sampled
+        self.features = features
 
 
 class Kept:
@@ -89,33 +104,32 @@ class PredictionLog:
             keeps_inputs=self._keeps_inputs and is_batched and not has_text,
         )
 
-    def keep(self, version: LoggedVersion, batch: Sequence[Waiting], answers: Sequence[Outputs | Exception]) -> Kept:
-        """What is to be kept of a batch; called in the thread that ran it. A fault costs the rows, not the answers."""
-        sampled = [self._is_sampled(request) for request in batch]
+    def look(self, version: LoggedVersion, batch: Sequence[Waiting], joined: Joined) -> Seen:
+        """Choose what is kept of a batch and measure it; called in the thread that is about to run it.
+
+        Its rows have just been brought together then: once the model has run, they are out of the processor's caches,
+        and to measure them takes twice as long. A fault costs the rows, not the answers.
+        """
         try:
-            return self._keep(version, batch, answers, sampled)
-        except Exception:  # noqa: BLE001 - whatever a model answers, its callers wait for it
+            sampled = [self._is_sampled(request) for request in batch]
+            if version.extractor is None or True not in sampled:
+                return Seen(sampled, None)
+            if False in sampled:
+                joined = Joined([request.inputs for request, keeps in zip(batch, sampled, strict=True) if keeps])
+            return Seen(sampled, version.extractor.measure(joined.inputs))
+        except Exception:  # noqa: BLE001 - whatever the callers sent, they wait for their answers
+            _log.exception("%s: what was asked cannot be logged", batch[0].handle.manifest.id)
+            return Seen([False] * len(batch), None)
+
+    def keep(
+        self, version: LoggedVersion, batch: Sequence[Waiting], answers: Sequence[Outputs | Exception], seen: Seen
+    ) -> Kept:
+        """What is kept of a batch; called in the thread that ran it. A fault costs the rows, not the answers."""
+        try:
+            return _kept(version, batch, answers, seen)
+        except Exception:  # noqa: BLE001 - as above
             _log.exception("%s: what was answered cannot be logged", batch[0].handle.manifest.id)
             return Kept([False] * len(batch), None, {}, {})
-
-    def _keep(
-        self,
-        version: LoggedVersion,
-        batch: Sequence[Waiting],
-        answers: Sequence[Outputs | Exception],
-        sampled: list[bool],
-    ) -> Kept:
-        chosen = [
-            (request.inputs, answer)
-            for request, answer, is_sampled in zip(batch, answers, sampled, strict=True)
-            if is_sampled and not isinstance(answer, Exception)
-        ]
-        if not chosen:
-            return Kept(sampled, None, {}, {})
-        inputs = _joined([given for given, _ in chosen], is_batched=version.is_batched)
-        outputs = _joined([answer for _, answer in chosen], is_batched=version.is_batched)
-        features = None if version.extractor is None else version.extractor.measure(inputs)
-        return Kept(sampled, features, outputs, inputs if version.keeps_inputs else {})
 
     def write(
         self,
@@ -155,13 +169,31 @@ class PredictionLog:
         return int(request.id[-8:], 16) / _SAMPLED_OF < self._sample
 
 
-def _joined(tensors: list[Tensors], *, is_batched: bool) -> dict[str, Array]:
+def _kept(version: LoggedVersion, batch: Sequence[Waiting], answers: Sequence[Outputs | Exception], seen: Seen) -> Kept:
+    chosen = [
+        (request, None if isinstance(answer, Exception) else answer)
+        for request, answer, is_sampled in zip(batch, answers, seen.sampled, strict=True)
+        if is_sampled
+    ]
+    answered = [(request, answer) for request, answer in chosen if answer is not None]
+    if not answered:
+        return Kept(seen.sampled, None, {}, {})
+    features = seen.features
+    if features is not None and len(answered) < len(chosen):
+        is_answered = [answer is not None for _, answer in chosen]
+        features = features[np.repeat(is_answered, [request.rows for request, _ in chosen])]
+    inputs = Joined([request.inputs for request, _ in answered]).inputs if version.keeps_inputs else {}
+    outputs = _rows_of([answer for _, answer in answered], is_batched=version.is_batched)
+    return Kept(seen.sampled, features, outputs, dict(inputs))
+
+
+def _rows_of(answers: list[Outputs], *, is_batched: bool) -> Outputs:
     """Their rows in order; of requests that are no batches, each is a row."""
     if not is_batched:
-        return {name: np.stack([tensor[name] for tensor in tensors]) for name in tensors[0]}
-    if len(tensors) == 1:
-        return dict(tensors[0])
-    return {name: np.concatenate([tensor[name] for tensor in tensors]) for name in tensors[0]}
+        return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
+    if len(answers) == 1:
+        return answers[0]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
 
 def _code(answer: Outputs | Exception) -> str:

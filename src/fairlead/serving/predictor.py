@@ -14,7 +14,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.admission import Admission
 from fairlead.serving.answer import Answer
-from fairlead.serving.batching import Outputs, can_batch, rows_of, run_together
+from fairlead.serving.batching import Joined, Outputs, can_batch, rows_of, run_together
 from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Reason, Waiting
 from fairlead.serving.manager import Manager
@@ -304,16 +304,19 @@ class Predictor:
         self._loop.call_soon_threadsafe(self._finish_work, lane, batch, reason, run)
 
     def _run(self, lane: Lane, batch: list[Waiting], run_rows: int) -> _Run:
-        first, began = batch[0], time.monotonic()
+        first, joined = batch[0], Joined([request.inputs for request in batch])
+        log, logged = self._log, lane.logged
+        seen = None if log is None or logged is None else log.look(logged, batch, joined)
+        began = time.monotonic()
         watched = Watched(first.handle.servable)
         try:
-            answers = run_together(watched, [request.inputs for request in batch], first.outputs, run_rows)
+            answers = run_together(watched, joined, first.outputs, run_rows)
         except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits must not wait for ever
             answers = [error] * len(batch)
         seconds = time.monotonic() - began
         kept = None
-        if self._log is not None and lane.logged is not None:
-            kept = self._log.keep(lane.logged, batch, answers)
+        if log is not None and logged is not None and seen is not None:
+            kept = log.keep(logged, batch, answers, seen)
         return _Run(answers, run_rows, began, seconds, watched.runs, watched.nonfinite, kept)
 
     def _finish_work(self, lane: Lane, batch: list[Waiting], reason: Reason, run: _Run) -> None:
