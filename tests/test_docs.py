@@ -17,6 +17,7 @@ PAGES = sorted(
     [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
         *(ROOT / "examples").rglob("*.md"),
         *(ROOT / "benchmarks").glob("*.md"),
     ]
