@@ -14,6 +14,7 @@ from tests.browser import OpenTab, chromium, opening_tabs
 from fairlead.store.writable_store import WritableStore
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once a process, by whichever test imports TensorFlow first
+os.environ.setdefault("FAIRLEAD_CONSOLE", "off")  # a process more for each server: tests of the console ask for it
 
 
 @pytest.fixture

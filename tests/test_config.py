@@ -53,6 +53,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("log_inputs", "FAIRLEAD_LOG_INPUTS", "numbers", "numbers"),
     ("spool_bytes", "FAIRLEAD_SPOOL_BYTES", "1000000", 1_000_000),
     ("database_url", "FAIRLEAD_DATABASE_URL", "postgresql+psycopg://me@host/db", "postgresql+psycopg://me@host/db"),
+    ("console", "FAIRLEAD_CONSOLE", "off", "off"),
     ("schedule", "FAIRLEAD_SCHEDULE", "never", "never"),
     ("schedule_zone", "FAIRLEAD_SCHEDULE_ZONE", "Europe/Berlin", "Europe/Berlin"),
     ("rollout_plan", "FAIRLEAD_ROLLOUT_PLAN", "plan.json", Path("plan.json")),

@@ -108,10 +108,16 @@ class Settings:
     rest_port: int = _setting("FAIRLEAD_REST_PORT", 8501, _port, "port of the REST protocols; 0 takes a free one")
     grpc_port: int = _setting("FAIRLEAD_GRPC_PORT", 8500, _port, "port of the gRPC protocols; 0 takes a free one")
     management_host: str = _setting(
-        "FAIRLEAD_MANAGEMENT_HOST", "127.0.0.1", str, "address of the management port; it asks nobody for a password"
+        "FAIRLEAD_MANAGEMENT_HOST",
+        "127.0.0.1",
+        str,
+        "address of the management port; but for the console it asks nobody for a password",
     )
     management_port: int = _setting(
-        "FAIRLEAD_MANAGEMENT_PORT", 8502, _port, "port of metrics, health and the workers' states; 0 takes a free one"
+        "FAIRLEAD_MANAGEMENT_PORT",
+        8502,
+        _port,
+        "port of metrics, health, the workers' states and the console; 0 takes a free one",
     )
     models: tuple[str, ...] = _setting(
         "FAIRLEAD_MODELS", (), _names, "models to serve, by commas; each is required for readiness", "all in the store"
@@ -249,6 +255,13 @@ class Settings:
     database_url: str | None = _setting(
         "FAIRLEAD_DATABASE_URL", None, str, "the database: sqlite:///PATH or postgresql+psycopg://...", "sqlite in HOME"
     )
+    console: str = _setting(
+        "FAIRLEAD_CONSOLE",
+        "auto",
+        _one_of("auto", "on", "off"),
+        "whether the management port has a console for people, with its own login; auto: where its libraries are "
+        "installed",
+    )
     schedule: str = _setting(
         "FAIRLEAD_SCHEDULE", "0 2 * * 1", str, "when to train again, as a cron expression, or never; by the controller"
     )
@@ -340,6 +353,20 @@ class Settings:
     def can_log(self) -> bool:
         """Whether what the log's database needs is installed."""
         return all(importlib.util.find_spec(name) for name in ("sqlalchemy", "alembic"))
+
+    @property
+    def has_console(self) -> bool:
+        """Whether there is a console."""
+        return self.can_console if self.console == "auto" else self.console == "on"
+
+    @property
+    def can_console(self) -> bool:
+        """Whether what the console needs is installed."""
+        return self.can_log and all(importlib.util.find_spec(name) for name in ("jinja2", "starlette", "uvicorn"))
+
+    @property
+    def console_path(self) -> Path:
+        return self.home / "console"
 
     @property
     def worker_count(self) -> int:

@@ -158,16 +158,21 @@ def start_workers(store: WritableStore, start_server: StartServer) -> StartWorke
 
 def workers(server: Server) -> list[int]:
     """The process ids of the workers, oldest first."""
-    return _running(server, "fairlead.app.worker")
+    return running(server, "fairlead.app.worker")
 
 
 def recorder(server: Server) -> int:
-    """The process id of the recorder; fails while there is none."""
-    (only,) = _running(server, "fairlead.app.recorder")
-    return only
+    """The process id of the recorder; one that was just killed is followed by another in a moment."""
+    return kept(server, "fairlead.app.recorder")
 
 
-def _running(server: Server, module: str) -> list[int]:
+def kept(server: Server, module: str) -> int:
+    """The process id of the child that runs this program and is kept running."""
+    wait_until(lambda: len(running(server, module)) == 1)
+    return running(server, module)[0]
+
+
+def running(server: Server, module: str) -> list[int]:
     """The process ids of the server's children that run this program, oldest first."""
     found = []
     for child in sorted(psutil.Process(server.process.pid).children(), key=psutil.Process.create_time):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from fairlead.app.console.line import CONSOLE_PATH, MAX_BODY_BYTES, Console
 from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.state import State
 from fairlead.app.supervision.supervisor import Supervisor
@@ -35,6 +36,7 @@ class Management:
         instruments: what all processes count.
         disks: paths whose file systems the metrics show, by what is kept there.
         recorder: tells how good the models are; None where predictions are not logged.
+        console: answers for its own pages; None where there is none.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Management:
         instruments: Instruments,
         disks: Mapping[str, Path],
         recorder: RecorderClient | None = None,
+        console: Console | None = None,
     ) -> None:
         self._disks = disks
+        self._console = console
         self._recorder = recorder
         self.draining = False
-        self.max_body_bytes = _MAX_BODY_BYTES
+        self.max_body_bytes = MAX_BODY_BYTES if console else _MAX_BODY_BYTES
         self._supervisor = supervisor
         self._instruments = instruments
         self._pages = {
@@ -65,6 +69,8 @@ class Management:
                 return await asyncio.create_task(self._quality(request.path.removeprefix(_QUALITY)))
             if request.path == _METRICS:
                 return await asyncio.create_task(self._metrics())
+            if self._console is not None and _is_console(request.path):
+                return await asyncio.create_task(self._console.forward(request))
             return self._answer(request)
         except FairleadError as error:
             return refusal(error)
@@ -76,6 +82,8 @@ class Management:
         return refusal(error)
 
     def _answer(self, request: Request) -> Response:
+        if request.path == "/" and self._console is not None:
+            return Response(status=302, headers=((b"location", f"{CONSOLE_PATH}/".encode()),))
         page = self._pages.get(request.path)
         if page is None:
             raise FairleadError(
@@ -118,6 +126,10 @@ class Management:
 
     def _list(self) -> Response:
         return Response.of({"workers": [dataclasses.asdict(worker) for worker in self._supervisor.states()]})
+
+
+def _is_console(path: str) -> bool:
+    return path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/")
 
 
 def _alive() -> Response:

@@ -7,11 +7,12 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fairlead.app.console.line import console_note, open_console
 from fairlead.app.management import Management
 from fairlead.app.metrics import ServiceMetrics
-from fairlead.app.recorder_line import RecorderClient, RecorderKeeper
+from fairlead.app.recorder_line import RecorderClient, keep_recorder
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
@@ -29,11 +30,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the server is reached from this machine: URLs for REST and management, host and port for gRPC."""
+    """Where the server is reached from this machine: URLs for REST and management, host and port for gRPC.
+
+    `console` says where the console is and who may sign in, for people; empty where there is none.
+    """
 
     rest: str
     grpc: str
     management: str
+    console: str = ""
 
 
 def serve(
@@ -63,36 +68,41 @@ def serve(
     managed = _address(settings.management_host, management)
     addresses = Addresses(rest=f"http://{rest}", grpc=grpc, management=f"http://{managed}")
     on_listening(addresses)
-    asyncio.run(_serve(settings, sockets, management, lambda readiness: on_ready(addresses, readiness)))
+    asyncio.run(_serve(settings, sockets, management, addresses, on_ready))
 
 
 async def _serve(
     settings: Settings,
     sockets: Mapping[str, socket.socket],
     management: socket.socket,
-    on_ready: Callable[[Readiness], None],
+    addresses: Addresses,
+    on_ready: Callable[[Addresses, Readiness], None],
 ) -> None:
     regions = 1 + 2 * settings.worker_count + 1  # a worker and the one that follows it count at once; the recorder too
     memory = Memory.make(regions)
     metrics = ServiceMetrics(memory.pieces, home=0)
     spools = _claim_spools(settings)
+    console = open_console(settings, rest=addresses.rest, management=addresses.management)
+    if console is not None:
+        addresses = replace(addresses, console=console_note(settings, addresses.management))
     supervisor = Supervisor(
         settings,
         sockets,
         memory=memory,
         metrics=metrics,
-        on_ready=on_ready,
+        on_ready=lambda readiness: on_ready(addresses, readiness),
         spools=str(spools.directory.absolute()) if spools else None,
     )
     recorder = None
     if spools:
-        recorder = RecorderKeeper(settings, spools, memory.descriptor, regions, on_end=metrics.instruments.abandon)
+        recorder = keep_recorder(settings, spools, memory.descriptor, regions, on_end=metrics.instruments.abandon)
         recorder.start()
     pages = Management(
         supervisor,
         metrics.instruments,
         {"home": settings.home, "store": settings.store_path},
         RecorderClient(spools.directory) if spools else None,
+        console,
     )
     server = HttpServer(pages, management, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)
     loop = asyncio.get_running_loop()
@@ -103,6 +113,8 @@ async def _serve(
     try:
         await supervisor.run()
     finally:
+        if console:
+            await console.stop()
         if recorder:
             await recorder.stop()
         server.drain()

@@ -18,6 +18,7 @@ _VERBS = {
     "retrain": "train a model again, and try what passes the gate",
     "controller": "look after the models: rollouts, drift, quality, schedule, backups",
     "serve": "serve the models of a store",
+    "console": "who may sign in to the console",
     "labels": "take in what the truth was",
     "quality": "how good each version is in production, and what has drifted",
     "versions": "list a model's versions and what serves",

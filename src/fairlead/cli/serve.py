@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 
-from fairlead.app.server import serve
+from fairlead.app.server import Addresses, serve
 from fairlead.cli.output import say, settings_from
 from fairlead.config import Settings, add_flags, available_cpus
+from fairlead.serving.status import Readiness
 from fairlead.telemetry.logs import configure_logging
 
 __all__ = ["EXAMPLE", "FLAGS", "configure", "run", "share"]
@@ -51,6 +53,7 @@ FLAGS = (
     "traces",
     "trace_sample",
     "trace_limit",
+    "console",
     "log_format",
 )
 
@@ -74,13 +77,17 @@ def run(arguments: Namespace) -> int:
         on_listening=lambda at: say(
             f"listening on {at.rest} (gRPC on {at.grpc}) with {share(settings)}; management on {at.management}"
         ),
-        on_ready=lambda at, readiness: say(
-            f"ready: {', '.join(f'{model}@{version}' for model, version in readiness.models.items())} "
-            f"at {at.rest} (gRPC at {at.grpc})"
-        ),
+        on_ready=lambda at, readiness: say("\n".join(_ready(at, readiness))),
     )
     say("drained")
     return 0
+
+
+def _ready(at: Addresses, readiness: Readiness) -> Iterator[str]:
+    models = ", ".join(f"{model}@{version}" for model, version in readiness.models.items())
+    yield f"ready: {models} at {at.rest} (gRPC at {at.grpc})"
+    if at.console:
+        yield at.console
 
 
 def share(settings: Settings) -> str:

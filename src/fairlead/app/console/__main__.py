@@ -1,0 +1,83 @@
+"""The program of the console: the pages for people, over a socket that the parent hands requests through.
+
+It is a child of `fairlead serve` and ends with it. Nothing waits for it: while it is gone, only its pages are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+
+from fairlead.app.console.line import ConsoleAssignment
+from fairlead.app.console.records import Records
+from fairlead.app.console.sampling import Sampler
+from fairlead.app.console.view import LiveView
+from fairlead.console.application import create_application
+from fairlead.console.session import Sessions
+from fairlead.console.traffic import History
+from fairlead.console.users import Users
+from fairlead.telemetry.logs import configure_logging
+
+__all__ = ["main"]
+
+_LEAVE_S = 1
+_MOST_AT_ONCE = 64
+
+
+def main() -> int:
+    """Answer until the line to the parent ends; the argument is the descriptor of that line. The exit status."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # what is typed at the terminal is for the parent
+    return asyncio.run(_main(socket.socket(fileno=int(sys.argv[1]))))
+
+
+async def _main(line: socket.socket) -> int:
+    reader, _writer = await asyncio.open_unix_connection(sock=line)
+    first = await reader.readline()
+    if not first:
+        return 0
+    assignment = ConsoleAssignment.parse(first)
+    settings = assignment.settings
+    configure_logging(sys.stderr, settings.log_format)
+    users, history = Users(settings.console_path), History()
+    records = Records(settings)
+    application = create_application(
+        LiveView(settings, records, history),
+        users,
+        Sessions(users),
+    )
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=_MOST_AT_ONCE,
+        timeout_graceful_shutdown=_LEAVE_S,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    sampling = asyncio.create_task(Sampler(assignment.management, history).run())
+    ending = asyncio.create_task(_when_alone(reader, lambda: setattr(server, "should_exit", True)))
+    await server.serve(sockets=[socket.socket(fileno=assignment.listener)])
+    sampling.cancel()
+    ending.cancel()
+    return 0
+
+
+async def _when_alone(reader: asyncio.StreamReader, leave: Callable[[], None]) -> None:
+    """Call `leave` when the parent ends the line or is gone."""
+    await reader.read()
+    leave()
+
+
+if __name__ == "__main__":
+    os.nice(5)  # predictions come first
+    sys.exit(main())

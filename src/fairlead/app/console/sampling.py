@@ -1,0 +1,40 @@
+"""Reads the server's own counts every few seconds, so that the console knows the last quarter of an hour by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+
+from fairlead.console.traffic import SAMPLE_EVERY_S, History, Sample, parse
+
+__all__ = ["Sampler"]
+
+_TIMEOUT_S = 4.0
+
+
+class Sampler:
+    """Fills a history.
+
+    Args:
+        management: the URL of the management port.
+        history: takes the samples.
+    """
+
+    def __init__(self, management: str, history: History) -> None:
+        self._url = f"{management}/metrics"
+        self._history = history
+
+    async def run(self) -> None:
+        """Read for ever; what cannot be read is missing, and the history says so."""
+        while True:
+            try:
+                self._history.add(await asyncio.to_thread(self._read))
+            except (OSError, ValueError) as error:
+                self._history.fail(f"The server's counts cannot be read just now: {error}")
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+    def _read(self) -> Sample:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the user has, not here
+        with opener.open(self._url, timeout=_TIMEOUT_S) as answer:
+            return parse(answer.read().decode(), time.time())

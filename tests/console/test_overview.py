@@ -1,0 +1,58 @@
+"""The first page."""
+
+from __future__ import annotations
+
+from tests.cli.logged import Logged
+
+from fairlead.console.traffic import parse
+from fairlead.servable.identity import ServableId
+from fairlead.store.release import Candidate, Mode
+
+from .conftest import Visitor
+from .test_traffic import page
+
+
+def test_it_tells_what_serves_and_what_is_tried(ann: Visitor, live: Logged) -> None:
+    """With who said so and why; the same as JSON."""
+    live.publish()
+    live.store.try_candidate("digits", Candidate(version=2, mode=Mode.CANARY, weight=0.1, salt="x"), why="a try")
+    text = ann.get("/").text
+    for told in ("version 1", "version 2, canary 10.0 %", "a try", "tester"):
+        assert told in text
+    (model,) = ann.get("/api/overview").json()["models"]
+    assert (model["stable"], model["candidate"]["version"], model["revision"]) == (1, 2, 2)
+
+
+def test_it_draws_what_the_server_counted(ann: Visitor) -> None:
+    """From the second reading on; before, it says when there will be something to see."""
+    assert "within ten seconds" in ann.get("/").text
+    ann.history.add(parse(page(ok=100), 1000.0))
+    ann.history.add(parse(page(ok=200), 1005.0))
+    assert "Requests a second. Latest: digits: 0; digits@1: 20" in ann.get("/").text
+
+
+def test_a_damaged_release_hides_nothing_else(ann: Visitor, live: Logged) -> None:
+    """It is told in its place."""
+    (live.store.root / "digits" / "release.json").write_text("{")
+    assert "is not a release" in ann.get("/").text
+
+
+def test_an_empty_store_says_what_to_do(ann: Visitor, live: Logged) -> None:
+    """The next command."""
+    live.store.root.rename(live.store.root.with_name("elsewhere"))
+    assert "fairlead train digits" in ann.get("/").text
+
+
+def test_what_is_not_there_says_so(ann: Visitor) -> None:
+    """On a page like the others, and as JSON to a program."""
+    answer = ann.get("/nowhere")
+    assert (answer.status_code, "there is no page at /console/nowhere" in answer.text) == (404, True)
+    assert ann.get("/api/nowhere").json()["error"]["code"] == "NOT_FOUND"
+
+
+def test_texts_run_nothing(ann: Visitor, live: Logged) -> None:
+    """What people and models wrote is shown as text."""
+    live.store.promote(ServableId("digits", live.publish().manifest.version), why="<script>alert(1)</script>")
+    text = ann.get("/").text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<script>alert" not in text
