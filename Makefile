@@ -63,6 +63,7 @@ bench-reliability: setup $(COMPILED)
 	$(BIN)/python -m benchmarks.overload
 	$(BIN)/python -m benchmarks.slow_clients
 	$(BIN)/python -m benchmarks.container
+	$(BIN)/python -m benchmarks.scrape
 	$(BIN)/python -m benchmarks.outages
 	$(BIN)/python -m benchmarks.kills
 

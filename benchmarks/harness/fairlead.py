@@ -38,13 +38,15 @@ class Service(contextlib.AbstractContextManager["Service"]):
         store: what it serves.
         flags: of `fairlead serve`, beside one worker and one thread.
         core: that it is pinned to; None for any.
+        sources: where its code is found.
     """
 
-    def __init__(self, store: Path, *flags: str, core: int | None = SERVER_CORE) -> None:
+    def __init__(self, store: Path, *flags: str, core: int | None = SERVER_CORE, sources: str = SOURCES) -> None:
         self.port, self.grpc_port = free_port(), free_port()
         command = serve_command(sys.executable, str(store), str(self.port), str(self.grpc_port))
         self._command = [*command, *flags]
         self._core = core
+        self._sources = sources
         self._life = contextlib.ExitStack()
         self.process: ServerProcess
 
@@ -74,6 +76,6 @@ class Service(contextlib.AbstractContextManager["Service"]):
             connection.close()
 
     def _start(self) -> None:
-        environment = {"PYTHONPATH": SOURCES}
+        environment = {"PYTHONPATH": self._sources}
         start = running(self._command, lambda: self.health() == _READY, environment=environment, core=self._core)
         self.process = self._life.enter_context(start)

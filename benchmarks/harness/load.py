@@ -8,13 +8,14 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.dialects import Payload
 from benchmarks.harness.latency import p50, p99
 
-__all__ = ["Sample", "fixed_load", "grpc_load", "missing_tools", "rest_load"]
+__all__ = ["Paced", "Sample", "fixed_load", "grpc_load", "missing_tools", "paced_load", "rest_load"]
 
 _SCRIPT = Path(__file__).with_name("post.lua")
 _TIMEOUT_S = 60
@@ -97,6 +98,36 @@ def fixed_load(url: str, payload: Payload, *, connections: int, requests: int) -
         headers = [f"--header={name}: {value}" for name, value in payload.headers.items()]
         said = _run(["h2load", "--h1", f"--clients={connections}", f"--requests={requests}", *data, *headers, url])
     return requests - _number(r"(\d+) 2xx", said)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paced:
+    """Requests that were sent at a set pace, to the last of them answered.
+
+    Attributes:
+        latencies_ms: of those that were answered.
+        failed: how many were not, or badly.
+    """
+
+    latencies_ms: Sequence[float]
+    failed: int
+
+
+def paced_load(url: str, payload: Payload, *, connections: int, rate: int, seconds: int, is_grpc: bool) -> Paced:
+    """`rate` requests a second, evenly on all connections, and no connection with more than one at a time.
+
+    An error of gRPC counts as an answer here: h2load does not know one.
+    """
+    requests = rate * seconds
+    with tempfile.TemporaryDirectory() as folder:
+        body, log = Path(folder, "body"), Path(folder, "log")
+        body.write_bytes(payload.body)
+        headers = [f"--header={name}: {value}" for name, value in payload.headers.items()]
+        measure = ["h2load", *([] if is_grpc else ["--h1"]), f"--clients={connections}", f"--requests={requests}"]
+        pace = f"--rps={rate / connections:g}"
+        said = _run([*measure, pace, f"--data={body}", f"--log-file={log}", *headers, url])
+        latencies_ms = [int(line.split("\t")[2]) / 1e3 for line in log.read_text().splitlines()]
+    return Paced(latencies_ms=latencies_ms, failed=requests - _number(r"(\d+) 2xx", said))
 
 
 def _number(pattern: str, text: str) -> int:

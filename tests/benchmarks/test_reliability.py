@@ -36,6 +36,13 @@ def _h2load() -> None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("h2load is not installed (Debian: nghttp2-client)")
 
 
+@pytest.fixture
+def _prometheus() -> None:
+    """The same of Prometheus."""
+    if shutil.which("prometheus") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("prometheus is not installed (Debian: prometheus)")
+
+
 def test_swaps_and_restarts_fail_no_request() -> None:
     """Nor is any answer of two versions."""
     said = run("swaps", "--requests", "2000", "--swaps", "6", "--restarts", "1", "--stops", "1", "--untimed")
@@ -62,3 +69,15 @@ def test_slow_clients_are_cut_and_good_ones_answered() -> None:
     said = run("slow_clients", "--clients", "100", "--header-timeout", "1", "--body-timeout", "2", "--untimed")
 
     assert "kept   failed requests of good clients: 0" in said
+
+
+@pytest.mark.usefixtures("_h2load", "_prometheus")
+def test_prometheus_counts_what_the_clients_count() -> None:
+    """Of both workers, exactly; and its pages are whole while versions are swapped and workers killed."""
+    short = ["--seconds", "5", "--rate", "200", "--pages", "300"]
+
+    said = run("scrape", *short, "--batch-delay", "0.1")  # the clients' own time is nothing beside it
+
+    assert said.count(", off by: 0,") == 13
+    assert said.count("buckets apart: ") == 2
+    assert "kept   faults of pages: 0" in said

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.telemetry.instruments import Counter, Gauge, Histogram, Instruments, Merge
-from fairlead.telemetry.region import Memory
+from fairlead.telemetry.region import Memory, Region
 
 LABELS = ("model", "version")
 
@@ -86,11 +86,36 @@ def test_a_version_takes_its_series_along(processes: Callable[[int], Instruments
         Counter(instruments, "plain", "Plain.").labels().inc()
     is_wanted = lambda model, version: (model, version) == ("m", "2")  # noqa: E731
     worker.retain(is_wanted)
-    assert parent.totals()["requests"] == {("m", "1"): [1.0], ("m", "2"): [2.0], ("m", ""): [2.0]}
+    assert parent.totals()["requests"] == {("m", "2"): [2.0], ("m", ""): [2.0]}  # the half of a count is none
     parent.abandon(2)
     parent.sweep([2], is_wanted)
     assert parent.totals()["requests"] == {("m", "2"): [2.0], ("m", ""): [2.0]}
     assert worker.totals()["plain"] == {(): [2.0]}
+
+
+def test_a_version_that_comes_back_soon_is_gone_on_with(processes: Callable[[int], Instruments]) -> None:
+    """Its series were only hidden; what was asked for meanwhile was not theirs."""
+    parent, worker = processes(0), processes(1)
+    requests(parent)
+    counter = requests(worker)
+    counter.labels("m", "1").inc(5)
+    worker.retain(lambda _model, _version: False)
+    assert counter.find("m", "1") is None
+    worker.retain(lambda _model, _version: True)
+    assert parent.totals()["requests"] == {("m", "1"): [5.0]}
+    counter.labels("m", "1").inc()
+    assert parent.totals()["requests"] == {("m", "1"): [6.0]}
+
+
+def test_what_was_hidden_for_long_makes_room() -> None:
+    """Its record becomes another series'."""
+    pieces = Memory.make(1).pieces
+    instruments = Instruments(pieces, 0)
+    requests(instruments).labels("m", "1").inc()
+    (key,) = Region(pieces[0]).series()
+    Region(pieces[0]).hide(key, 1)  # the first nanosecond of the machine
+    instruments.retain(lambda _model, _version: False)
+    assert Region(pieces[0]).series() == []
 
 
 def test_a_retired_series_counts_nowhere() -> None:

@@ -10,6 +10,7 @@ import enum
 import json
 import os
 import threading
+import time
 from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
@@ -23,6 +24,9 @@ __all__ = ["Counter", "Family", "Gauge", "Histogram", "Instruments", "Labels", "
 Labels = tuple[str, ...]
 Totals = dict[str, dict[Labels, list[float]]]
 """The cells of every series, by its family's name and its label values."""
+
+_HIDDEN_NS = 30 * 10**9
+"""Longer than processes differ in when they learn that a version is gone."""
 
 IsWanted = Callable[[str, str], bool]
 """Whether the series of a model's version are still of interest."""
@@ -264,11 +268,17 @@ class Instruments:
         return sum(region.overflows for region in self._regions)
 
     def totals(self) -> Totals:
-        """What all processes counted, those that are gone included; gauges of those that live."""
+        """What all processes counted, those that are gone included; gauges of those that live.
+
+        A series that one process is about to forget is left out: what the others still have of it is no total.
+        """
         totals: Totals = {name: {} for name in self._families}
+        hidden = {key for region in self._regions for key in region.hidden()}
         for region in self._regions:
             is_owned = bool(region.owner)
             for key, cells in region.read():
+                if key in hidden:
+                    continue
                 kind, name, values = _parse(key)
                 family = self._families.get(name)
                 if family is None or (family.kind, family.size) != (kind, len(cells)):
@@ -279,22 +289,28 @@ class Instruments:
         return totals
 
     def retain(self, is_wanted: IsWanted) -> None:
-        """Retire this process's series of versions that nobody wants any more. Safe in any thread."""
-        self.retire(self._unwanted(self._home, is_wanted))
+        """Hide this process's series of versions that nobody wants any more, and retire them a while later.
+
+        Call it again and again. Safe in any thread.
+        """
+        with self._lock:
+            hidden, old = _hide(self._home, lambda key: self._is_of_interest(key, is_wanted))
+            for key in hidden:
+                self._forget(key)
+            for key in old:
+                self._home.retire(key)
 
     def sweep(self, abandoned: Iterable[int], is_wanted: IsWanted) -> None:
         """Do the same in regions whose processes are gone: by the one process that may, which gives regions away."""
         for which in abandoned:
             region = Region(self._pieces[which])
-            for key in self._unwanted(region, is_wanted):
+            _, old = _hide(region, lambda key: self._is_of_interest(key, is_wanted))
+            for key in old:
                 region.retire(key)
 
     def abandon(self, which: int) -> None:
         """Note that the process of a region is gone: its gauges are of no interest any more."""
         self._regions[which].owner = 0
-
-    def _unwanted(self, region: Region, is_wanted: IsWanted) -> list[bytes]:
-        return [key for key in region.series() if not self._is_of_interest(key, is_wanted)]
 
     def _is_of_interest(self, key: bytes, is_wanted: IsWanted) -> bool:
         _, name, values = _parse(key)
@@ -324,10 +340,27 @@ class Instruments:
         """Forget series of this process. Safe in any thread."""
         with self._lock:
             for key in keys:
-                _, name, values = _parse(key)
-                if family := self._families.get(name):
-                    family.forget(values)
+                self._forget(key)
                 self._home.retire(key)
+
+    def _forget(self, key: bytes) -> None:
+        _, name, values = _parse(key)
+        if family := self._families.get(name):
+            family.forget(values)
+
+
+def _hide(region: Region, is_of_interest: Callable[[bytes], bool]) -> tuple[list[bytes], list[bytes]]:
+    """Hide the series that are of no interest, show again those that are; what is hidden, and what has been long."""
+    now = time.monotonic_ns()
+    hidden, old = [], []
+    for key in region.series():
+        if is_of_interest(key):
+            region.show(key)
+            continue
+        hidden.append(key)
+        if now - region.hide(key, now) > _HIDDEN_NS:
+            old.append(key)
+    return hidden, old
 
 
 def _parse(key: bytes) -> tuple[str, str, Labels]:

@@ -1,9 +1,10 @@
 """A piece of memory in which one process counts and all may read, also after that process was killed.
 
 A region is a header and then records, one for each series: its size in bytes, a generation that is odd while the record
-is in use, the number of its cells, the length of its key; then the cells, float64 each, and the key. Only one process
-writes to a region. What makes a record visible is written last, so a reader needs no lock: it sees a record whole or
-not at all. Every field and cell is an aligned word of 8 bytes, which processors read and write in one piece.
+is in use, the number of its cells, the length of its key, and since when it is hidden; then the cells, float64 each,
+and the key. Only one process writes to a region. What makes a record visible is written last, so a reader needs no
+lock: it sees a record whole or not at all. Every field and cell is an aligned word of 8 bytes, which processors read
+and write in one piece.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ REGION_BYTES = 2**20
 _HEADER_WORDS = 8
 _OWNER, _OVERFLOWS, _CONNECTIONS = 0, 1, 2
 _PROTOCOLS = 4
-_RECORD_WORDS = 4
-_SIZE, _GENERATION, _CELLS, _KEY_BYTES = range(_RECORD_WORDS)
+_RECORD_WORDS = 5
+_SIZE, _GENERATION, _CELLS, _KEY_BYTES, _HIDDEN_AT = range(_RECORD_WORDS)
 _GRAIN_WORDS = 8
 """Records are as long as a multiple of this, so that a freed one soon fits another series."""
 
@@ -83,7 +84,7 @@ class Region:
         return list(self._places)
 
     def cells(self, key: bytes, count: int) -> memoryview[float] | None:
-        """The series' cells: those that are there, or else new ones, all 0; None when there is no room."""
+        """The series' cells: those that are there, shown again, or else new ones, all 0; None when there is no room."""
         at = self._places.get(key)
         if at is not None and self._words[at + _CELLS] != count:  # another release of this program counted in it
             self.retire(key)
@@ -93,6 +94,7 @@ class Region:
         if at is None:
             self._words[_OVERFLOWS] += 1
             return None
+        self._words[at + _HIDDEN_AT] = 0
         first = at + _RECORD_WORDS
         return self._floats[first : first + count]
 
@@ -102,6 +104,16 @@ class Region:
         if at is not None:
             self._words[at + _GENERATION] += 1
             self._set_vacant(at)
+
+    def hide(self, key: bytes, at: int) -> int:
+        """Let all know that the series will be retired: the nanosecond at which that was said first, `at` if now."""
+        place = self._places[key] + _HIDDEN_AT
+        self._words[place] = self._words[place] or at
+        return self._words[place]
+
+    def show(self, key: bytes) -> None:
+        """Take that back."""
+        self._words[self._places[key] + _HIDDEN_AT] = 0
 
     def _add(self, key: bytes, count: int) -> int | None:
         needed = _RECORD_WORDS + count + (len(key) + 7) // 8
@@ -127,6 +139,7 @@ class Region:
         words, first = self._words, at + _RECORD_WORDS
         words[at + _CELLS] = count
         words[at + _KEY_BYTES] = len(key)
+        words[at + _HIDDEN_AT] = 0
         for cell in range(first, first + count):
             words[cell] = 0  # which is 0.0 as well
         start = (first + count) * 8
@@ -147,6 +160,15 @@ class Region:
             key, cells = self._key(at), list(self._floats[first : first + count])
             if self._words[at + _GENERATION] == generation:  # or it was given to another series meanwhile
                 yield key, cells
+
+    def hidden(self) -> Iterator[bytes]:
+        """The keys of the series that will be retired."""
+        for at in self._walk():
+            generation, since = self._words[at + _GENERATION], self._words[at + _HIDDEN_AT]
+            if since and generation % 2:
+                key = self._key(at)
+                if self._words[at + _GENERATION] == generation:
+                    yield key
 
     def _walk(self) -> Iterator[int]:
         """Where each record begins."""
