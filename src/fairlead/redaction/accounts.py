@@ -7,47 +7,24 @@ import re
 from fairlead.redaction.finding import Category
 from fairlead.redaction.rule import Check, Rule, Span, follows, words
 
-__all__ = ["RULES", "WALLET_RULES"]
+__all__ = ["BANK_RULES", "RULES", "WALLET_RULES"]
 
 _CARD_WORDS = words(
-    *("cards?", "visa", "mastercard", "maestro", "amex", "american express", "discover", "diners", "jcb", "unionpay"),
-    *(
-        "credit",
-        "debit",
-        "cc",
-        "ccn",
-        "pan",
-        "payment",
-        "karte(?:nnummer)?",
-        "kreditkarte",
-        "carte",
-        "tarjeta",
-        "carta",
-    ),
+    r"cards?|visa|mastercard|maestro|amex|american express|discover|diners|jcb|unionpay|credit|debit|cc|ccn|pan",
+    r"payment|karte(?:nnummer)?|kreditkarte|carte|tarjeta|carta|cartão|kaart|kort(?:nummer)?|karta|charge[ds]?|declined",
+    r"карт[аыу]",
 )
 _OTHER_WORDS = words(
-    *(
-        "order",
-        "invoice",
-        "tracking",
-        "shipment",
-        "parcel",
-        "ref(?:erence)?",
-        "ticket",
-        "serial",
-        "isbn",
-        "ean",
-        "gtin",
-    ),
-    *("imei", "sku", "transaction", "trace", "span", "job", "batch", "run", "seed", "build", "bestellung", "commande"),
-    *("timestamp", "(?:row|request|document|event|message|user|session) ?id", "hash", "offset", "bytes", "size", "ns"),
+    r"order|invoice|tracking|shipment|parcel|ref(?:erence)?|ticket|serial|isbn|ean|gtin|imei|sku|transaction|trace|span",
+    r"job|batch|run|seed|build|bestellung|commande|timestamp|(?:row|request|document|event|message|user|session) ?id",
+    r"hash|offset|bytes|size|ns",
 )
 _ISSUERS = re.compile(
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"
     r"|(?:5[1-5][0-9]{2}|222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}"
-    r"|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}|3(?:52[89]|5[3-8][0-9])[0-9]{12}"
+    r"|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11,16}|3(?:52[89]|5[3-8][0-9])[0-9]{12}"
     r"|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}|62[0-9]{14,17}"
-    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}|220[0-4][0-9]{12}"
+    r"|(?:5018|5019|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}|220[0-4][0-9]{12}"
 )
 
 
@@ -59,10 +36,10 @@ def _card(match: re.Match[str]) -> Span | None:
     from stdnum import luhn  # noqa: PLC0415 - most processes never meet a number that could be a card
 
     digits = _digits(match.group())
-    if not _ISSUERS.fullmatch(digits) or not luhn.is_valid(digits):
+    if not luhn.is_valid(digits):
         return None
-    is_named = follows(match, _CARD_WORDS)
-    return None if follows(match, _OTHER_WORDS, within=24) and not is_named else match.span()
+    is_issued = _ISSUERS.fullmatch(digits) is not None and not follows(match, _OTHER_WORDS, within=24)
+    return match.span() if is_issued or follows(match, _CARD_WORDS) else None
 
 
 _IBAN_LENGTHS = {
@@ -104,11 +81,18 @@ def _legacy_bitcoin(match: re.Match[str]) -> Span | None:
     return match.span() if bitcoin.is_valid(match.group()) else None
 
 
+_ACCOUNT = (
+    r"(?:bank[ _]?)?a(?:ccount|cc|cct)(?:[ _-]?(?:number|no|nr|num))?\.?|a/c(?: no)?\.?|routing(?:[ _](?:number|no))?|"
+    r"aba|sort[ _-]?code|kontonummer|kontonr\.?|konto(?:-?nr)?\.?|bankleitzahl|blz|rekening(?:nummer)?|bankkonto|"
+    r"tilinumero|(?:num[ée]ro de )?compte|n[º°] de cuenta|cuenta(?: bancaria)?|n[uú]mero de (?:cuenta|conta)|conta|"
+    r"conto(?: corrente)?|numer konta|číslo účtu|számlaszám|hesap no|clabe|bsb|cbu|口座番号|账号|계좌번호"
+)
+
 RULES = (
     Rule(
         category=Category.CARD,
         pattern=re.compile(
-            r"(?<![\w.+])(?<![0-9][ -])[2-6][0-9]{3}(?:[ .-]{0,2}[0-9]){8,15}(?![0-9])(?!\.[0-9]|[ -][0-9])"
+            r"(?<![A-Za-z0-9_.+])(?<![0-9][ -])[2-6][0-9]{3}(?:[ .-]{0,2}[0-9]){8,15}(?![0-9])(?!\.[0-9]|[ -][0-9])"
         ),
         check=_card,
     ),
@@ -120,21 +104,22 @@ RULES = (
     Rule(
         category=Category.BANK_ACCOUNT,
         pattern=re.compile(
-            r"(?<![^\W_])(?:(?:bank )?a(?:ccoun|cc)t(?: ?(?:number|no|nr|num))?\.?|routing(?: (?:number|no))?|aba|"
-            r"sort[ -]?code|kontonummer|konto(?:-?nr)?\.?|bankleitzahl|blz|numéro de compte|"
-            r"cuenta(?: bancaria)?|clabe|bsb)"
-            r"[\"']?[ :=#]{1,4}(?:is )?[\"']?(?P<value>[0-9](?:[ -]?[0-9]){4,19})(?![0-9.])",
+            rf"(?<![^\W_])(?:{_ACCOUNT})[\"']?(?:\s?[:=#]\s?|\s?-\s|\s(?:is|lautet|est|es|è|é)\s|\s)[\"']?"
+            r"(?P<value>[0-9](?:[ -]?[0-9]){4,19})(?![0-9.])",
             re.IGNORECASE,
         ),
     ),
+)
+BANK_RULES = (
     Rule(
         category=Category.BANK_ACCOUNT,
         pattern=re.compile(
-            r"(?<![^\W_])(?:bic|swift)(?:[ /-](?:bic|swift|code))*[\"']?[ :=]{1,3}(?:is )?[\"']?"
+            r"(?<![^\W_])(?i:bic|swift)(?i:[ /-](?:bic|swift|code))*[\"']?(?:\s?[:=]\s?|\s(?:is )?)[\"']?"
             r"(?P<value>[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?)(?![A-Za-z0-9])"
         ),
     ),
 )
+"""A bank tells less than an account, and is none of those that need digits."""
 
 
 def _wallet(form: str, check: Check | None = None) -> Rule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fairlead.redaction.finding import Category
-from fairlead.redaction.rule import Rule, Span, value_of
+from fairlead.redaction.rule import Rule, Span, hints, value_of
 
 __all__ = ["HINTS", "RULES"]
 
@@ -33,7 +33,8 @@ _TOKENS = (
     r"hooks\.slack\.com/services/[\w/]{20,128}",
 )
 _KEYS = (
-    r"pass(?:word|wd|phrase|code)?|pwd|senha|contraseña|passwort|kennwort|mot[ _-]de[ _-]passe|"
+    r"pass(?:word|wd|phrase|code)?|pwd|senha|contraseña|clave|passwort|kennwort|mot[ _-]de[ _-]passe|wachtwoord|"
+    r"lösenord|passord|adgangskode|salasana|hasło|heslo|пароль|密码|密碼|パスワード|비밀번호|"
     r"secret(?:[_-]?(?:access[_-]?)?key)?|(?:access|auth|refresh|id|api|session|csrf|xsrf|bearer|bot)?[_-]?token|"
     r"api[ _-]?key|access[ _-]?key(?:[ _-]?id)?|private[ _-]?key|account[_-]?key|"
     r"shared[_-]?access[_-]?(?:key|signature)|"
@@ -44,11 +45,51 @@ _KEYS = (
 )
 _QUOTES = "\"'`"
 _STATED = re.compile(
-    rf"(?<![A-Za-z0-9])(?P<key>{_KEYS})\\?[{_QUOTES}]?\s{{0,3}}(?P<sign>=>|:=|==?|:|\bis\b:?|%3D)\s{{0,3}}"
+    rf"(?<![A-Za-z0-9])(?P<key>{_KEYS})\\?[{_QUOTES}]?\s{{0,3}}"
+    r"(?P<sign>=>|:=|==?|:|\b(?:is|lautet|ist|est|es|è|é)\b:?)\s{0,3}"
     rf"(?:b?\\?(?P<quote>[{_QUOTES}])(?P<quoted>(?:(?!(?P=quote))[^\n\\]|\\[^\n]){{1,512}})(?P=quote)?"
-    r"|(?P<bare>[^\s\"'`,;&<>]{1,1024}))",
+    r"|(?P<bare>(?:[^\s\"'`,;&<>]|&(?!\w+=)){1,1024}))",
     re.IGNORECASE,
 )
+_WHAT_FOR = (
+    r"verification|security|log-?in|sign-?in|access|confirmation|authenti\w{1,8}|one[ -]time|2fa|mfa|sms|activation|"
+    r"unlock|reset|card|sim"
+)
+_CODES = (
+    re.compile(
+        rf"(?<![^\W_])(?:(?:{_WHAT_FOR}) (?:code|pin|password|number)|otp|pin(?: code)?|passcode|cvv2?|cvc2?|csc|tan|"
+        r"(?:sicherheits|bestätigungs|verifizierungs|zugangs)code|code de (?:sécurité|vérification|confirmation)|"
+        r"código de (?:seguridad|verificación|segurança|verificação)|codice di (?:sicurezza|verifica)|"
+        r"验证码|認証コード|인증번호)"
+        r"(?:\s?[:=#]\s?|\s(?:is|was|lautet|ist|est|es|è|é)[: ]\s?|\s|(?<=[^\x00-\u02ff]))"
+        r"(?P<value>[0-9](?:[ -]?[0-9]){2,8})(?![0-9.%])",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?<![^\W_])code (?:is )?(?P<value>[0-9]{4,8})"
+        r"(?= (?:to|for) (?:\w{1,16} ){0,2}(?:sign|log|verif|confirm|reset|unlock))",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?<![^\W_])your (?:\w{1,16} ){0,2}code(?: is|:) (?P<value>[0-9]{4,8})(?![0-9])", re.IGNORECASE),
+    re.compile(
+        r"(?<![0-9.])(?P<value>[0-9]{4,8})(?= is your (?:\w{1,16} ){0,3}(?:code|otp|pin|password))", re.IGNORECASE
+    ),
+)
+"""Numbers that open something once."""
+_SAID = re.compile(
+    r"(?<![A-Za-z0-9])(?:api[ _-]?key|password|passwd|passwort|token|secret)\s"
+    r"(?=[\w.+/=-]{0,64}[0-9])(?=[\w.+/=-]{0,64}[A-Za-z])(?P<value>[\w.+/=-]{8,512})",
+    re.IGNORECASE,
+)
+"""What stands right behind its name and looks like nothing else."""
+_TYPED = (
+    re.compile(r"(?<!\S)(?:-u|--user|--proxy-user)[ =]?(?P<value>[^\s:'\"]{1,64}:[^\s'\"]{1,256})"),
+    re.compile(
+        r"(?:mysql|mysqldump|mariadb|sshpass|mongo[a-z]{0,8})\s(?:[^\n]{0,64}\s)?"
+        r"(?:-p|--password[ =])(?P<value>[^\s'\"]{3,256})"
+    ),
+)
+"""What opens something on a command line."""
 _SCHEMES = re.compile(r"(?:bearer|basic|digest|token|negotiate|apikey)\s{1,3}", re.IGNORECASE)
 _NO_VALUE = re.compile(
     r"(?:none|null|nil|undefined|true|false|empty|missing|invalid|required|expired|wrong|incorrect|must|not|is|are|"
@@ -62,7 +103,6 @@ _NO_VALUE = re.compile(
 _STRONG = re.compile(r"[0-9]|[^\w\s.,;:!?'-]|[a-z][A-Z]")
 _COUNTED = re.compile(r"(?:pass|pin|otp|token|auth|sid|id_token|passcode)", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)?%?[.,;:)\]}]*")
-_SAID = ("is", ":")
 
 
 def _stated(match: re.Match[str]) -> Span | None:
@@ -79,11 +119,10 @@ def _stated(match: re.Match[str]) -> Span | None:
         )
     if _NO_VALUE.fullmatch(value) or (_COUNTED.fullmatch(match["key"]) and _PLAIN_NUMBER.fullmatch(value)):
         return None
-    sign = match["sign"].strip(":").lower() or ":"
-    if sign == "is" and not _STRONG.search(value.rstrip(".,;:!?")):
-        return None
-    if sign == ":" and not _STRONG.search(value.rstrip(".,;:!?")) and not _ends_there(match):
-        return None
+    if not _STRONG.search(value.rstrip(".,;:!?")):
+        sign = match["sign"]
+        if sign[0].isalpha() or (sign == ":" and not _ends_there(match)):
+            return None
     return match.span("bare")
 
 
@@ -103,26 +142,12 @@ def _user_info(match: re.Match[str]) -> Span | None:
     return None if match["value"] in ("git", "") else match.span("value")
 
 
-HINTS = (
-    *("pass", "pwd", "secret", "token", "key", "auth", "cred", "session", "sessid", "sid", "pin", "cvv", "cvc", "otp"),
-    *("code", "signature", "bearer", "basic", "cookie", "senha", "contrase", "kennwort", "webhook"),
-    *("akia", "asia", "agpa", "aida", "aroa", "anpa", "gh", "gl", "sk-", "k_live", "k_test", "whsec", "xox", "xapp"),
-    *(
-        "aiza",
-        "ya29",
-        "gocspx",
-        "hf_",
-        "npm_",
-        "pypi-",
-        "sg.",
-        "dop_",
-        "shp",
-        "eyj",
-        ":aa",
-        "slack",
-        "-----begin",
-        "://",
-    ),
+HINTS = hints(
+    "pass,pwd,secret,token,key,auth,cred,session,sessid,sid,pin,cvv,cvc,csc,otp,tan,code,código,codice,signature,"
+    "sig,bearer,basic,digest,negotiate,cookie,senha,contrase,clave,kennwort,webhook,wachtwoord,lösenord,adgangs,"
+    "salasana,hasło,heslo,пароль,密,パスワード,비밀번호,验证码,認証,인증번호,jwt,state,nonce,-u,is your,akia,asia,agpa,"
+    "aida,aroa,anpa,gh,gl,sk-,k_live,k_test,whsec,xox,xapp,aiza,ya29,gocspx,hf_,npm_,pypi-,sg.,dop_,shp,eyj,:aa,slack,"
+    "-----begin,://"
 )
 """One of these is in every text, in lower case, that has a secret."""
 
@@ -146,12 +171,14 @@ RULES = (
     Rule(
         category=Category.SECRET,
         pattern=re.compile(
-            r"[?&;#](?:amp;)?(?:[\w-]{0,32}(?:token|key|secret|password|passwd|pwd|signature|credential|session|auth)"
+            r"[?&;#](?:amp;)?(?:[\w-]{0,32}(?:token|key(?:[_-]?pair)?(?:[_-]?id)?|secret|password|passwd|pwd|signature|"
+            r"credential|session|auth)"
             r"|sig|code|sid|jwt|pass|otp|pin|state|nonce)(?:=|%3D)(?P<value>[^\s\"'<>&#;]{4,2048})",
             re.IGNORECASE,
         ),
     ),
     Rule(category=Category.SECRET, pattern=_STATED, check=_stated),
+    *(Rule(category=Category.SECRET, pattern=pattern) for pattern in (*_CODES, _SAID, *_TYPED)),
     Rule(
         category=Category.SECRET,
         pattern=re.compile(

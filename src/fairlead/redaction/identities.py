@@ -13,17 +13,23 @@ from fairlead.redaction.rule import Check, Rule, Span
 __all__ = ["NAMED_RULES", "RULES"]
 
 _NAMES = (
-    r"ssn|social[ _-]?security|soc\.? sec\.?|itin|nino|national insurance|nhs|national id(?:entity)?|"
-    r"id[ -]card|identity card|personalausweis|ausweis(?:nummer)?|steuer-?id(?:entifikationsnummer)?|steuernummer|"
-    r"sozialversicherungs?nummer|svnr|ahv|avs|bsn|burgerservicenummer|rijksregisternummer|nir|"
-    r"(?:numéro de )?sécurité sociale|dni|nie|nif|cédula|cedula|codice fiscale|pesel|personnummer|"
-    r"personal identity (?:code|number)|"
-    r"hetu|henkilötunnus|cpr|fødselsnummer|fodselsnummer|cpf|aadhaar|aadhar|uidai|pan(?: card)?|sin|social insurance|"
-    r"tfn|tax file|medicare|my ?number|nric|fin|hkid|rrn|resident registration|curp|rfc|rut|run|cuit|cuil|kimlik|tckn|"
-    r"t\.?c\.? kimlik|pps|ppsn|rodné číslo|rodne cislo|cnp|egn|oib|amka|isikukood|teudat zehut|taxpayer|tax[ -]id|"
-    r"driv(?:er'?s|ing) licen[cs]e|führerschein(?:nummer)?"
+    r"ssn|social[ _-]?security|soc\.? sec\.?|itin|nino?|national[ _-]?insurance|nhs|"
+    r"(?:national|personal)[ _-]?(?:id(?:entity|entification)?|identity)|"
+    r"(?:id|identity)[ _-]card|personalausweis|ausweis(?:nummer)?|steuer-?id(?:entifikationsnummer)?|steuernummer|"
+    r"id(?:entifikations|ent)?nr|identifikationsnummer|identificatienummer|"
+    r"sozialversicherungs?nummer|sv-?(?:nr|nummer)|ahv|avs|bsn|"
+    r"burgerservicenummer|rijksregisternummer|registre national|nir|n[º°] de sécu|sécu(?:rité sociale)?|dni|n\.?i\.?e|"
+    r"n\.?i\.?f|cédula|cedula|codice fiscale|pesel|personn?ummer|personnr|pnr|fnr|"
+    r"het[uü]|henkilötunnus|cpr|fødselsnummer|fodselsnummer|cpf|aadhaa?r|uidai|pan(?: card)?|sin|social insurance|"
+    r"tfn|tax[ _-]?file|medicare|my ?number|nric|fin|hkid|rrn|resident registration|curp|rfc|rut|cuit|cuil|kimlik|"
+    r"tckn|t\.?c\.?(?: kimlik)?|pps|ppsn|rodné číslo|rodne cislo|"
+    r"r\.? ?č|cnp|egn|oib|amka|isikukood|teudat zehut|taxpayer|"
+    r"tax[ _-]?id(?:entification)?|driv(?:er'?s|ing)[ _-]licen[cs]e|führerschein(?:nummer)?|permis de conduire|"
+    r"инн|снилс"
 )
-_NUMBER = r"(?: ?-?(?:number|no|nr|num|code|id|#)\.?|º|°)?"
+_NAMES_HERE = r"身份证|身份證|身份号码|身分證|マイナンバー|個人番号|주민등록번호|เลขบัตร|رقم الهوية|ת\.?ז"
+"""In scripts that leave no spaces between words."""
+_NUMBER = r"(?:[ _-]?(?:number|nummer|número|numéro|no|nr|num|code|id|#)\.?|[ _-]?n?[º°]|\.)?"
 _MIN_DIGITS = 4
 
 
@@ -44,7 +50,8 @@ NAMED_RULES = (
     Rule(
         category=Category.NATIONAL_ID,
         pattern=re.compile(
-            rf"(?<![^\W_])(?:{_NAMES}){_NUMBER}[\"']?(?:\s?[:=#]\s?|\s(?:is|est|lautet|ist|es|è|:)\s|\s)[\"']?"
+            rf"(?:(?<![^\W_])(?:{_NAMES})|{_NAMES_HERE}){_NUMBER}[\"']?"
+            r"(?:\s?[:=#]\s?|\s(?:is|est|lautet|ist|es|è|é)\s|\s|(?<=[^\x00-\u02ff]))[\"']?"
             r"(?P<value>(?=[A-Z\-./ ]{0,9}[0-9])[A-Z0-9](?:[ ./-]?[A-Z0-9]){5,19})(?![A-Za-z0-9])",
             re.IGNORECASE,
         ),
@@ -97,11 +104,11 @@ _FORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The Americas
     (r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", ("br.cpf",)),
     (r"[0-9]{3}-[0-9]{3}-[0-9]{3}", ("ca.sin",)),
-    (r"[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9K]", ("cl.rut",)),
+    (r"[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9K]", ("cl.rut",)),
     (r"(?:20|23|24|27|30|33|34)-[0-9]{8}-[0-9]", ("ar.cuit",)),
     (r"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]", ("mx.curp",)),
     # Asia
-    (r"[2-9][0-9]{3}[ -][0-9]{4}[ -][0-9]{4}", ("in_.aadhaar",)),
+    (r"[2-9][0-9]{3} [0-9]{4} [0-9]{4}", ("in_.aadhaar",)),
     (r"[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]", ()),
     (r"[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9X]", ("cn.ric",)),
     (r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])-[1-8][0-9]{6}", ("kr.rrn",)),
@@ -114,7 +121,7 @@ _FORMS: tuple[tuple[str, tuple[str, ...]], ...] = (
 RULES = tuple(
     Rule(
         category=Category.NATIONAL_ID,
-        pattern=re.compile(rf"(?<![\w.+/-]){form}(?![\w+]|[./-][A-Za-z0-9])"),
+        pattern=re.compile(rf"(?<![A-Za-z0-9_.+/-]){form}(?![A-Za-z0-9_+]|[./-][A-Za-z0-9])"),
         check=_checked_by(*modules) if modules else None,
     )
     for form, modules in _FORMS

@@ -31,7 +31,7 @@ _FIELDS = (
 _NO_NAME = words(
     r"customers?|sirs?|madam|all|team|users?|friends?|colleagues?|valued|clients?|subscriber|members?|everyone|hiring",
     r"students?|parents|guests?|voucher|winner|award|the|my|santa|god|lord|data|models?|api|world|love|ones?|not|just",
-    r"here|happy|sorry|sure|going|at|in|on|is|an?|ur?|i|me|mum|mom|dad|bro|sis|boy|girl",
+    r"here|no|your?|happy|sorry|sure|going|at|in|on|is|an?|ur?|i|me|mum|mom|dad|bro|sis|boy|girl",
 )
 
 

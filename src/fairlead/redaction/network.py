@@ -10,11 +10,13 @@ from fairlead.redaction.rule import Rule, Span, follows, value_of
 
 __all__ = ["MAIL_RULES", "RULES"]
 
-_AT = r"(?:@|%40|&#64;|&#x40;|\\u0040|\s?[\[({]\s?at\s?[\])}]\s?)"
-_DOT = r"(?:\.|%2E|\s?[\[({]\s?dot\s?[\])}]\s?)"
+_AT = r"(?:@|\s?[\[({]\s?at\s?[\])}]\s?)"
+_DOT = r"(?:\.|\s?[\[({]\s?dot\s?[\])}]\s?)"
 _DOMAIN = rf"(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?{_DOT}){{1,6}}(?P<top>[^\W\d_]{{2,24}}|xn--[a-z0-9-]{{2,59}})"
 _LITERAL = r"\[[0-9A-Fa-f.:IPv]{7,50}\]"
 _BACKWARDS = re.compile(r"(?:\"[^\"\n]{1,62}\"|[\w.%'+-]{1,64})")
+_IN_URL = re.compile(r"://[^\s/@]*\Z")
+"""A user and a password stand there: a secret."""
 _LONGEST = 64
 _FILES = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "css"})
 _MACHINES = frozenset({"git"})
@@ -25,6 +27,8 @@ def _mailbox(match: re.Match[str]) -> Span | None:
     if (match["top"] or "").lower() in _FILES:
         return None
     before = match.string[max(0, match.start() - _LONGEST) : match.start()]
+    if _IN_URL.search(before):
+        return None
     found = _BACKWARDS.match(before[::-1])
     name = found.group()[::-1].lstrip("'.%+-") if found else ""
     return (match.start() - len(name), match.end()) if name and name.lower() not in _MACHINES else None

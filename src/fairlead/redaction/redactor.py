@@ -20,7 +20,10 @@ _SOME_DIGITS = re.compile(r"[0-9](?:[^0-9\n]{0,3}[0-9]){5}")
 _DIGIT = re.compile(r"[0-9]")
 _CAPITAL = re.compile(r"[A-ZÀ-ÖØ-ÞĀ-Ž]")
 _LONG_WORD = re.compile(r"[0-9A-Za-z]{26}")
-_CALLED_ID = re.compile(r"[A-Za-z°º][\"']?[ :=#]{1,3}(?:[a-zè]{2,6} )?[\"']?[A-Z]{0,9}[0-9]", re.IGNORECASE)
+_CALLED_ID = re.compile(
+    r"(?:[A-Za-z°º.][\"']?[ :=#]{1,3}(?:[a-zèé]{1,6} )?[\"']?|[^\x00-\u02ff][:\"' ]{0,3})[A-Z]{0,9}[0-9]",
+    re.IGNORECASE,
+)
 _NUMBER_RULES = (*accounts.RULES, *identities.RULES, *phones.RULES)
 
 
@@ -28,7 +31,7 @@ def find(text: str) -> list[Finding]:
     """What there is to take out of the text, in its order; none overlaps another."""
     folded, places = fold(text)
     found = [
-        Finding(places[start], places[end - 1] + 1, rule.category)
+        Finding(places[start], places[end], rule.category)
         for rule in _rules_for(folded)
         for start, end in rule.spans(folded)
         if end > start
@@ -71,10 +74,12 @@ def _rules_for(text: str) -> Sequence[Rule]:
     rules: list[Rule] = []
     if _has_any(credentials.HINTS, lower):
         rules += credentials.RULES
-    if "@" in text or "at" in lower or "40" in text or "64;" in text:
+    if "@" in text or "at" in lower:
         rules += network.MAIL_RULES
-    if text.count(":") > 1 or text.count(".") > 1:
+    if max(text.count(mark) for mark in ":.-") > 1:
         rules += network.RULES
+    if "bic" in lower or "swift" in lower:
+        rules += accounts.BANK_RULES
     if _LONG_WORD.search(text):
         rules += accounts.WALLET_RULES
     if _DIGIT.search(text):

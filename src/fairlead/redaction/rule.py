@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fairlead.redaction.finding import Category
 
-__all__ = ["Check", "Rule", "Span", "follows", "value_of", "words"]
+__all__ = ["Check", "Rule", "Span", "follows", "hints", "value_of", "words"]
 
 Span = tuple[int, int]
 Check = Callable[[re.Match[str]], Span | None]
@@ -48,6 +48,11 @@ class Rule:
 def value_of(match: re.Match[str]) -> Span:
     """Where the group `value` stands, or the whole match when it has no such group."""
     return match.span("value") if "value" in match.re.groupindex else match.span()
+
+
+def hints(texts: str) -> tuple[str, ...]:
+    """Texts, separated by commas, of which one must occur where a rule is worth trying."""
+    return tuple(texts.split(","))
 
 
 def words(*alternatives: str) -> re.Pattern[str]:
