@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser
 from tests.browser import OpenTab, chromium, opening_tabs
 
@@ -32,6 +34,16 @@ def real_data() -> Path:
         fail_or_skip: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
         fail_or_skip(reason)
     return path
+
+
+@pytest.fixture(scope="session")
+def picture() -> bytes:
+    """A PNG with a stroke on white."""
+    image = Image.new("L", (60, 60), 255)
+    ImageDraw.Draw(image).line((30, 10, 30, 50), fill=0, width=6)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture(scope="module")

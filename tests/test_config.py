@@ -54,6 +54,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("spool_bytes", "FAIRLEAD_SPOOL_BYTES", "1000000", 1_000_000),
     ("database_url", "FAIRLEAD_DATABASE_URL", "postgresql+psycopg://me@host/db", "postgresql+psycopg://me@host/db"),
     ("console", "FAIRLEAD_CONSOLE", "off", "off"),
+    ("try_page", "FAIRLEAD_TRY_PAGE", "off", "off"),
     ("schedule", "FAIRLEAD_SCHEDULE", "never", "never"),
     ("schedule_zone", "FAIRLEAD_SCHEDULE_ZONE", "Europe/Berlin", "Europe/Berlin"),
     ("rollout_plan", "FAIRLEAD_ROLLOUT_PLAN", "plan.json", Path("plan.json")),
@@ -255,3 +256,18 @@ def test_without_a_cgroup_the_affinity_counts(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(config, name, tmp_path / "nosuch")
 
     assert available_cpus() == 3
+
+
+@pytest.mark.parametrize(
+    ("env", "try_page", "is_shown"),
+    [
+        ("dev", "auto", True),
+        ("staging", "auto", False),
+        ("prod", "auto", False),
+        ("prod", "on", True),
+        ("dev", "off", False),
+    ],
+)
+def test_where_models_can_be_tried_in_a_browser(env: str, try_page: str, is_shown: bool) -> None:
+    """In development, unless it is said otherwise."""
+    assert Settings(env=env, try_page=try_page).has_try_page == is_shown

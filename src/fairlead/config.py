@@ -101,7 +101,10 @@ class Settings:
     store: Path | None = _setting("FAIRLEAD_STORE", None, Path, "the model store, a directory", "HOME/store")
     data_dir: Path | None = _setting("FAIRLEAD_DATA_DIR", None, Path, "pre-downloaded data sets (mnist/*.gz)", "unset")
     env: str = _setting(
-        "FAIRLEAD_ENV", "dev", _one_of("dev", "staging", "prod"), "dev, staging or prod; chooses the training profile"
+        "FAIRLEAD_ENV",
+        "dev",
+        _one_of("dev", "staging", "prod"),
+        "dev, staging or prod; chooses the training profile, and whether there is a page to try models on",
     )
     tracking_uri: str | None = _setting("MLFLOW_TRACKING_URI", None, str, "the MLflow registry", "sqlite in HOME")
     host: str = _setting("FAIRLEAD_HOST", "127.0.0.1", str, "address to listen on; :: or 0.0.0.0 for all")
@@ -262,6 +265,12 @@ class Settings:
         "whether the management port has a console for people, with its own login; auto: where its libraries are "
         "installed",
     )
+    try_page: str = _setting(
+        "FAIRLEAD_TRY_PAGE",
+        "auto",
+        _one_of("auto", "on", "off"),
+        "whether a browser at / of the REST port is shown a page to try the models on; auto: where FAIRLEAD_ENV is dev",
+    )
     schedule: str = _setting(
         "FAIRLEAD_SCHEDULE", "0 2 * * 1", str, "when to train again, as a cron expression, or never; by the controller"
     )
@@ -348,6 +357,11 @@ class Settings:
     def logs_predictions(self) -> bool:
         """Whether predictions are logged."""
         return self.can_log if self.prediction_log == "auto" else self.prediction_log == "on"
+
+    @property
+    def has_try_page(self) -> bool:
+        """Whether the REST port shows browsers a page to try the models on."""
+        return self.env == "dev" if self.try_page == "auto" else self.try_page == "on"
 
     @property
     def can_log(self) -> bool:

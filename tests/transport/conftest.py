@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -13,7 +12,6 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import settings
-from PIL import Image, ImageDraw
 from tests.transport.examples import FUZZ_EXAMPLES, examples
 from tests.transport.fakes import LIMIT, FakeCatalogue, FakePredictor, build_app
 from tests.transport.live import Running
@@ -114,13 +112,3 @@ def start() -> Iterator[Callable[..., Running]]:
             return running
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def picture() -> bytes:
-    """A PNG with a stroke on white."""
-    image = Image.new("L", (60, 60), 255)
-    ImageDraw.Draw(image).line((30, 10, 30, 50), fill=0, width=6)
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()

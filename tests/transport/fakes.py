@@ -280,6 +280,7 @@ def build_app(
     *,
     max_body_bytes: int = LIMIT,
     control: ModelControl | None = None,
+    has_try_page: bool = True,
 ) -> HttpApp:
     """The application over the fakes."""
     return HttpApp(
@@ -289,4 +290,5 @@ def build_app(
         predictor.statistics,
         control,
         max_body_bytes=max_body_bytes,
+        has_try_page=has_try_page,
     )

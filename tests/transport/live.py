@@ -30,8 +30,9 @@ class Running:
         quiet_s: float = QUIET_S,
         drain_timeout_s: float = 30.0,
         control: ModelControl | None = None,
+        catalogue: FakeCatalogue | None = None,
     ) -> None:
-        catalogue = FakeCatalogue()
+        catalogue = catalogue or FakeCatalogue()
         self.predictor = FakePredictor(catalogue)
         self.app = build_app(catalogue, self.predictor, control=control)
         self.sock = shared.dup() if shared else open_socket("127.0.0.1", 0)

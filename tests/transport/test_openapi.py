@@ -15,7 +15,7 @@ from fairlead.transport.openapi.pages import OpenApiPages
 from fairlead.transport.tfserving import dialect as tfserving
 from fairlead.transport.v2 import route as v2
 
-FILLED = {"{model}": "echo", "{version}": "1", "{label}": "stable"}
+FILLED = {"{model}": "echo", "{version}": "1", "{label}": "stable", "{file}": "try.js"}
 
 
 def filled(operation: Operation) -> str:

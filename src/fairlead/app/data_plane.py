@@ -97,6 +97,7 @@ class DataPlane:
             sticky_header=settings.sticky_header,
             feedback=recording.feedback if recording else None,
             tracer=tracer,
+            has_try_page=settings.has_try_page,
         )
         self._grpc_app = GrpcApp(
             predictor,

@@ -54,6 +54,8 @@ FLAGS = (
     "trace_sample",
     "trace_limit",
     "console",
+    "env",
+    "try_page",
     "log_format",
 )
 

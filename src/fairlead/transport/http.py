@@ -22,6 +22,7 @@ from fairlead.transport.simple.feedback import Feedback
 from fairlead.transport.simple.models import ModelList
 from fairlead.transport.spans import http_ending
 from fairlead.transport.tfserving.dialect import TfServing
+from fairlead.transport.try_page import TryPage
 from fairlead.transport.v2.dialect import V2
 
 __all__ = ["MAX_BODY_BYTES", "HttpApp"]
@@ -46,6 +47,7 @@ class HttpApp:
         max_body_bytes: the largest body that is read.
         max_rows: the most rows that the predictor takes in one request.
         tracer: decides which requests are traced; None for none.
+        has_try_page: whether browsers are shown a page to try the models on.
 
     Attributes:
         draining: set to True when every answer is to be the last on its connection.
@@ -66,6 +68,7 @@ class HttpApp:
         max_body_bytes: int = MAX_BODY_BYTES,
         max_rows: int = MAX_ROWS,
         tracer: Tracer | None = None,
+        has_try_page: bool = False,
     ) -> None:
         self.draining = self.withdrawn = False
         self.max_body_bytes = max_body_bytes
@@ -86,6 +89,7 @@ class HttpApp:
             **dict.fromkeys(Health.PATHS, (health, "")),
             **dict.fromkeys(MetricsPages.PATHS, (pages, "")),
             **dict.fromkeys(OpenApiPages.PATHS, (openapi, "")),
+            **dict.fromkeys(TryPage.PATHS if has_try_page else (), (TryPage(health), "")),
         }
 
     async def answer(self, request: Request) -> Response:

@@ -13,6 +13,7 @@ __all__ = ["CONTINUE", "encode_response"]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
+_NOT_MODIFIED = 304
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {499: "Client Closed Request"}
 
 
@@ -35,7 +36,7 @@ def encode_response(response: Response, request: Request | None, *, is_last: boo
     elif request and request.head.version == "1.0":
         lines.append(b"connection: keep-alive\r\n")  # which is not what goes without saying there
     lines.append(b"\r\n")
-    if not request or request.method != "HEAD":
+    if response.status != _NOT_MODIFIED and (not request or request.method != "HEAD"):
         lines.append(response.body)
     return b"".join(lines)
 

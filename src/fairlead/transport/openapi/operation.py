@@ -17,6 +17,7 @@ _NAMES = re.compile(r"\{(\w+)\}")
 _PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "model": ("a model's name", {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}),
     "version": ("a version's number", {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}),
+    "file": ("a file's name", {"type": "string", "pattern": "^[a-z.]{1,32}$"}),
     "label": ("a name that a release gave to a version", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
 }
 _OK, _CLIENT_CLOSED = 200, 499
@@ -52,7 +53,7 @@ class Operation:
     """A method on a path.
 
     Attributes:
-        path: with names in braces; each is one of "model", "version" and "label".
+        path: with names in braces; each is one of "model", "version", "label" and "file".
         about: what it does, in a few words.
         tag: the dialect.
         answers: the bodies of a success, one of each type; none when it has none.

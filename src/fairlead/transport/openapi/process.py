@@ -43,8 +43,23 @@ def _probe(path: str, about: str, schema: str, *, may_fail: bool = True) -> Oper
 
 
 def _operations() -> Iterator[Operation]:
-    for path in ("/health/live", "/alive", "/"):
+    for path in ("/health/live", "/alive"):
         yield _probe(path, "Say that the process lives", "Status", may_fail=False)
+    yield Operation(
+        method="get",
+        path="/",
+        about="Say that the process lives; to browsers, show a page to try the models on, where there is one",
+        tag="Process",
+        answers=(Content(schema=ref("Status")), Content(schema={"type": "string"}, media_type="text/html")),
+    )
+    yield Operation(
+        method="get",
+        path="/try/{file}",
+        about="What that page is made of",
+        tag="Process",
+        answers=tuple(Content(schema={"type": "string"}, media_type=kind) for kind in ("text/javascript", "text/css")),
+        errors={404: ref("Error")},
+    )
     yield _probe("/health/startup", "Say whether every model has been tried once", "Status")
     for path in ("/health", "/health/ready"):
         yield _probe(path, "Say whether every model is ready, and what is missing", "Readiness")
