@@ -115,10 +115,16 @@ class Logged:
         age_us: int = 0,
         accuracy: float = 0.9,
         brightness: float = 1.0,
+        alike: int = 1,
     ) -> list[Label]:
-        """So many rows of one version, the last one `age_us` ago; the labels that may be given for them."""
-        predicted, confidence = self._answers(rows)
-        features = self._features(self._pictures(rows, brightness))
+        """So many rows of one version, the last one `age_us` ago; the labels that may be given for them.
+
+        Each `alike` rows after one another are the same picture, as of visitors who try again and again.
+        """
+        predicted, confidence = self._answers(rows // alike)
+        predicted, confidence = predicted.repeat(alike), confidence.repeat(alike)
+        pictures = self._features(self._pictures(rows // alike, brightness))
+        features = [measured for measured in pictures for _ in range(alike)]
         last_us = self.clock_us - age_us
         found = [
             PredictionRow(

@@ -342,6 +342,11 @@ def test_a_picture_of_a_free_size_may_be_too_small() -> None:
     assert np.isnan(extractor(tensor(-1, -1, 1)).measure({"in": np.ones((2, 3, 40, 1), np.float32)})).all()
 
 
+def test_a_batch_of_no_pictures_has_no_rows_of_features() -> None:
+    """No rows in, no rows out."""
+    assert extractor(tensor(28, 28, 1)).measure({"in": np.ones((0, 28, 28, 1), np.float32)}).shape[0] == 0
+
+
 def test_a_batch_of_rows_of_no_values_has_no_features() -> None:
     """A row of free length may be empty."""
     assert np.isnan(extractor(tensor(-1)).measure({"in": np.ones((2, 0), np.float32)})).all()

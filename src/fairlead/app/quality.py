@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
-from fairlead.controller.watch import judge_rows
+from fairlead.controller.watch import Watcher, judge_rows
 from fairlead.errors import FairleadError
 from fairlead.monitoring.drift.reference import Column
+from fairlead.monitoring.drift.thresholds import DriftThresholds
 from fairlead.monitoring.drift.window import DriftReport
 from fairlead.monitoring.estimate import Estimate, estimate_accuracy
 from fairlead.monitoring.prediction_log import Count, LoggedRow, PredictionLog
@@ -138,11 +139,22 @@ def read_quality(
     log = PredictionLog(engine)
     counts = log.counts(model, since_us=since_us, until_us=until_us)
     newest = log.newest(model, limit=_ROWS_READ)
-    return tuple(_arm(store, answers, counts, newest, window_us) for answers in found)
+    watch = Watcher(engine, store).read(model)
+    own = {watch.version: watch.thresholds} if watch else {}
+    return tuple(
+        _arm(store, one, counts, newest, window_us=window_us, thresholds=own.get(one.version, DriftThresholds()))
+        for one in found
+    )
 
 
 def _arm(
-    store: Store, answers: Answers, counts: Sequence[Count], newest: Sequence[LoggedRow], window_us: int
+    store: Store,
+    answers: Answers,
+    counts: Sequence[Count],
+    newest: Sequence[LoggedRow],
+    *,
+    window_us: int,
+    thresholds: DriftThresholds,
 ) -> ArmQuality:
     id_ = ServableId(answers.model, answers.version)
     classes = _classes(store, id_)
@@ -156,11 +168,11 @@ def _arm(
         asked=sum(one.rows for one in exact),
         failed=sum(one.errors for one in exact),
         windows=tuple(assess(piece, classes=classes) for piece in pieces),
-        newest=_newest(store, id_, measured[:_WINDOW_ROWS]),
+        newest=_newest(store, id_, measured[:_WINDOW_ROWS], thresholds),
     )
 
 
-def _newest(store: Store, id_: ServableId, rows: Sequence[LoggedRow]) -> Newest:
+def _newest(store: Store, id_: ServableId, rows: Sequence[LoggedRow], thresholds: DriftThresholds) -> Newest:
     times = [one.row.at_us for one in rows]
     reference, problem = None, ""
     try:
@@ -172,7 +184,7 @@ def _newest(store: Store, id_: ServableId, rows: Sequence[LoggedRow]) -> Newest:
         since_us=min(times, default=0),
         until_us=max(times, default=0),
         estimate=_estimate(reference, rows) if reference is not None and rows else None,
-        drift=judge_rows(reference, rows) if reference is not None else None,
+        drift=judge_rows(reference, rows, thresholds) if reference is not None else None,
         problem=problem,
     )
 

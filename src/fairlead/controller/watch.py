@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Engine, select
 
+from fairlead.controller.watch_state import Watch
 from fairlead.database.engine import database_errors, insert, reading
 from fairlead.database.schema import watches
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.arrivals import answers_to, arrivals_after, last_arrival
-from fairlead.monitoring.drift.persistence import DriftHistory, Since, follow
+from fairlead.monitoring.drift.calibration import calibrate
+from fairlead.monitoring.drift.persistence import follow
+from fairlead.monitoring.drift.reference import Column
 from fairlead.monitoring.drift.thresholds import DriftThresholds
 from fairlead.monitoring.drift.window import DriftReport, judge_window
 from fairlead.monitoring.prediction import Arm
@@ -26,9 +28,10 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store.store import Store
 
-__all__ = ["Alarm", "Concern", "Watch", "Watcher", "judge_rows", "quality_trigger", "window_values"]
+__all__ = ["Alarm", "Concern", "Watcher", "judge_rows", "quality_trigger", "window_values"]
 
 WINDOW_ROWS = 500
+CALIBRATING_WINDOWS = 11
 _ROWS_AT_ONCE = 5_000
 _QUIET_LABELS = 30_000
 
@@ -60,28 +63,6 @@ class Alarm:
     why: str
     key: str
     evidence: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """How far a version has been watched, and what was seen.
-
-    Attributes:
-        position, label_position: the last rows that were judged.
-        history: of the windows.
-        told: the features whose drift was told.
-        report: the newest window; None before the first.
-        quality: folds labels; None where the accuracy at release is not known.
-    """
-
-    model: str
-    version: int
-    position: int
-    label_position: int
-    history: DriftHistory = field(default_factory=DriftHistory)
-    told: tuple[str, ...] = ()
-    report: Mapping[str, Any] | None = None
-    quality: QualityTrigger | None = None
 
 
 class Watcher:
@@ -126,14 +107,15 @@ class Watcher:
         """What was seen of the model so far; None when nothing was."""
         with database_errors(self._engine), reading(self._engine) as connection:
             row = connection.execute(select(watches).where(watches.c.model == model)).one_or_none()
-        return None if row is None else _watch(row)
+        return None if row is None else Watch.from_row(row)
 
     def _begin(self, id_: ServableId) -> Watch:
         """Watch a version that has become stable: what another was asked before counts for nothing."""
         return Watch(
             model=id_.model,
             version=id_.version,
-            position=self._log.last(),
+            first=(last := self._log.last()),
+            position=last,
             label_position=last_arrival(self._engine),
             quality=quality_trigger(self._store.manifest(id_)),
         )
@@ -143,21 +125,38 @@ class Watcher:
         alarms: list[Alarm] = []
         if reference is None:
             return watch, alarms
-        while (found := self._window(watch)) is not None:
+        while (found := self._window(watch, watch.position)) is not None:
             rows, position = found
-            report = judge_rows(reference, rows)
+            report = judge_rows(reference, rows, watch.thresholds)
             history = follow(watch.history, report, rows[0].row.at_us)
             new = tuple(feature for feature in history.persistent if feature not in watch.told)
             told = tuple(feature for feature in (*watch.told, *new) if feature in history.since)
             watch = replace(watch, position=position, history=history, told=told, report=report.to_json())
+            if watch.inflation is None and history.windows >= CALIBRATING_WINDOWS:
+                watch = replace(watch, inflation=self._calibrate(watch, reference))
             if new:
                 alarms.append(_drifted(watch, report, new, position))
         return watch, alarms
 
-    def _window(self, watch: Watch) -> tuple[list[LoggedRow], int] | None:
+    def _calibrate(self, watch: Watch, reference: ReferenceFile) -> Mapping[str, float] | None:
+        """How many of the version's rows say as much as one independent row, by its first windows; None without them.
+
+        The window that would raise it most is left out: the one in which a change began, where there was one.
+        """
+        windows: list[Mapping[str, Column]] = []
+        position = watch.first
+        while len(windows) < CALIBRATING_WINDOWS:
+            if (found := self._window(watch, position)) is None:
+                return None
+            windows.append(window_values(found[0]))
+            position = found[1]
+        known = reference.references(windows[0].keys())
+        without = [calibrate(known, windows[:at] + windows[at + 1 :]).inflation for at in range(len(windows))]
+        return {feature: min(one[feature] for one in without) for feature in without[0]}
+
+    def _window(self, watch: Watch, position: int) -> tuple[list[LoggedRow], int] | None:
         """The next whole window of the version's rows, and where it ends; None while it is not there yet."""
         rows: list[LoggedRow] = []
-        position = watch.position
         while more := self._log.after(watch.model, position, limit=_ROWS_AT_ONCE):
             for one in more:
                 position = one.seq
@@ -195,20 +194,7 @@ class Watcher:
             raise
 
     def _save(self, watch: Watch) -> None:
-        values = {
-            "version": watch.version,
-            "position": watch.position,
-            "label_position": watch.label_position,
-            "state": {
-                "windows": watch.history.windows,
-                "recent": [sorted(features) for features in watch.history.recent],
-                "since": {name: [since.window, since.at_us] for name, since in watch.history.since.items()},
-                "persistent": list(watch.history.persistent),
-                "told": list(watch.told),
-                "report": watch.report,
-                "quality": watch.quality.to_json() if watch.quality else None,
-            },
-        }
+        values = watch.to_row()
         with database_errors(self._engine), self._engine.begin() as connection:
             if self._fence:
                 self._fence(connection)
@@ -266,23 +252,4 @@ def _degraded(watch: Watch, quality: QualityTrigger, before: tuple[int, int], ri
         f"{quality.reference:.1%} at its release",
         key=f"quality:{watch.version}:{watch.label_position}",
         evidence={"labels": labels, "right": hits, "reference": quality.reference, "line": quality.line},
-    )
-
-
-def _watch(row: Any) -> Watch:
-    state = row.state
-    return Watch(
-        model=row.model,
-        version=row.version,
-        position=row.position,
-        label_position=row.label_position,
-        history=DriftHistory(
-            windows=state["windows"],
-            recent=tuple(frozenset(features) for features in state["recent"]),
-            since=MappingProxyType({name: Since(window=w, at_us=at_us) for name, (w, at_us) in state["since"].items()}),
-            persistent=tuple(state["persistent"]),
-        ),
-        told=tuple(state["told"]),
-        report=state["report"],
-        quality=QualityTrigger.from_json(state["quality"]) if state["quality"] else None,
     )

@@ -7,6 +7,7 @@ products of the picture with itself, moved by a pixel or a line, from which the 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,5 +210,5 @@ def _are_channels(count: int) -> bool:
 
 def _brightness(array: Array) -> NDArray[np.float32]:
     """float32 [n, pixels]; bytes are brought to 0..1."""
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))
     return flat * np.float32(1 / 255) if flat.dtype == np.uint8 else flat.astype(np.float32, copy=False)
