@@ -243,6 +243,12 @@ class Settings:
         _share,
         "share of requests whose rows are logged; counts are always exact, and all are logged while a version is tried",
     )
+    log_measured_per_s: int = _setting(
+        "FAIRLEAD_LOG_MEASURED_PER_S",
+        1000,
+        _positive,
+        "rows a second of each version that each worker measures drift by; more are logged without",
+    )
     log_inputs: str = _setting(
         "FAIRLEAD_LOG_INPUTS",
         "off",

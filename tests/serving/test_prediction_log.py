@@ -121,6 +121,18 @@ async def test_many_at_once_are_told_apart(world: World, tmp_path: Path) -> None
     assert centres[f"{second}.0"] < centres[f"{second}.1"] < centres[f"{second}.2"]
 
 
+async def test_of_a_busy_version_a_part_is_measured(world: World, tmp_path: Path) -> None:
+    """Rows beyond so many a second are in the log like all others, but for what drift is measured by."""
+    serve(world)
+    async with logging_to(tmp_path, world, measured_per_s=1) as predictor:
+        for _ in range(3):
+            await ask(predictor, 4)
+        rows, _ = logged(tmp_path)
+
+    assert [row.features is not None for row in rows] == [True] * 4 + [False] * 8
+    assert {row.predicted for row in rows} == {"3"}
+
+
 async def test_arms_are_told(world: World, tmp_path: Path) -> None:
     """The log says in which arm a version answered; of who asked for a version, that it was in none."""
     serve(world, Candidate(version=2, mode=Mode.CANARY, weight=0.5, salt="s"))

@@ -168,7 +168,12 @@ def _open_log(
         recording.spool, max_bytes=settings.spool_bytes // settings.worker_count, on_drop=metrics.log.dropped_bytes.inc
     )
     lifetimes.callback(writer.close)
-    return PredictionLog(writer, sample=settings.log_sample, keeps_inputs=settings.log_inputs == "numbers")
+    return PredictionLog(
+        writer,
+        sample=settings.log_sample,
+        measured_per_s=settings.log_measured_per_s,
+        keeps_inputs=settings.log_inputs == "numbers",
+    )
 
 
 def _open_tracer(settings: Settings, metrics: TraceMetrics, lifetimes: AsyncExitStack) -> Tracer | None:

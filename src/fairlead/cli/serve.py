@@ -47,6 +47,7 @@ FLAGS = (
     "sticky_header",
     "prediction_log",
     "log_sample",
+    "log_measured_per_s",
     "log_inputs",
     "spool_bytes",
     "database_url",

@@ -13,6 +13,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.spool_record import VersionRecord
 from fairlead.servable.features.extractor import FeatureExtractor
 from fairlead.servable.signature import Tensors
+from fairlead.serving.allowance import Allowance
 from fairlead.serving.answer import Answer
 from fairlead.serving.batching import can_batch
 from fairlead.serving.handle import Handle
@@ -97,12 +98,14 @@ class LoggedVersion:
     Attributes:
         record: what the spool is told of it.
         extractor: measures what drift is measured by; None where nothing is known of such rows.
+        allowance: how many rows it may measure.
         is_batched: whether its requests have rows; else each request is logged as one.
         keeps_inputs: whether its inputs are kept.
     """
 
     record: VersionRecord
     extractor: FeatureExtractor | None
+    allowance: Allowance
     is_batched: bool
     keeps_inputs: bool
 

@@ -16,6 +16,7 @@ from fairlead.monitoring.spool_record import Answered, VersionRecord, encode_bat
 from fairlead.servable.features.extractor import FeatureExtractor
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array
+from fairlead.serving.allowance import Allowance
 from fairlead.serving.batching import Joined, Outputs, can_batch
 from fairlead.serving.lane import LoggedVersion, Waiting
 
@@ -38,7 +39,7 @@ class Seen:
 
     Args:
         sampled: of each request, whether its rows are kept.
-        features: float32 [rows, features] of the rows that were sampled; None where they have none.
+        features: float32 [rows, features] of the rows that were sampled; None where they have none or are not measured.
     """
 
     __slots__ = ("features", "sampled")  # a plain class: each batch makes one
@@ -76,12 +77,17 @@ class PredictionLog:
         sink: where they go.
         sample: the share of requests whose rows are kept; counts are exact in any case, and while a candidate is tried
             all rows are kept.
+        measured_per_s: on how many rows a second of each version drift is measured; the others of a busy version are
+            kept without.
         keeps_inputs: whether inputs that are numbers are kept too; texts never are.
     """
 
-    def __init__(self, sink: Sink, *, sample: float = 1.0, keeps_inputs: bool = False) -> None:
+    def __init__(
+        self, sink: Sink, *, sample: float = 1.0, measured_per_s: int = 1000, keeps_inputs: bool = False
+    ) -> None:
         self._sink = sink
         self._sample = sample
+        self._measured_per_s = measured_per_s
         self._keeps_inputs = keeps_inputs
         self._numbers = itertools.count(1)
 
@@ -100,6 +106,7 @@ class PredictionLog:
         return LoggedVersion(
             record=record,
             extractor=extractor,
+            allowance=Allowance(self._measured_per_s),
             is_batched=is_batched,
             keeps_inputs=self._keeps_inputs and is_batched and not has_text,
         )
@@ -113,6 +120,8 @@ class PredictionLog:
         try:
             sampled = [self._is_sampled(request) for request in batch]
             if version.extractor is None or True not in sampled:
+                return Seen(sampled, None)
+            if not version.allowance.take(sum([request.rows for request in batch])):
                 return Seen(sampled, None)
             if False in sampled:
                 joined = Joined([request.inputs for request, keeps in zip(batch, sampled, strict=True) if keeps])
