@@ -17,7 +17,8 @@ from tests.controller.conftest import Bench, Centroids
 
 from fairlead.controller.controller import Controller, Result
 from fairlead.controller.journal import Action, Journal
-from fairlead.controller.notification import Delivery, Notification, Notifier
+from fairlead.controller.notification import Notification
+from fairlead.controller.notifier import Delivery, Notifier
 from fairlead.controller.passes import Pass, Passes, Status, Trigger
 from fairlead.controller.retrain_config import RetrainConfig
 from fairlead.controller.rollout_record import RolloutRecords

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.controller.notification import Event, Notification, Notifier, notification
+from fairlead.controller.notification import Event, Notification, notification
+from fairlead.controller.notifier import Notifier
 from fairlead.errors import Code, FairleadError
 from fairlead.telemetry.logs import configure_logging
 
@@ -230,7 +231,7 @@ def test_a_server_that_says_nothing_costs_the_time_it_was_given() -> None:
 def test_a_server_that_says_nothing_does_not_hold_up_the_end_of_the_process() -> None:
     """Whoever is still being told when the controller ends is told no more."""
     script = (
-        "import sys; from fairlead.controller.notification import *\n"
+        "import sys; from fairlead.controller.notification import *; from fairlead.controller.notifier import *\n"
         "told = notification(Event.FAILED, model='m', why='w')\n"
         "print(Notifier([sys.argv[1]], timeout_s=0.2).send(told)[0].is_delivered)"
     )

@@ -23,7 +23,7 @@ from fairlead.controller.backup import backup, backups
 from fairlead.controller.controller import Controller
 from fairlead.controller.journal import Action
 from fairlead.controller.lease import Holding
-from fairlead.controller.notification import Notifier
+from fairlead.controller.notifier import Notifier
 from fairlead.controller.schedule import Schedule
 from fairlead.controller.version_retention import delete_versions
 from fairlead.errors import Code, FairleadError

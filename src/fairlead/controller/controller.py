@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 
 from fairlead.controller.journal import Action, Journal
 from fairlead.controller.lease import LEADER, Holding, Lease
-from fairlead.controller.notification import Event, Notifier, notification
+from fairlead.controller.notification import Event, notification
+from fairlead.controller.notifier import Notifier
 from fairlead.controller.passes import Pass, Passes, Status, Step, Trigger
 from fairlead.controller.retrain_config import RetrainConfig
 from fairlead.controller.rollout_record import Rollout
