@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +36,25 @@ def real_data() -> Path:
         fail_or_skip: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
         fail_or_skip(reason)
     return path
+
+
+@pytest.fixture(scope="session")
+def mnist_store(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a digit model that `fairlead train` made of MNIST, in the quick profile."""
+    home = tmp_path_factory.mktemp("mnist")
+    command = [sys.executable, "-m", "fairlead.cli.main", "train", "digits", "--profile", "dev", "--home", str(home)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD_", "MLFLOW_"))}
+    done = subprocess.run(
+        command,
+        env={**kept, "FAIRLEAD_DATA_DIR": str(real_data)},
+        capture_output=True,
+        text=True,
+        timeout=550,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "MNIST: 60,000 digits to train on and 10,000 held out, local idx files" in done.stderr
+    return home / "store"
 
 
 @pytest.fixture(scope="session")

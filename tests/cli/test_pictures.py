@@ -7,9 +7,6 @@ import http.client
 import io
 import json
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,25 +19,6 @@ from .conftest import Server, StartServer
 
 Picture = NDArray[np.uint8]
 PICTURES = 1000
-
-
-@pytest.fixture(scope="module")
-def mnist_store(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a digit model that `fairlead train` made of MNIST, in the quick profile."""
-    home = tmp_path_factory.mktemp("mnist")
-    command = [sys.executable, "-m", "fairlead.cli.main", "train", "digits", "--profile", "dev", "--home", str(home)]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD_", "MLFLOW_"))}
-    done = subprocess.run(
-        command,
-        env={**kept, "FAIRLEAD_DATA_DIR": str(real_data)},
-        capture_output=True,
-        text=True,
-        timeout=550,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "MNIST: 60,000 digits to train on and 10,000 held out, local idx files" in done.stderr
-    return home / "store"
 
 
 def inverted(picture: Picture) -> Picture:

@@ -11,7 +11,7 @@ const DIGITS = [
   [[60, 10, 24, 62, 78, 62], [62, 38, 62, 90]],
   [[70, 12, 34, 12, 30, 44, 50, 40, 68, 50, 70, 70, 56, 87, 36, 87, 26, 78]],
   [[64, 11, 42, 26, 29, 52, 29, 74, 44, 88, 62, 84, 70, 68, 62, 54, 46, 52, 31, 64]],
-  [[24, 14, 76, 14, 56, 50, 44, 88]],
+  [[26, 26, 26, 14, 26, 14, 74, 14, 74, 14, 56, 50, 46, 88]], // a point given twice makes a corner
   [[52, 47, 34, 38, 32, 22, 48, 11, 66, 19, 66, 34, 52, 47, 34, 60, 30, 76, 46, 89, 66, 82, 70, 66, 52, 47]],
   [[68, 36, 54, 48, 36, 42, 32, 26, 44, 12, 62, 14, 69, 30, 66, 62, 54, 89]],
 ];
@@ -50,8 +50,6 @@ export class Drawing extends EventTarget {
 
   #begin(event) {
     if (this.#pointer !== null || event.button !== 0) return;
-    event.preventDefault();
-    this.#canvas.focus({ preventScroll: true });
     this.#pointer = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
     this.#change([...this.#strokes, [this.#place(event)]]);
