@@ -103,6 +103,7 @@ class TestUp:
             for line in lines
         ]
         assert [json.loads(answer).get("label") for answer in answers[:2]] == [json.loads(answers[0])["label"]] * 2
+        assert f"  a browser   http://127.0.0.1:{server.port}/ is a page to try it on\n" in said
         assert json.loads(answers[0])["proba"] > 0.5
         assert json.loads(answers[2])["model_version_status"][0]["state"] == "AVAILABLE"
         assert server.stop() == 0

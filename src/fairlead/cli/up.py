@@ -113,6 +113,8 @@ def _welcome(settings: Settings, model: str, at: Addresses, readiness: Readiness
         lines.append(f'  a picture   curl -s --data-binary @{sample} "{url}"')
         lines.append(f"  from Python python3 -c '{program}'")
     lines.append(f"  its status  curl -s {at.rest}/v1/models/{model}")
+    if settings.has_try_page:
+        lines.append(f"  a browser   {at.rest}/ is a page to try it on")
     if at.console:
         lines.append(f"\n  {at.console}")
     return "\n".join([*lines, "\nCtrl-C drains and stops.\n"])
