@@ -7,6 +7,7 @@ declare -A program_of=(
     [postgresql]='/usr/lib/postgresql/*/bin/initdb'
     [prometheus]=/usr/bin/promtool
     [prometheus-alertmanager]=/usr/bin/prometheus-alertmanager
+    [prometheus-blackbox-exporter]=/usr/bin/prometheus-blackbox-exporter
     [chromium]=/usr/bin/chromium
     [fonts-dejavu-core]=/usr/share/fonts/truetype/dejavu
 )
