@@ -124,4 +124,6 @@ def _note_error(tab: Tab, error: Error) -> None:
 
 
 def _note_request(tab: Tab, request: Request) -> None:
+    if request.failure == "net::ERR_ABORTED":  # the page was left while it asked
+        return
     tab.faults.append(f"{request.method} {request.url}: {request.failure}")

@@ -14,6 +14,7 @@ from fairlead.config import Settings
 from fairlead.controller.journal import Action, Journal
 from fairlead.controller.lease import LEADER, Lease
 from fairlead.controller.passes import Passes, Status, Trigger
+from fairlead.controller.rollout_record import Status as RolloutStatus
 from fairlead.controller.watch import Watcher
 from fairlead.monitoring.retention import Records, Retention
 from fairlead.rollout.plan import Mode, Plan
@@ -98,7 +99,7 @@ def test_a_rollout_shows_its_step_until_it_ends(live: Logged) -> None:
     assert shown.released == {("digits", 1), ("digits", 2)}
     assert shown.value("rollout_step") == 1
     assert shown.value("rollout_started_timestamp_seconds") == live.clock_us / 1e6
-    live.rollouts.abort("digits", who="tester", why="enough")
+    live.rollouts.end("digits", RolloutStatus.ABORTED, who="tester", why="enough")
     shown.look()
     assert shown.value("rollout_step") == 0
     assert shown.value("rollout_started_timestamp_seconds") is None

@@ -22,6 +22,7 @@ from fairlead.monitoring.prediction import PredictionRow, Tally
 from fairlead.monitoring.prediction_log import PredictionLog
 from fairlead.monitoring.reference_file import REFERENCE_FILE
 from fairlead.servable.features import FeatureExtractor
+from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store.store import Version
 from fairlead.store.writable_store import WritableStore
@@ -64,6 +65,10 @@ class Logged:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.clock_us / 1e6, UTC)
+
+    def id(self, version: int) -> ServableId:
+        """That version of digits."""
+        return ServableId("digits", version)
 
     def publish(self, *, reference: bool = True, labels: Sequence[str] = DIGITS) -> Version:
         """The next version of digits, with a reference unless it is somebody else's."""

@@ -19,8 +19,9 @@ def test_it_tells_what_serves_and_what_is_tried(ann: Visitor, live: Logged) -> N
     text = ann.get("/").text
     for told in ("version 1", "version 2, canary 10.0 %", "a try", "tester"):
         assert told in text
-    (model,) = ann.get("/api/overview").json()["models"]
-    assert (model["stable"], model["candidate"]["version"], model["revision"]) == (1, 2, 2)
+    (model,) = ann.get("/api/").json()["models"]
+    release = model["release"]
+    assert (release["stable"], release["candidate"]["version"], release["revision"]) == (1, 2, 2)
 
 
 def test_it_draws_what_the_server_counted(ann: Visitor) -> None:

@@ -57,7 +57,7 @@ def test_a_damaged_list_of_users_lets_nobody_in(tmp_path: Path) -> None:
 def test_nothing_is_shown_to_whoever_is_not_signed_in(visitor: Visitor) -> None:
     """A page leads to the login and back to itself; a program is told."""
     assert visitor.get("/?a=1").headers["location"] == "/console/login?next=%2Fconsole%2F%3Fa%3D1"
-    answer = visitor.get("/api/overview")
+    answer = visitor.get("/api/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHENTICATED")
     assert visitor.get("/", **{"x-fairlead-live": "1"}).status_code == 401
     assert visitor.get("/login").status_code == 200
@@ -66,7 +66,7 @@ def test_nothing_is_shown_to_whoever_is_not_signed_in(visitor: Visitor) -> None:
 def test_a_login_leads_back(visitor: Visitor) -> None:
     """To a page of the console, and nowhere else."""
     for where, then in (
-        ("/console/api/overview", "/console/api/overview"),
+        ("/console/journal?model=a", "/console/journal?model=a"),
         ("https://elsewhere.example/", "/console/"),
         ("//elsewhere.example/", "/console/"),
         ("/console/../x\r\nset-cookie: a=b", "/console/"),
@@ -196,7 +196,7 @@ def test_a_script_brings_the_token_in_a_header(ann: Visitor) -> None:
 
 def test_every_answer_keeps_itself_to_this_origin(ann: Visitor) -> None:
     """No script, style or frame from elsewhere or from within the text, and nothing in a cache."""
-    for path in ("/", "/login", "/api/overview", "/nowhere", "/static/console.js"):
+    for path in ("/", "/login", "/api/", "/nowhere", "/static/console.js"):
         headers = ann.get(path).headers
         policy = headers["content-security-policy"]
         assert policy.startswith("default-src 'self';")

@@ -296,14 +296,14 @@ def test_an_abort_gives_the_traffic_back(world: World) -> None:
     start(world)
     world.run(2)
 
-    ended = world.rollouts.abort("digits", who="ann", why="the wrong one")
+    ended = world.rollouts.end("digits", Status.ABORTED, who="ann", why="the wrong one")
 
     release = world.store.release("digits")
     assert release is not None
     assert (ended.status, release.stable, release.candidate) == (Status.ABORTED, 1, None)
     assert "the wrong one" in release.why
     with pytest.raises(FairleadError, match="no rollout of digits runs"):
-        world.rollouts.abort("digits", who="ann", why="again")
+        world.rollouts.end("digits", Status.ABORTED, who="ann", why="again")
 
 
 def test_what_cannot_be_tried(world: World) -> None:
@@ -328,7 +328,7 @@ def test_what_was_rolled_back_is_not_tried_again(world: World) -> None:
     again = start(world, again=True)
     assert again.status is Status.RUNNING
 
-    world.rollouts.abort("digits", who="ann", why="")
+    world.rollouts.end("digits", Status.ABORTED, who="ann", why="")
     world.store.promote(CANDIDATE, why="by hand")
     world.store.rollback("digits", why="oh no")
     assert code_of(world) is Code.FAILED_PRECONDITION

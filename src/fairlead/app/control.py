@@ -54,9 +54,9 @@ def open_database(settings: Settings) -> Engine:
     return engine
 
 
-def open_journal(engine: Engine) -> Journal:
-    """The journal, written in the user's name."""
-    return Journal(engine, now=now, who=user_name())
+def open_journal(engine: Engine, who: str = "") -> Journal:
+    """The journal, written in the name of `who`, else of whoever runs this."""
+    return Journal(engine, now=now, who=who or user_name())
 
 
 def open_feedback(engine: Engine, store: Store) -> Feedback:
@@ -71,9 +71,10 @@ def open_feedback(engine: Engine, store: Store) -> Feedback:
     return Feedback(engine, now_us=now_us, classes_of=classes_of, horizon_us=_HORIZON_US)
 
 
-def open_rollouts(settings: Settings, engine: Engine) -> Rollouts:
-    """The rollouts of the store, as a person sees and changes them."""
-    return Rollouts(engine, open_writable_store(settings), open_journal(engine), now_us=now_us, who="controller")
+def open_rollouts(settings: Settings, engine: Engine, who: str = "") -> Rollouts:
+    """The rollouts of the store, as a person sees and changes them: `who`, else whoever runs this."""
+    store, journal = open_writable_store(settings, who), open_journal(engine, who)
+    return Rollouts(engine, store, journal, now_us=now_us, who="controller")
 
 
 def places(settings: Settings) -> Places:

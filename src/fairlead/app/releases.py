@@ -18,7 +18,7 @@ from fairlead.store.writable_store import Rollback, WritableStore
 if TYPE_CHECKING:
     from fairlead.training.registry import Registry
 
-__all__ = ["now", "open_registry", "open_store", "open_writable_store", "promote", "rollback", "user_name"]
+__all__ = ["follow", "now", "open_registry", "open_store", "open_writable_store", "promote", "rollback", "user_name"]
 
 
 def now() -> datetime:
@@ -31,16 +31,16 @@ def open_store(settings: Settings) -> Store:
     return Store(settings.store_path)
 
 
-def open_writable_store(settings: Settings) -> WritableStore:
-    """The model store, to write in the user's name; nothing is written yet."""
-    return WritableStore(settings.store_path, now=now, who=user_name())
+def open_writable_store(settings: Settings, who: str = "") -> WritableStore:
+    """The model store, to write in the name of `who`, else of whoever runs this; nothing is written yet."""
+    return WritableStore(settings.store_path, now=now, who=who or user_name())
 
 
 def promote(settings: Settings, id_: ServableId, why: str, label: str | None, warn: Callable[[str], None]) -> Release:
     """Release the version, then let the registry follow."""
     store = open_writable_store(settings)
     release = store.promote(id_, why=why, label=label)
-    _follow(settings, store, id_.model, warn)
+    follow(settings, store, id_.model, warn)
     return release
 
 
@@ -48,7 +48,7 @@ def rollback(settings: Settings, model: str, why: str, to: int | None, warn: Cal
     """Go back, then let the registry follow. The store alone is enough: whatever the registry says comes after."""
     store = open_writable_store(settings)
     done = store.rollback(model, why=why, to=to)
-    _follow(settings, store, model, warn)
+    follow(settings, store, model, warn)
     return done
 
 
@@ -64,7 +64,7 @@ def open_registry(settings: Settings) -> Registry:
     return Registry(settings.registry_uri, root)
 
 
-def _follow(settings: Settings, store: Store, model: str, warn: Callable[[str], None]) -> None:
+def follow(settings: Settings, store: Store, model: str, warn: Callable[[str], None]) -> None:
     """Mirror the release where there is a registry to mirror it in: the base install has none."""
     embedded = settings.home / "mlflow.db"
     if importlib.util.find_spec("mlflow") is None or not (settings.tracking_uri or embedded.exists()):

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairlead.app.releases import open_store, user_name
 from fairlead.cli.output import json_line, say, settings_from
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from fairlead.controller.lease import Holding
     from fairlead.controller.rollout_record import Rollout
     from fairlead.controller.rollouts import Rollouts
-    from fairlead.rollout.action import Action
     from fairlead.rollout.plan import Plan
 
 __all__ = ["EXAMPLE", "configure", "run"]
@@ -34,7 +33,6 @@ EXAMPLE = """example:
 A controller brings a rollout forward, and takes back a candidate that does harm: fairlead controller."""
 
 _WIDTH = 100
-_MOST_TRIES = 5
 _WEIGHTS = {"shadow": [], "canary": [0.01, 0.1, 0.5], "ab": [0.5]}
 _PLAN = {
     "weights": ("weights", "the candidate's share of requests, step by step, such as 0.01,0.1,0.5"),
@@ -101,11 +99,14 @@ def _abort(arguments: Namespace) -> int:
     with needs_extras("a rollout", INSTALL_CONTROL):
         from fairlead.app.control import open_rollouts  # noqa: PLC0415 - the control plane
         from fairlead.app.looking import find_database, find_leader  # noqa: PLC0415 - likewise
+        from fairlead.app.rollouts import end_rollout  # noqa: PLC0415 - likewise
+        from fairlead.controller.rollout_record import Status  # noqa: PLC0415 - likewise
     settings, model = settings_from(arguments), arguments.model
     engine = find_database(settings)
     if engine is None:
         raise _no_rollout(model)
-    rollout = _insist(open_rollouts(settings, engine), model, arguments.why or "aborted by hand")
+    why = arguments.why or "aborted by hand"
+    rollout = end_rollout(open_rollouts(settings, engine), model, Status.ABORTED, who=user_name(), why=why)
     leader = find_leader(engine)
     engine.dispose()
     if arguments.json:
@@ -113,17 +114,6 @@ def _abort(arguments: Namespace) -> int:
     else:
         print(f"{model}@{rollout.candidate} is tried no more; {rollout.baseline} goes on for everybody")
     return 0
-
-
-def _insist(rollouts: Rollouts, model: str, why: str) -> Rollout:
-    """Abort, also when the controller notes new evidence at that very moment."""
-    for _ in range(_MOST_TRIES - 1):
-        try:
-            return rollouts.abort(model, who=user_name(), why=why)
-        except FairleadError as error:
-            if error.code is not Code.ABORTED:
-                raise
-    return rollouts.abort(model, who=user_name(), why=why)
 
 
 def _status(arguments: Namespace) -> int:
@@ -197,42 +187,21 @@ def _read(name: str, flag: str, text: str | None) -> list[float] | float | None:
 
 
 def _print_json(rollouts: list[Rollout], leader: Holding | None) -> None:
-    json_line({"controller": leader.holder if leader else None, "rollouts": [_to_json(one) for one in rollouts]})
+    from fairlead.app.rollouts import rollout_to_json  # noqa: PLC0415 - the control plane
 
-
-def _to_json(rollout: Rollout) -> dict[str, Any]:
-    from fairlead.rollout.guards import findings  # noqa: PLC0415 - the control plane
-
-    rows, labels = _counts(rollout)
-    return {
-        "rollout": rollout.id,
-        "model": rollout.model,
-        "candidate": rollout.candidate,
-        "baseline": rollout.baseline,
-        "status": rollout.status.value,
-        "plan": rollout.plan.to_json(),
-        "step": rollout.state.step,
-        "weight": rollout.state.weight,
-        "step_started_us": rollout.state.step_started_us,
-        "started_us": rollout.started_us,
-        "ended_us": rollout.ended_us,
-        "who": rollout.who,
-        "why": rollout.why,
-        "rows": {"stable": rows[0], "candidate": rows[1]},
-        "labels": {"stable": labels[0], "candidate": labels[1]},
-        "next": _outlook(rollout),
-        "findings": [finding.to_json() for finding in findings(rollout.plan, rollout.evidence)],
-    }
+    json_line({"controller": leader.holder if leader else None, "rollouts": [rollout_to_json(one) for one in rollouts]})
 
 
 def _lines(rollout: Rollout, leader: Holding | None) -> list[str]:
-    rows, labels = _counts(rollout)
+    from fairlead.app.rollouts import outlook, rows_and_labels  # noqa: PLC0415 - the control plane
+
+    rows, labels = rows_and_labels(rollout)
     told = {
         "step": _step(rollout),
         "begun": f"{_time(rollout.started_us)} by {rollout.who}{f': {rollout.why}' if rollout.why else ''}",
         "rows": f"stable {rows[0]:,}, candidate {rows[1]:,}",
         "labels": f"stable {labels[0]:,}, candidate {labels[1]:,}",
-        "next" if rollout.ended_us is None else "ended": _outlook(rollout),
+        "next" if rollout.ended_us is None else "ended": outlook(rollout),
     }
     if rollout.ended_us is None:
         timeout_us = rollout.started_us + round(rollout.plan.timeout_s * 1e6)
@@ -262,39 +231,6 @@ def _step(rollout: Rollout) -> str:
     if plan.mode == "ab":
         return f"A/B, a weight of {state.weight:g} {since}"
     return f"{plan.mode}, step {state.step + 1} of {plan.steps}, a weight of {state.weight:g} {since}"
-
-
-def _outlook(rollout: Rollout) -> str:
-    """What comes next and why, by the evidence that is in; or what came."""
-    from fairlead.app.control import now_us  # noqa: PLC0415 - the control plane
-    from fairlead.rollout.next_step import next_step  # noqa: PLC0415 - likewise
-
-    if rollout.ended_us is not None:
-        return f"{_time(rollout.ended_us)}: {rollout.intent.reason if rollout.intent else ''}"
-    if rollout.intent is not None:
-        return f"{rollout.intent.status.replace('_', ' ')}, as soon as a controller looks: {rollout.intent.reason}"
-    action = next_step(rollout.plan, rollout.state, rollout.evidence, now_us())
-    return "the step's time is not over" if action is None else f"{_coming(rollout, action)}: {action.reason}"
-
-
-def _coming(rollout: Rollout, action: Action) -> str:
-    from fairlead.rollout.action import Hold, Promote, StepTo  # noqa: PLC0415 - the control plane
-
-    if isinstance(action, StepTo):
-        return f"a weight of {action.weight:g}, as soon as a controller looks"
-    if isinstance(action, Hold):
-        decides = f"it waits for a person (fairlead promote {rollout.model} {rollout.candidate}, or rollout abort)"
-        return decides if action.needs_person else "it waits"
-    return f"{'promotion' if isinstance(action, Promote) else 'rollback'}, as soon as a controller looks"
-
-
-def _counts(rollout: Rollout) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows of the stable version and of the candidate, and the labels that came for them."""
-    pairs, periods = rollout.evidence.pairs, rollout.evidence.periods.values()
-    if not rollout.plan.weights:
-        return (pairs.answered, pairs.answered), (pairs.labelled, pairs.labelled)
-    rows = sum(one.stable[0] for one in periods), sum(one.candidate[0] for one in periods)
-    return rows, (sum(one.stable[1] for one in periods), sum(one.candidate[1] for one in periods))
 
 
 def _wrapped(start: str, text: str) -> str:

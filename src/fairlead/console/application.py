@@ -14,8 +14,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from fairlead.console.guard import Guard
-from fairlead.console.pages import login, overview
-from fairlead.console.ports import SystemView
+from fairlead.console.pages import journal, login, models, overview, predictions, quality, rollouts, training
+from fairlead.console.ports import Views
 from fairlead.console.rendering import BASE, render
 from fairlead.console.session import Sessions, Tries
 from fairlead.console.users import Users
@@ -34,17 +34,23 @@ _STATUS = {
 _log = logging.getLogger(__name__)
 
 
-def create_application(view: SystemView, users: Users, sessions: Sessions) -> ASGIApp:
+def create_application(views: Views, users: Users, sessions: Sessions) -> ASGIApp:
     """The console.
 
     Args:
-        view: what can be seen.
+        views: what can be seen and done.
         users: who may sign in.
         sessions: who has.
     """
     routes: list[BaseRoute] = [
         *login.routes(users, sessions, Tries()),
-        *overview.routes(view),
+        *overview.routes(views.overview),
+        *models.routes(views.models, views.releases),
+        *rollouts.routes(views.rollouts),
+        *quality.routes(views.models, views.quality, views.drift),
+        *predictions.routes(views.models, views.predictions),
+        *training.routes(views.models, views.training),
+        *journal.routes(views.journal),
     ]
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     return Starlette(

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-__all__ = ["Chart", "bar_chart", "line_chart", "step_chart"]
+from fairlead.console.rendering import duration
+
+__all__ = ["Chart", "Values", "bar_chart", "floor_below", "line_chart", "step_chart"]
 
 WIDTH, HEIGHT = 420, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 22
@@ -43,18 +45,20 @@ def line_chart(
     bands: Mapping[str, Sequence[tuple[float, float] | None]] | None = None,
     bottom: float = 0.0,
     dots: bool = False,
+    moments: bool = True,
 ) -> Chart:
     """Lines over time, which break where there is no value.
 
     Args:
         title: what it shows.
-        times: seconds since 1970, ascending.
+        times: seconds since 1970, or whatever `moments` says, ascending.
         lines: by name, one value for each time.
         unit: "%" shows shares as such, "s" durations; else the number alone, with the unit behind it.
         top: where the vertical axis ends; None for what the values need.
         bands: by the name of a line, where the true value plausibly lies at each time.
         bottom: where the vertical axis begins.
         dots: mark each value: for few of them.
+        moments: the times are such; else they are plain numbers.
     """
     highs = [high for band in (bands or {}).values() for high in (pair[1] for pair in band if pair)]
     ceiling = (
@@ -63,7 +67,7 @@ def line_chart(
         else _ceiling([*(v for values in lines.values() for v in values if v is not None), *highs])
     )
     plane = _Plane(times, bottom, ceiling)
-    parts = [plane.frame(unit)]
+    parts = [plane.frame(unit, times=moments)]
     for place, (name, values) in enumerate(lines.items()):
         colour = f"s{place % _COLOURS}"
         if bands and name in bands:
@@ -123,6 +127,19 @@ def step_chart(title: str, edges: Sequence[float], groups: Mapping[str, Sequence
         if (peak := max(range(len(values)), key=values.__getitem__)) is not None
     )
     return Chart(svg=_svg(title, told, parts), legend=legend)
+
+
+def floor_below(values: Sequence[float]) -> float:
+    """Where a vertical axis may begin so that one sees how values far from 0 differ: 0, or a round number below all.
+
+    >>> floor_below([0.93, 0.97]), floor_below([0.2, 2.1]), floor_below([])
+    (0.9, 0.0, 0.0)
+    """
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if low <= high / 2:
+        return min(0.0, low)
+    step = 10.0 ** math.ceil(math.log10(max(high - low, high / 1000)))
+    return float(f"{step * math.floor(low / step):.6g}")
 
 
 class _Plane:
@@ -227,7 +244,7 @@ def _shown(value: float | None, unit: str) -> str:
     if unit == "%":
         return f"{100 * value:.3g}%"
     if unit == "s":
-        return f"{value:.3g} s" if value >= 1.0 else f"{1000 * value:.3g} ms"
+        return duration(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 

@@ -6,13 +6,14 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fairlead.console.rendering import BASE
+from fairlead.console.rendering import BASE, render
 from fairlead.console.session import Sessions
+from fairlead.errors import Code, FairleadError
 
-__all__ = ["COOKIE", "LIVE_HEADER", "TOKEN_HEADER", "Guard", "fields_of"]
+__all__ = ["COOKIE", "LIVE_HEADER", "TOKEN_HEADER", "Guard", "fields_of", "inside"]
 
 COOKIE = "fairlead_session"
 TOKEN_FIELD, TOKEN_HEADER = "csrf", "x-csrf-token"
@@ -73,7 +74,7 @@ class Guard:
         """The answer to what is not let through."""
         is_open = request.url.path.startswith(_OPEN)
         if request.method not in _SAFE and not _is_from_here(request):
-            return _forged("it comes from another site")
+            return _forged(request, "it comes from another site")
         if is_open:
             return None
         session = request.state.session
@@ -82,7 +83,7 @@ class Guard:
         if request.method not in _SAFE:
             token = request.headers.get(TOKEN_HEADER) or (await fields_of(request)).get(TOKEN_FIELD, "")
             if not session.admits(token):
-                return _forged("it does not bring the token of this session")
+                return _forged(request, "it does not bring the token of this session")
         return None
 
 
@@ -95,6 +96,12 @@ async def fields_of(request: Request) -> dict[str, str]:
     except ValueError:
         return {}
     return {name: values[0] for name, values in found.items()}
+
+
+def inside(path: str) -> str:
+    """The path, if it is one of the console's; else its first page."""
+    is_ours = path.startswith(f"{BASE}/") and not path.startswith(f"{BASE}/login") and "\\" not in path
+    return path if is_ours and path.isprintable() else f"{BASE}/"
 
 
 def _is_from_here(request: Request) -> bool:
@@ -117,8 +124,13 @@ def _signed_out(request: Request) -> Response:
     return RedirectResponse(f"{BASE}/login?next={back}{expired}", status_code=303)
 
 
-def _forged(why: str) -> Response:
-    return PlainTextResponse(f"This request was refused: {why}. Nothing was changed.\n", status_code=403)
+def _forged(request: Request, why: str) -> Response:
+    error = FairleadError(
+        Code.FAILED_PRECONDITION,
+        f"This request was refused: {why}. Nothing was changed.",
+        hint="reload the page that it should come from, and try again",
+    )
+    return render(request, "error.html", {"title": "That was refused", "error": error}, status=403)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -16,7 +16,16 @@ __all__ = ["BASE", "THEMES", "render"]
 BASE = "/console"
 THEMES = ("auto", "light", "dark")
 _HERE = Path(__file__).parent
-_NAVIGATION = (("overview", "Overview", "/"),)
+_NAVIGATION = (
+    ("Overview", "/"),
+    ("Models", "/models"),
+    ("Rollouts", "/rollouts"),
+    ("Quality", "/quality"),
+    ("Drift", "/drift"),
+    ("Predictions", "/predictions"),
+    ("Training", "/training"),
+    ("Journal", "/journal"),
+)
 _THOUSAND, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60.0, 3600.0, 86_400.0
 
 
@@ -32,6 +41,7 @@ def render(request: Request, template: str, context: Mapping[str, Any], *, statu
         base=BASE,
         navigation=_NAVIGATION,
         path=request.url.path,
+        here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         session=session,
         notices=notices,
         theme=theme if theme in THEMES else "auto",
@@ -51,6 +61,19 @@ def time_of(at_us: int) -> str:
     '2026-03-02 02:00:00'
     """
     return f"{datetime.fromtimestamp(at_us / 1e6, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def value_of(value: Any) -> str:
+    """Whatever a model says of itself, for people: numbers with as many digits as tell something.
+
+    >>> value_of(0.9712345678), value_of(31), value_of(None), value_of(True), value_of("dev")
+    ('0.97123', '31', '-', 'yes', 'dev')
+    """
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def percent(share: float | None) -> str:
@@ -97,7 +120,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"time": time_of, "percent": percent, "number": number, "duration": duration}
+    environment.filters |= {
+        "time": time_of,
+        "percent": percent,
+        "value": value_of,
+        "number": number,
+        "duration": duration,
+    }
     return environment
 
 

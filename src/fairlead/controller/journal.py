@@ -55,6 +55,8 @@ class Action(enum.StrEnum):
     DELETED = "deleted"
     """What retention took away."""
     NOTIFIED = "notified"
+    LABELLED = "labelled"
+    """A person said what the truth of a prediction was."""
     UNDONE = "undone"
     """What a killed controller left half done was taken back."""
 

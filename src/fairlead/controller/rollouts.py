@@ -135,13 +135,20 @@ class Rollouts:
         self._records.add(rollout)
         return self._apply(rollout)
 
-    def abort(self, model: str, *, who: str, why: str) -> Rollout:
-        """End the model's rollout, whatever it shows; the stable version goes on for everybody.
+    def end(self, model: str, status: Status, *, who: str, why: str) -> Rollout:
+        """End the model's rollout as a person decides, whatever it shows.
+
+        Args:
+            model: its name.
+            status: PROMOTED lets the candidate serve; after ABORTED and ROLLED_BACK the stable version goes on for
+                everybody, and what was rolled back is not tried again by itself.
+            who: whose decision it is.
+            why: for the journal.
 
         Raises:
-            FairleadError: NOT_FOUND when none runs.
+            FairleadError: NOT_FOUND when none runs, ABORTED when it was changed at this very moment.
         """
-        return self._end(self.require(model), Intent(status=Status.ABORTED, reason=why, who=who))
+        return self._end(self.require(model), Intent(status=status, reason=why, who=who))
 
     def require(self, model: str) -> Rollout:
         """The model's rollout under way, else NOT_FOUND."""

@@ -123,6 +123,11 @@ class Feedback:
                 outcomes = _store(connection, read, arrivals, source=source, at_us=now_us)
         return [Taken(prediction_id=item.id, outcome=outcome) for item, outcome in zip(read, outcomes, strict=True)]
 
+    def current(self, ids: Iterable[str]) -> dict[str, str]:
+        """The label that counts of each of these predictions that has one."""
+        with database_errors(self._engine), reading(self._engine) as connection:
+            return _current(connection, ids)
+
     def history(self, prediction_id: str) -> list[StoredLabel]:
         """Every label that was kept for a prediction, in the order in which they came."""
         query = select(labels).where(labels.c.prediction_id == parse_id(prediction_id)).order_by(labels.c.seq)

@@ -13,7 +13,7 @@ from fairlead.database.engine import Turn, database_errors, reading, writing
 from fairlead.database.schema import payloads, predictions, tallies
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.position import Position
-from fairlead.monitoring.prediction import PredictionRow, Tally
+from fairlead.monitoring.prediction import Arm, PredictionRow, Tally
 from fairlead.monitoring.shipping import add_rows, add_tallies, bury, sum_counts
 from fairlead.monitoring.spool_state import MAX_SPOOL_NAME, SpoolState, all_states, read_state, write_state
 
@@ -128,15 +128,31 @@ class PredictionLog:
         return self._rows(query.order_by(predictions.c.seq).limit(limit))
 
     def newest(
-        self, model: str, *, limit: int = 100, version: int | None = None, arm: str | None = None
+        self,
+        model: str,
+        *,
+        limit: int = 100,
+        version: int | None = None,
+        arm: str | None = None,
+        before: int | None = None,
     ) -> list[LoggedRow]:
-        """The rows of `model`, or of one version or arm of it, that were shipped last, the newest first."""
+        """The rows of `model`, or of one version or arm of it, that were shipped last, the newest first.
+
+        Of a longer list `before`, the number of the last row of one page, gives the next.
+        """
         query = select(predictions).where(predictions.c.model == model)
+        if before is not None:
+            query = query.where(predictions.c.seq < before)
         if version is not None:
             query = query.where(predictions.c.version == version)
         if arm is not None:
             query = query.where(predictions.c.arm == arm)
         return self._rows(query.order_by(predictions.c.seq.desc()).limit(limit))
+
+    def find(self, id_: str) -> LoggedRow | None:
+        """The row of that id that a caller was given, else its copy by a shadow; None when neither is there."""
+        found = self._rows(select(predictions).where(predictions.c.id == id_))
+        return min(found, key=lambda one: one.row.arm == Arm.SHADOW, default=None)
 
     def payloads(self, ids: Sequence[str]) -> dict[str, bytes]:
         """The inputs of these predictions, as `.npz`, where they were kept."""

@@ -17,7 +17,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import check_model_name, parse_version
 from fairlead.training.extras import needs_extras
 
-__all__ = ["CHALLENGER", "CHAMPION", "Registry", "RegistryRun", "RegistryVersion"]
+__all__ = ["CHALLENGER", "CHAMPION", "Registry", "RegistryRun", "RegistryVersion", "RunRecord"]
 
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
@@ -54,6 +54,31 @@ class RegistryVersion:
     store_version: int | None
     run_id: str
     aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run as it was recorded.
+
+    Attributes:
+        id: the tracker's name for it.
+        name: ours.
+        model: whose run it is.
+        status: the tracker's word: RUNNING, FINISHED, FAILED ...
+        started_ms, ended_ms: in milliseconds since 1970; None while it runs.
+        metrics: the last value of each.
+        params, tags: as they were logged.
+    """
+
+    id: str
+    name: str
+    model: str
+    status: str
+    started_ms: int
+    ended_ms: int | None
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 class RegistryRun:
@@ -179,6 +204,31 @@ class Registry:
         aliases = dict(registered.aliases) if registered else {}
         return tuple(sorted((_version(item, aliases) for item in found), key=lambda item: item.number))
 
+    def runs(self, model: str, *, limit: int = 50) -> tuple[RunRecord, ...]:
+        """The runs of `model`, the newest first; none when nothing was recorded of it."""
+        with _reported(f"the runs of {model} cannot be listed"):
+            known = self._client.get_experiment_by_name(check_model_name(model))
+            if known is None:
+                return ()
+            found = self._client.search_runs(
+                [known.experiment_id], max_results=limit, order_by=["attributes.start_time DESC"]
+            )
+        return tuple(_run(item, model) for item in found)
+
+    def run(self, id_: str) -> RunRecord | None:
+        """The run of that id; None when there is none."""
+        with _reported("a run cannot be read"):
+            found = _or_none(lambda: self._client.get_run(id_))
+            if found is None:
+                return None
+            return _run(found, str(self._client.get_experiment(found.info.experiment_id).name))
+
+    def curve(self, id_: str, metric: str) -> tuple[tuple[int, float], ...]:
+        """What was logged of a metric: step and value, by step."""
+        with _reported(f"{metric} cannot be read"):
+            found = self._client.get_metric_history(id_, metric)
+        return tuple(sorted((int(one.step), float(one.value)) for one in found))
+
     def _numbers(self, model: str) -> Mapping[int, int]:
         """MLflow's number for each store version; the newest when one was registered twice."""
         return {item.store_version: item.number for item in self.versions(model) if item.store_version is not None}
@@ -242,6 +292,20 @@ def _or_none(ask: Callable[[], Any]) -> Any:
         if error.error_code in _ABSENT:
             return None
         raise
+
+
+def _run(found: Any, model: str) -> RunRecord:
+    return RunRecord(
+        id=str(found.info.run_id),
+        name=str(found.info.run_name or found.info.run_id),
+        model=model,
+        status=str(found.info.status),
+        started_ms=int(found.info.start_time),
+        ended_ms=None if found.info.end_time is None else int(found.info.end_time),
+        metrics=dict(found.data.metrics),
+        params=dict(found.data.params),
+        tags=dict(found.data.tags),
+    )
 
 
 def _store_version(found: Any) -> int | None:

@@ -15,9 +15,8 @@ from collections.abc import Callable
 import uvicorn
 
 from fairlead.app.console.line import ConsoleAssignment
-from fairlead.app.console.records import Records
 from fairlead.app.console.sampling import Sampler
-from fairlead.app.console.view import LiveView
+from fairlead.app.console.views import open_views
 from fairlead.console.application import create_application
 from fairlead.console.session import Sessions
 from fairlead.console.traffic import History
@@ -46,12 +45,7 @@ async def _main(line: socket.socket) -> int:
     settings = assignment.settings
     configure_logging(sys.stderr, settings.log_format)
     users, history = Users(settings.console_path), History()
-    records = Records(settings)
-    application = create_application(
-        LiveView(settings, records, history),
-        users,
-        Sessions(users),
-    )
+    application = create_application(open_views(settings, history), users, Sessions(users))
     config = uvicorn.Config(
         application,
         lifespan="off",

@@ -20,6 +20,7 @@ from fairlead.app.drill.scene import WORKERS, Scene
 from fairlead.app.drill.traffic import LABELLED, RATE, Row, Traffic, ask, rows_like_golden
 from fairlead.app.releases import now, open_store, open_writable_store
 from fairlead.config import Settings
+from fairlead.controller.rollout_record import Status
 from fairlead.controller.rollouts import Rollouts
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
@@ -170,7 +171,7 @@ def _calm(scene: Scene, rollouts: Rollouts) -> None:
     """In the copy nothing is tried: what was being tried when the live set-up was copied is let go."""
     why = "a drill begins with the stable version alone"
     if rollouts.is_running(scene.model):
-        rollouts.abort(scene.model, who="drill", why=why)
+        rollouts.end(scene.model, Status.ABORTED, who="drill", why=why)
     open_writable_store(scene.settings).try_candidate(scene.model, None, why=why)
 
 

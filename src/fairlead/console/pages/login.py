@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from fairlead.console.guard import COOKIE, fields_of
+from fairlead.console.guard import COOKIE, fields_of, inside
 from fairlead.console.rendering import BASE, THEMES, render
 from fairlead.console.session import Sessions, Tries
 from fairlead.console.users import FIRST_PASSWORD, Users
@@ -42,7 +42,7 @@ def routes(users: Users, sessions: Sessions, tries: Tries) -> Sequence[Route]:
         if request.state.session is not None:
             sessions.end(request.state.session)
         session = sessions.begin(name)
-        answer = RedirectResponse(_inside(fields.get("next", "")), status_code=303)
+        answer = RedirectResponse(inside(fields.get("next", "")), status_code=303)
         is_secure = request.headers.get("x-forwarded-proto") == "https"
         answer.set_cookie(COOKIE, session.id, path=BASE, httponly=True, samesite="strict", secure=is_secure)
         return answer
@@ -64,7 +64,7 @@ def routes(users: Users, sessions: Sessions, tries: Tries) -> Sequence[Route]:
 async def _choose_theme(request: Request) -> Response:
     fields = await fields_of(request)
     theme = fields.get("theme", "")
-    answer = RedirectResponse(_inside(fields.get("next", "")), status_code=303)
+    answer = RedirectResponse(inside(fields.get("next", "")), status_code=303)
     if theme in THEMES:
         answer.set_cookie("fairlead_theme", theme, max_age=_YEAR_S, path=BASE, samesite="strict", httponly=True)
     return answer
@@ -79,13 +79,7 @@ def _form(
         "problem": problem,
         "name": name,
         "is_expired": is_expired,
-        "next": _inside(request.query_params.get("next", "")),
+        "next": inside(request.query_params.get("next", "")),
         "first_password": str(first) if first.exists() else "",
     }
     return render(request, "login.html", context, status=status)
-
-
-def _inside(path: str) -> str:
-    """The path, if it is one of the console's; else its first page."""
-    is_ours = path.startswith(f"{BASE}/") and not path.startswith(f"{BASE}/login") and "\\" not in path
-    return path if is_ours and path.isprintable() else f"{BASE}/"

@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fairlead.console.charts import Chart, line_chart
-from fairlead.console.ports import SystemView
-from fairlead.console.rendering import render
+from fairlead.console.pages.page import page
+from fairlead.console.ports import Document, OverviewView
 
 __all__ = ["routes"]
 
 
-def routes(view: SystemView) -> Sequence[Route]:
+def routes(view: OverviewView) -> Sequence[Route]:
     """The routes of the first page."""
+    return page("/", "overview.html", "Overview", lambda _: view.overview(), _drawn)
 
-    def show(request: Request) -> Response:
-        document = view.overview()
-        return render(
-            request, "overview.html", {"title": "Overview", **document, "charts": _charts(document["traffic"])}
-        )
 
-    def tell(_request: Request) -> Response:
-        return JSONResponse(view.overview())
-
-    return (Route("/", show), Route("/api/overview", tell))
+def _drawn(document: Document) -> Mapping[str, Any]:
+    return {"charts": _charts(document["traffic"])}
 
 
 def _charts(traffic: Mapping[str, Any]) -> dict[str, Chart]:

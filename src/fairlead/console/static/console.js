@@ -12,9 +12,25 @@
     if (stale.textContent !== text) stale.textContent = text;
   }
 
+  // On a phone each row of a table is a card: its cells then say what they are.
+  function name(part) {
+    for (const table of part.querySelectorAll("table:not(.matrix)")) {
+      const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent);
+      for (const row of table.tBodies[0].rows) {
+        let place = 0;
+        for (const cell of row.cells) {
+          cell.dataset.name = heads[place] || "";
+          place += cell.colSpan;
+        }
+      }
+      table.classList.add("named");
+    }
+  }
+
   function replace(page) {
     for (const part of live()) {
       const next = page.getElementById(part.id);
+      if (next) name(next);
       if (!next || next.innerHTML === part.innerHTML || part.contains(document.activeElement)) continue;
       const scrolled = [...part.querySelectorAll(".scroll")].map((box) => [box.scrollLeft, box.scrollTop]);
       const open = [...part.querySelectorAll("details")].map((one) => one.open);
@@ -32,7 +48,7 @@
       });
       if (answer.status === 401) {
         tell("You are signed out. Reload the page to sign in again.");
-        return;
+        return false;
       }
       if (!answer.ok) throw new Error(answer.statusText);
       replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
@@ -41,12 +57,13 @@
     } catch {
       tell(`Not up to date since ${goodAt.toISOString().slice(11, 19)} UTC: the console does not answer.`);
     }
+    return true;
   }
 
   async function follow() {
-    if (!document.hidden) await refresh();
-    setTimeout(follow, EVERY_MS);
+    if (document.hidden || (await refresh())) setTimeout(follow, EVERY_MS);
   }
 
+  name(document);
   if (live().length) setTimeout(follow, EVERY_MS);
 })();
