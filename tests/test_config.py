@@ -50,6 +50,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("trace_limit", "FAIRLEAD_TRACE_LIMIT", "5", 5),
     ("prediction_log", "FAIRLEAD_PREDICTION_LOG", "off", "off"),
     ("log_sample", "FAIRLEAD_LOG_SAMPLE", "0.1", 0.1),
+    ("log_measured_per_s", "FAIRLEAD_LOG_MEASURED_PER_S", "100", 100),
     ("log_inputs", "FAIRLEAD_LOG_INPUTS", "numbers", "numbers"),
     ("spool_bytes", "FAIRLEAD_SPOOL_BYTES", "1000000", 1_000_000),
     ("database_url", "FAIRLEAD_DATABASE_URL", "postgresql+psycopg://me@host/db", "postgresql+psycopg://me@host/db"),
@@ -69,6 +70,13 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("keep_training_logs_days", "FAIRLEAD_KEEP_TRAINING_LOGS_DAYS", "30", 30),
     ("tensorboard_host", "FAIRLEAD_TENSORBOARD_HOST", "::", "::"),
     ("tensorboard_port", "FAIRLEAD_TENSORBOARD_PORT", "0", 0),
+    ("log_files", "FAIRLEAD_LOG_FILES", "off", "off"),
+    ("access_log", "FAIRLEAD_ACCESS_LOG", "off", "off"),
+    ("log_bytes", "FAIRLEAD_LOG_BYTES", "1000000", 1_000_000),
+    ("keep_access_logs_days", "FAIRLEAD_KEEP_ACCESS_LOGS_DAYS", "7", 7),
+    ("keep_application_logs_days", "FAIRLEAD_KEEP_APPLICATION_LOGS_DAYS", "7", 7),
+    ("keep_exception_logs_days", "FAIRLEAD_KEEP_EXCEPTION_LOGS_DAYS", "7", 7),
+    ("keep_payload_logs_days", "FAIRLEAD_KEEP_PAYLOAD_LOGS_DAYS", "1", 1),
     ("log_format", "FAIRLEAD_LOG_FORMAT", "text", "text"),
 ]
 

@@ -318,6 +318,33 @@ class Settings:
     tensorboard_port: int = _setting(
         "FAIRLEAD_TENSORBOARD_PORT", 6006, _port, "port of TensorBoard; 0 takes a free one"
     )
+    log_files: str = _setting(
+        "FAIRLEAD_LOG_FILES",
+        "on",
+        _one_of("on", "off"),
+        "whether logs are kept in files under HOME/logs, beside what goes to standard error",
+    )
+    access_log: str = _setting(
+        "FAIRLEAD_ACCESS_LOG", "on", _one_of("on", "off"), "whether HOME/logs has a line for each request"
+    )
+    log_bytes: int = _setting(
+        "FAIRLEAD_LOG_BYTES", 2**30, _positive, "disk for the files of each kind of log; the oldest go first"
+    )
+    keep_access_logs_days: int = _setting(
+        "FAIRLEAD_KEEP_ACCESS_LOGS_DAYS", 30, _positive, "days that lines of the access log are kept at most"
+    )
+    keep_application_logs_days: int = _setting(
+        "FAIRLEAD_KEEP_APPLICATION_LOGS_DAYS",
+        90,
+        _positive,
+        "days that lines of the application's log are kept at most",
+    )
+    keep_exception_logs_days: int = _setting(
+        "FAIRLEAD_KEEP_EXCEPTION_LOGS_DAYS", 90, _positive, "days that lines of the exceptions' log are kept at most"
+    )
+    keep_payload_logs_days: int = _setting(
+        "FAIRLEAD_KEEP_PAYLOAD_LOGS_DAYS", 14, _positive, "days that lines of the payloads' log are kept at most"
+    )
     log_format: str = _setting(
         "FAIRLEAD_LOG_FORMAT",
         "auto",
@@ -354,6 +381,10 @@ class Settings:
     def database(self) -> str:
         """The database's URL; by default SQLite in the home."""
         return self.database_url or f"sqlite:///{(self.home / 'fairlead.db').absolute()}"
+
+    @property
+    def log_path(self) -> Path:
+        return self.home / "logs"
 
     @property
     def spool_path(self) -> Path:

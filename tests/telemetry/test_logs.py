@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.redaction.redactor import redact
-from fairlead.telemetry.logs import configure_logging
+from fairlead.telemetry.log_file import LogFile, Stream
+from fairlead.telemetry.logs import configure_logging, keep_log
 
 
 class Terminal(io.StringIO):
@@ -110,10 +112,10 @@ def test_what_ends_the_process_is_logged() -> None:
 
 
 def test_what_a_json_line_holds() -> None:
-    """Time in UTC with milliseconds, level, logger and message."""
+    """Time in UTC with milliseconds, level, logger, process and message."""
     line = json.loads(logged("hello"))
 
-    assert list(line) == ["time", "level", "logger", "message"]
+    assert list(line) == ["time", "level", "logger", "pid", "message"]
     assert (line["level"], line["logger"], line["message"]) == ("warning", "fairlead.test", "hello")
     assert line["time"][10] == "T"
     assert line["time"].endswith("+00:00")
@@ -167,3 +169,35 @@ def test_the_log_is_configured_once_however_often() -> None:
 
     assert first.getvalue() == ""
     assert second.getvalue().count("\n") == 1
+
+
+def test_a_line_about_a_request_names_it() -> None:
+    """By the ids that its client and its trace have; others have none."""
+    stream = io.StringIO()
+    configure_logging(stream, "json")
+    logging.getLogger().error("it broke", extra={"request_id": "0189", "trace_id": ""})
+
+    line = json.loads(stream.getvalue())
+    assert line["request_id"] == "0189"
+    assert "trace_id" not in line
+
+
+def test_tracebacks_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """What the application says is in one file, and what nobody expected, with the traceback, in another; redacted."""
+    configure_logging(io.StringIO(), "text")
+    streams = (Stream.APPLICATION, Stream.EXCEPTIONS)
+    keep_log(*(LogFile(tmp_path, stream, max_bytes=1 << 20, on_failure=print) for stream in streams))
+    logging.getLogger().warning("mail from jo@example.org")
+    try:
+        int("jo@example.org")
+    except ValueError:
+        logging.getLogger().exception("it broke")
+    lines = {
+        path.name.partition("-")[0]: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in tmp_path.iterdir()
+    }
+
+    assert [line["message"] for line in lines["application"]] == ["mail from <email>", "it broke"]
+    assert [line["message"] for line in lines["exceptions"]] == ["it broke"]
+    assert "exception" not in lines["application"][1]
+    assert lines["exceptions"][0]["exception"].endswith("'<email>'")

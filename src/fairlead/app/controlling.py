@@ -15,6 +15,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from fairlead.app.control import backup_root, kept_days, now_us, open_database, open_journal, places
+from fairlead.app.log_files import sweep_logs
 from fairlead.app.releases import now, open_writable_store
 from fairlead.app.retraining import SubprocessTrainer
 from fairlead.app.tensorboard import tidy_training_logs
@@ -174,6 +175,7 @@ class _Tidy:
         self._done_at = now()
         self._back_up_if_due()
         tidy_training_logs(self._settings)
+        sweep_logs(self._settings)
         for records, days in kept_days(self._settings).items():
             self._sweep(records, days)
         for model in self._store.models():

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.app.log_files import open_access_log
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.config import Settings
@@ -85,6 +86,9 @@ class DataPlane:
         )
         lifetimes.callback(predictor.close)
         tracer = _open_tracer(settings, metrics.traces, lifetimes)
+        access_log = open_access_log(settings, metrics.app_log.failures.inc)
+        if access_log is not None:
+            lifetimes.callback(access_log.close)
         control = open_control(settings, self._manager)
         self._http_app = HttpApp(
             predictor,
@@ -98,6 +102,7 @@ class DataPlane:
             feedback=recording.feedback if recording else None,
             tracer=tracer,
             has_try_page=settings.has_try_page,
+            access_log=access_log,
         )
         self._grpc_app = GrpcApp(
             predictor,
@@ -110,6 +115,7 @@ class DataPlane:
             config_control=open_reload(settings, self._manager),
             sticky_header=settings.sticky_header,
             tracer=tracer,
+            access_log=access_log,
         )
         limits = _limits(settings)
         self._servers = (

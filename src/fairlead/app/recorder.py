@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from fairlead.app.control import now_us, open_feedback
+from fairlead.app.log_files import open_log_files
 from fairlead.app.oversight import Oversight
 from fairlead.app.quality import ArmQuality, read_quality
 from fairlead.app.recorder_line import MAX_LINE_BYTES, RecorderAssignment
@@ -33,6 +34,7 @@ from fairlead.monitoring.drift.window import DriftState
 from fairlead.monitoring.label import Label
 from fairlead.monitoring.prediction_log import PredictionLog
 from fairlead.monitoring.shipper import PIECE_BYTES
+from fairlead.telemetry.app_log import AppLogMetrics
 from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.log import LogMetrics
@@ -233,6 +235,7 @@ async def _main(line: socket.socket) -> int:
     configure_logging(sys.stderr, assignment.settings.log_format)
     memory = Memory(assignment.memory, assignment.regions)
     instruments = Instruments(memory.pieces, assignment.region)
+    open_log_files(assignment.settings, AppLogMetrics(instruments).failures.inc)
     listener = socket.socket(fileno=assignment.listener)
     try:
         recorder = Recorder(assignment.settings, assignment.name, assignment.directory, instruments)

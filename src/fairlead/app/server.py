@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fairlead.app.console.line import console_note, open_console
+from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.recorder_line import RecorderClient, keep_recorder
@@ -81,6 +82,7 @@ async def _serve(
     regions = 1 + 2 * settings.worker_count + 1  # a worker and the one that follows it count at once; the recorder too
     memory = Memory.make(regions)
     metrics = ServiceMetrics(memory.pieces, home=0)
+    open_log_files(settings, metrics.app_log.failures.inc)
     spools = _claim_spools(settings)
     console = open_console(settings, rest=addresses.rest, management=addresses.management)
     if console is not None:
@@ -109,10 +111,11 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, supervisor.stop)
     loop.add_signal_handler(signal.SIGHUP, supervisor.replace)
-    managing = loop.create_task(server.serve())
+    managing, sweeping = loop.create_task(server.serve()), loop.create_task(keep_sweeping(settings))
     try:
         await supervisor.run()
     finally:
+        sweeping.cancel()
         if console:
             await console.stop()
         if recorder:

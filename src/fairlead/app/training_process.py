@@ -13,6 +13,7 @@ import threading
 import uuid
 from typing import Any
 
+from fairlead.app.log_files import open_log_files
 from fairlead.app.training import train
 from fairlead.config import Settings
 from fairlead.controller.labelled_rows import labelled_rows
@@ -35,6 +36,7 @@ def main() -> int:
     threading.Thread(target=_leave_when_alone, daemon=True).start()
     settings = Settings.read({}, **told["settings"])
     configure_logging(sys.stderr, settings.log_format)
+    open_log_files(settings)
     try:
         answer = _train(settings, told)
     except FairleadError as error:

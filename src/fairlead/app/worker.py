@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from fairlead.app.data_plane import DataPlane, Recording
+from fairlead.app.log_files import open_log_files
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.control import Assignment, Failure, Order, Report
@@ -47,6 +48,7 @@ class Worker:
         self._sockets = {name: socket.socket(fileno=fd) for name, fd in assignment.sockets.items()}
         memory = Memory(assignment.memory, assignment.regions)
         self._metrics = ServiceMetrics(memory.pieces, assignment.region)
+        open_log_files(assignment.settings, self._metrics.app_log.failures.inc)
         self._recording = _recording(assignment)
         self._orders = orders
         self._reports = reports

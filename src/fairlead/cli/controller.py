@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 
+from fairlead.app.log_files import open_log_files
 from fairlead.cli.output import say, settings_from
 from fairlead.config import add_flags
 from fairlead.telemetry.logs import configure_logging
@@ -56,6 +57,7 @@ def run(arguments: Namespace) -> int:
 
     settings = settings_from(arguments)
     configure_logging(sys.stderr, settings.log_format)
+    open_log_files(settings)
     control(
         settings,
         arguments.recipes,

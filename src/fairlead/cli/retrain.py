@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from fairlead.app.log_files import open_log_files
 from fairlead.cli.controller import FLAGS
 from fairlead.cli.output import json_line, say, settings_from
 from fairlead.config import add_flags
@@ -39,6 +40,7 @@ def run(arguments: Namespace) -> int:
 
     settings = settings_from(arguments)
     configure_logging(sys.stderr, settings.log_format)
+    open_log_files(settings)
     outcome = retrain(
         settings, arguments.recipe, epochs=arguments.epochs, config=arguments.config, why=arguments.why, say=say
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from fairlead.app.log_files import open_log_files
 from fairlead.app.tensorboard import show_training
 from fairlead.cli.output import say, settings_from
 from fairlead.config import add_flags
@@ -26,5 +27,6 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     settings = settings_from(arguments)
     configure_logging(sys.stderr, settings.log_format)
+    open_log_files(settings)
     show_training(settings, on_ready=lambda address: say(f"training runs are shown at {address}"))
     return 0

@@ -7,9 +7,11 @@ import logging
 import time
 
 from fairlead.errors import Code, FairleadError
+from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.tracing import Tracer
+from fairlead.transport.access_log import AccessLog
 from fairlead.transport.codes import HTTP_STATUS
 from fairlead.transport.health import Health
 from fairlead.transport.message import STICKY_HEADER, Call, Dialect, Request, Response
@@ -20,7 +22,7 @@ from fairlead.transport.refusal import refusal
 from fairlead.transport.simple.dialect import Simple
 from fairlead.transport.simple.feedback import Feedback
 from fairlead.transport.simple.models import ModelList
-from fairlead.transport.spans import http_ending
+from fairlead.transport.spans import http_ending, route
 from fairlead.transport.tfserving.dialect import TfServing
 from fairlead.transport.try_page import TryPage
 from fairlead.transport.v2.dialect import V2
@@ -48,6 +50,7 @@ class HttpApp:
         max_rows: the most rows that the predictor takes in one request.
         tracer: decides which requests are traced; None for none.
         has_try_page: whether browsers are shown a page to try the models on.
+        access_log: takes a line for each request; None for no such log.
 
     Attributes:
         draining: set to True when every answer is to be the last on its connection.
@@ -69,12 +72,15 @@ class HttpApp:
         max_rows: int = MAX_ROWS,
         tracer: Tracer | None = None,
         has_try_page: bool = False,
+        access_log: AccessLog | None = None,
     ) -> None:
         self.draining = self.withdrawn = False
         self.max_body_bytes = max_body_bytes
         self._catalogue = catalogue
         self._metrics = metrics
         self._tracer = tracer
+        self._access_log = access_log
+        self._ids = PredictionIds()
         self._tfserving = TfServing(predictor, catalogue)
         self._v2 = V2(
             predictor, catalogue, statistics, control=control, is_draining=lambda: self.withdrawn, max_rows=max_rows
@@ -103,15 +109,17 @@ class HttpApp:
         try:
             response = await dialect.answer(request, call)
         except asyncio.CancelledError:
-            self._count(call, Code.CANCELLED, request)
+            self._count(call, Code.CANCELLED, request, HTTP_STATUS[Code.CANCELLED])
             self._end_trace(call, request, Code.CANCELLED, HTTP_STATUS[Code.CANCELLED])
             raise
         except Exception as error:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
             self._metrics.refused(protocol, error)
-            response = _refusal(dialect, request, error)
-        self._count(call, response.code, request)
+            response = self._refusal(dialect, request, call, error)
+        self._count(call, response.code, request, response.status)
         if call.prediction_id:
             response.headers = (*response.headers, (b"x-prediction-id", call.prediction_id.encode()))
+        elif response.code is not None:
+            response.headers = (*response.headers, (b"x-request-id", call.request_id.encode()))
         if call.trace is not None:
             response.headers = (*response.headers, (b"traceresponse", call.trace.response))
             self._end_trace(call, request, response.code, response.status)
@@ -120,8 +128,9 @@ class HttpApp:
     def refuse(self, request: Request, error: FairleadError) -> Response:
         """Refuse, in its dialect's shape, a request that could not be read."""
         dialect, protocol = self._dialect(request.path)
-        self._count(Call(protocol=protocol), error.code, request)
-        return dialect.refuse(error)
+        response = dialect.refuse(error)
+        self._count(Call(protocol=protocol), error.code, request, response.status)
+        return response
 
     def _dialect(self, path: str) -> tuple[Dialect, str]:
         """Who answers for `path`, and the protocol it is counted under: none for what is not traffic."""
@@ -131,15 +140,32 @@ class HttpApp:
             return self._v2, "" if path.startswith("/v2/health/") else "v2"
         return self._places.get(path, (self._nowhere, ""))
 
-    def _count(self, call: Call, code: Code | None, request: Request) -> None:
+    def _count(self, call: Call, code: Code | None, request: Request, status: int) -> None:
         if call.protocol:
-            seconds = time.monotonic() - request.arrived
+            now = time.monotonic()
+            seconds = now - request.arrived
             self._metrics.record(call, code, seconds, self._catalogue.knows)
+            if self._access_log is not None:
+                is_known = code is None or self._catalogue.knows(call.model, call.version)
+                self._access_log.put(
+                    call, request.method, request.path, status, code, is_known=is_known, ended=now, seconds=seconds
+                )
 
     def _end_trace(self, call: Call, request: Request, code: Code | None, status: int) -> None:
         if self._tracer is not None and call.trace is not None:
             is_known = code is None or self._catalogue.knows(call.model, call.version)
             self._tracer.end(call.trace, http_ending(request, call, code, status, is_known=is_known))
+
+    def _refusal(self, dialect: Dialect, request: Request, call: Call, error: Exception) -> Response:
+        """What `dialect` says of `error`; a bug's refusal gives nothing away."""
+        call.request_id = call.prediction_id or self._ids()
+        ids = {"request_id": call.request_id, "trace_id": call.trace_id}
+        if not isinstance(error, FairleadError):
+            _log.error("%s broke", _asked(request), exc_info=error, extra=ids)
+            return dialect.refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
+        if error.code in _OUR_FAULT:
+            _log.error("%s failed: %s", _asked(request), error, extra=ids)
+        return dialect.refuse(error)
 
 
 class Nowhere:
@@ -156,11 +182,6 @@ class Nowhere:
         return refusal(error)
 
 
-def _refusal(dialect: Dialect, request: Request, error: Exception) -> Response:
-    """What `dialect` says of `error`; a bug's refusal gives nothing away."""
-    if not isinstance(error, FairleadError):
-        _log.error("%s %s broke", request.method, request.path[:200], exc_info=error)
-        return dialect.refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
-    if error.code in _OUR_FAULT:
-        _log.error("%s %s failed: %s", request.method, request.path[:200], error)
-    return dialect.refuse(error)
+def _asked(request: Request) -> str:
+    """The route: in a path a client may have written anything."""
+    return f"{request.method} {route(request.method, request.path) or 'of a path that means nothing'}"

@@ -27,6 +27,7 @@ class Call:
         label: the version label that was asked for; it counts once `version` says which that is.
         key: requests of one key stay with one version while another is tried; empty when the client gives none.
         prediction_id: of what was answered; several are joined by commas.
+        request_id: names the request in logs: the prediction's id, where there is one.
         trace: what is noted of it; None when it is not traced.
     """
 
@@ -37,6 +38,7 @@ class Call:
     label: str = ""
     key: str = ""
     prediction_id: str = ""
+    request_id: str = ""
     trace: Trace | None = None
 
     @property

@@ -13,7 +13,7 @@ from fairlead.telemetry.tracing import Ending
 from fairlead.transport.message import Call, Request
 from fairlead.transport.openapi.document import OPERATIONS
 
-__all__ = ["grpc_ending", "http_ending"]
+__all__ = ["grpc_ending", "http_ending", "route"]
 
 _SERVER_ERROR = 500
 _GRPC_FAILURES = frozenset(
@@ -39,7 +39,7 @@ def http_ending(request: Request, call: Call, code: Code | None, status: int, *,
         status: of the answer.
         is_known: whether there is such a model and version.
     """
-    route, is_failed = _route(request.method, request.path), status >= _SERVER_ERROR
+    asked, is_failed = route(request.method, request.path), status >= _SERVER_ERROR
     attributes: dict[str, str | int] = {
         "http.request.method": request.method,
         "http.response.status_code": status,
@@ -47,11 +47,11 @@ def http_ending(request: Request, call: Call, code: Code | None, status: int, *,
         "url.scheme": "http",
         **_attributes(call, code, is_known=is_known),
     }
-    if route:
-        attributes["http.route"] = route
+    if asked:
+        attributes["http.route"] = asked
     if is_failed:
         attributes["error.type"] = str(status)
-    return Ending(f"{request.method} {route}" if route else request.method, attributes, is_failed)
+    return Ending(f"{request.method} {asked}" if asked else request.method, attributes, is_failed)
 
 
 def grpc_ending(path: str, call: Call, code: Code | None, status: int, *, is_known: bool) -> Ending:
@@ -87,11 +87,11 @@ def _attributes(call: Call, code: Code | None, *, is_known: bool) -> dict[str, s
 
 
 @functools.lru_cache(maxsize=256)  # few are asked again and again
-def _route(method: str, path: str) -> str:
+def route(method: str, path: str) -> str:
     """The route as the OpenAPI document has it; empty for a path that means nothing."""
-    for answered, pattern, route in _ROUTES:
+    for answered, pattern, documented in _ROUTES:
         if method == answered and pattern.fullmatch(path):
-            return route
+            return documented
     return ""
 
 

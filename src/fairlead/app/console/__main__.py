@@ -17,6 +17,7 @@ import uvicorn
 from fairlead.app.console.line import ConsoleAssignment
 from fairlead.app.console.sampling import Sampler
 from fairlead.app.console.views import open_views
+from fairlead.app.log_files import open_log_files
 from fairlead.console.application import create_application
 from fairlead.console.session import Sessions
 from fairlead.console.traffic import History
@@ -44,6 +45,7 @@ async def _main(line: socket.socket) -> int:
     assignment = ConsoleAssignment.parse(first)
     settings = assignment.settings
     configure_logging(sys.stderr, settings.log_format)
+    open_log_files(settings)
     users, history = Users(settings.console_path), History()
     application = create_application(open_views(settings, history), users, Sessions(users))
     config = uvicorn.Config(

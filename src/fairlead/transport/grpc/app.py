@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from fairlead.errors import Code, FairleadError
+from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.tracing import Tracer
+from fairlead.transport.access_log import AccessLog
 from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
 from fairlead.transport.grpc.health import health_service
 from fairlead.transport.grpc.inbox import Budget
@@ -43,7 +45,7 @@ class GrpcApp:
         max_message_bytes: the largest message that is taken, before and after decompression.
         max_rows: the most rows that the predictor takes in one request.
         config_control: replaces the configuration of models; None when they are those of a store.
-        sticky_header, tracer: as for `HttpApp`; here it is metadata that they read.
+        sticky_header, tracer, access_log: as for `HttpApp`; here it is metadata that they read.
 
     Attributes:
         withdrawn: set to True when the service is about to leave: it is no longer ready.
@@ -63,9 +65,12 @@ class GrpcApp:
         config_control: ConfigControl | None = None,
         sticky_header: str = STICKY_HEADER,
         tracer: Tracer | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
         self.withdrawn = self.draining = False
         self.tracer = tracer
+        self.ids: Callable[[], str] = PredictionIds()
+        self._access_log = access_log
         self.max_message_bytes = max_message_bytes
         self.sticky_header = sticky_header.lower().encode()
         self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
@@ -99,11 +104,16 @@ class GrpcApp:
     def record(self, method: Method, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
         if context.protocol:
-            seconds = time.monotonic() - started
+            now = time.monotonic()
+            seconds = now - started
             self._metrics.record(context, code, seconds, self._catalogue.knows)
+            is_known = code is None or self._catalogue.knows(context.model, context.version)
+            status = GRPC_STATUS[code] if code else 0
+            if self._access_log is not None:
+                self._access_log.put(
+                    context, "", method.path, status, code, is_known=is_known, ended=now, seconds=seconds
+                )
             if self.tracer is not None and context.trace is not None:
-                is_known = code is None or self._catalogue.knows(context.model, context.version)
-                status = GRPC_STATUS[code] if code else 0
                 self.tracer.end(context.trace, grpc_ending(method.path, context, code, status, is_known=is_known))
 
     def refused(self, context: Context, error: FairleadError) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,12 +50,14 @@ class Server(Protocol):
         max_message_bytes: the largest message, before and after decompression.
         sticky_header: the metadata that names a call's key.
         tracer: decides which calls are traced; None for none.
+        ids: makes the ids of calls that fail before they have one.
     """
 
     budget: Budget
     max_message_bytes: int
     sticky_header: bytes
     tracer: Tracer | None
+    ids: Callable[[], str]
 
     def record(self, method: Method, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
@@ -127,11 +129,17 @@ class _Call(ABC):
             await self._run()
         except FairleadError as error:
             if error.code in _OUR_FAULT:
-                _log.error("%s failed: %s", self._method.path, error)
+                _log.error("%s failed: %s", self._method.path, error, extra=self._ids())
             self._refuse(error)
         except Exception:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
-            _log.exception("%s broke", self._method.path)
+            _log.exception("%s broke", self._method.path, extra=self._ids())
             self._refuse(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
+
+    def _ids(self) -> Mapping[str, str]:
+        """What names the call in logs."""
+        context = self.context
+        context.request_id = context.prediction_id or self._server.ids()
+        return {"request_id": context.request_id, "trace_id": context.trace_id}
 
     async def _parse(self, is_compressed: bool, message: bytes) -> Message:
         if is_compressed:
