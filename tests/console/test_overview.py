@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tests.cli.logged import Logged
 
+from fairlead.app.control import open_journal
 from fairlead.console.traffic import parse
+from fairlead.controller.journal import Action
 from fairlead.servable.identity import ServableId
 from fairlead.store.release import Candidate, Mode
 
@@ -32,10 +34,32 @@ def test_it_draws_what_the_server_counted(ann: Visitor) -> None:
     assert "Requests a second. Latest: digits: 0; digits@1: 20" in ann.get("/").text
 
 
+def test_it_tells_what_needs_a_look(ann: Visitor, live: Logged) -> None:
+    """Alarms, waiting rollouts and failed trainings of the last day, until a release followed them."""
+    journal = open_journal(live.engine, "controller")
+    journal.write(Action.ALARMED, model="digits", subject="1", why="ink fell by 1.1 sd")
+    journal.write(Action.BACKED_UP, model="", subject="b1")
+    (told,) = ann.get("/api/").json()["attention"]
+    assert (told["text"], told["page"]) == ("digits 1 alarmed: ink fell by 1.1 sd", "/drift")
+    assert "Look at this" in ann.get("/").text
+    journal.write(Action.PROMOTED, model="digits", subject="2")
+    assert ann.get("/api/").json()["attention"] == []
+
+
+def test_a_database_that_cannot_be_read_is_told_and_hides_nothing_else(ann: Visitor, live: Logged) -> None:
+    """What serves is known without it."""
+    live.engine.dispose()
+    (live.root / "home" / "fairlead.db").write_bytes(b"no database at all" * 100)
+    text = ann.get("/").text
+    assert "The database cannot be read" in text
+    assert "version 1" in text
+
+
 def test_a_damaged_release_hides_nothing_else(ann: Visitor, live: Logged) -> None:
     """It is told in its place."""
     (live.store.root / "digits" / "release.json").write_text("{")
-    assert "is not a release" in ann.get("/").text
+    text = ann.get("/").text
+    assert text.count("is not a release") == 2  # in its row, and among what needs a look
 
 
 def test_an_empty_store_says_what_to_do(ann: Visitor, live: Logged) -> None:

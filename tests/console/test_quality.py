@@ -76,7 +76,8 @@ def test_without_answers_or_models_it_says_what_to_do(ann: Visitor, live: Logged
     """On both pages; a model that is not there is told."""
     for page in ("/quality", "/drift"):
         assert "fairlead serve --prediction-log on" in ann.get(page).text
-        assert ann.get(f"{page}?model=elsewhere").status_code == 404
+        answer = ann.get(f"{page}?model=<script>alert(1)</script>")
+        assert (answer.status_code, "<script>alert" in answer.text) == (404, False)
     assert ann.get("/drift?version=x").status_code == 400
     live.store.root.rename(live.store.root.with_name("elsewhere"))
     for page in ("/quality", "/drift", "/predictions", "/training"):

@@ -40,6 +40,7 @@ def test_two_readings_make_a_rate() -> None:
     assert told["busy"]["digits@1"] == [0.5]
     assert told["latency"]["p50"] == [pytest.approx(0.001)]
     assert 0.009 < told["latency"]["p95"][0] < 0.01
+    assert 0.009 < told["slow"]["digits@1"][0] < 0.01
     assert told["gauges"]["fairlead_workers_ready"] == [2.0]
     assert told["gauges"]["fairlead_queue_depth"] == [7.0]
     assert told["gauges"]["fairlead_saturation"] == [None]

@@ -16,6 +16,7 @@ __all__ = ["SAMPLE_EVERY_S", "History", "Sample", "parse", "quantile"]
 SAMPLE_EVERY_S = 5.0
 _KEPT = 181  # a quarter of an hour, and the sample that the first rate is counted from
 _QUANTILES = (0.5, 0.95, 0.99)
+_SLOW = 0.95
 _SMOOTHED = 6  # samples that a latency is told of: half a minute
 _COUNTS = (
     "fairlead_requests_total",
@@ -144,6 +145,7 @@ class History:
             "errors": {name: _each(pairs, name, _fault_share) for name in busy},
             "busy": {name: _each(pairs, name, lambda counts, span: counts.compute_s / span) for name in busy},
             "latency": _latencies(samples),
+            "slow": {name: _slow(samples, name) for name in busy},
             "gauges": {name: [after.gauges.get(name) for _, after in pairs] for name in _GAUGES},
             "problem": self.problem,
         }
@@ -173,6 +175,15 @@ def _latencies(samples: Sequence[Sample]) -> dict[str, list[float | None]]:
         for q in _QUANTILES:
             found[f"p{100 * q:.0f}"].append(quantile(together.buckets, q))
     return found
+
+
+def _slow(samples: Sequence[Sample], name: Version) -> list[float | None]:
+    """The 95th percentile of one version's latency over the last half minute, in seconds."""
+    counts = [sample.versions.get(name, Counts()) for sample in samples]
+    return [
+        quantile(counts[place].since(counts[max(0, place - _SMOOTHED)]).buckets, _SLOW)
+        for place in range(1, len(counts))
+    ]
 
 
 def quantile(buckets: Mapping[float, float], q: float) -> float | None:

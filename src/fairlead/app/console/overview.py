@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fairlead.app.console.attention import Attention
 from fairlead.app.console.models import LiveModels
 from fairlead.console.ports import Document
 from fairlead.console.traffic import History
@@ -17,15 +18,18 @@ class LiveOverview:
     Args:
         models: what there is.
         history: of the server's counts.
+        attention: what people should look at.
     """
 
-    def __init__(self, models: LiveModels, history: History) -> None:
+    def __init__(self, models: LiveModels, history: History, attention: Attention) -> None:
         self._models = models
+        self._attention = attention
         self._history = history
 
     def overview(self) -> Document:
         traffic, models = self._history.to_json(), self._models.models()["models"]
-        return {"traffic": traffic, "models": models, "tiles": _tiles(traffic, models)}
+        attention = self._attention.find(models)
+        return {"traffic": traffic, "models": models, "attention": attention, "tiles": _tiles(traffic, models)}
 
 
 def _tiles(traffic: dict[str, Any], models: list[dict[str, Any]]) -> list[dict[str, str]]:

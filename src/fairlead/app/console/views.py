@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.app.console.attention import Attention
 from fairlead.app.console.drift import LiveDrift
 from fairlead.app.console.journal import LiveJournal
 from fairlead.app.console.models import LiveModels
@@ -30,7 +31,7 @@ def open_views(settings: Settings, history: History) -> Views:
     records, store = Records(settings), open_store(settings)
     models = LiveModels(store)
     return Views(
-        overview=LiveOverview(models, history),
+        overview=LiveOverview(models, history, Attention(records)),
         models=models,
         releases=LiveReleases(settings, records),
         rollouts=LiveRollouts(settings, records, store),

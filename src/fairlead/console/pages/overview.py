@@ -24,12 +24,14 @@ def _drawn(document: Document) -> Mapping[str, Any]:
 
 
 def _charts(traffic: Mapping[str, Any]) -> dict[str, Chart]:
-    times, gauges = traffic["times"], traffic["gauges"]
-    saturation = gauges["fairlead_saturation"]
-    shares = {"requests held": saturation} if any(value is not None for value in saturation) else {}
+    times, held = traffic["times"], traffic["gauges"]["fairlead_saturation"]
     return {
         "Requests a second": line_chart("Requests a second", times, traffic["rate"]),
-        "Latency": line_chart("Latency of all versions", times, traffic["latency"], unit="s"),
         "Failed": line_chart("Share of requests that failed", times, traffic["errors"], unit="%"),
-        "Busy": line_chart("Seconds a second that models run", times, {**traffic["busy"], **shares}),
+        "Latency": line_chart("Latency of all versions", times, traffic["latency"], unit="s"),
+        "p95 by version": line_chart("Latency of 95 of 100 requests", times, traffic["slow"], unit="s"),
+        "Busy": line_chart("Share of a second that each version runs", times, traffic["busy"], unit="%"),
+        "Saturation": line_chart(
+            "Share of what a worker may hold that the fullest one holds", times, {"requests held": held}, unit="%"
+        ),
     }
