@@ -57,8 +57,8 @@ class AccessLog:
         self._known: dict[tuple[object, ...], str] = {}
         self._second, self._shown = -1, ""
         self._is_closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="access log", daemon=True)
+        self._writer.start()
 
     def put(
         self,
@@ -92,7 +92,7 @@ class AccessLog:
     def close(self) -> None:
         """Write what is left."""
         self._is_closed.set()
-        self._thread.join()
+        self._writer.join()
 
     # -- in the thread ---------------------------------------------------------------------------------------------
 
