@@ -9,7 +9,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from tests.transport.grpc.protos import infer_request
 
 from fairlead.store.writable_store import WritableStore
@@ -152,6 +153,59 @@ def test_a_call_over_grpc_is_one_trace(traced: Traced) -> None:
     assert answer["traceresponse"] == f"00-{asked.split('-')[1]}-{spans[INFER[1:]].span_id.hex()}-01"
     shown = values(spans[INFER[1:]])
     assert (shown["rpc.method"], shown["rpc.grpc.status_code"], shown["fairlead.version"]) == ("ModelInfer", 0, 1)
+
+
+def test_one_trace_goes_through_rest_and_grpc(traced: Traced) -> None:
+    """A caller that asks in both ways has both requests in its trace, each with its own parts and a batch linked."""
+    asked = parent()
+    _, trace_id, parent_id, _ = asked.split("-")
+    request = infer_request("digits", image=np.zeros((1, 28, 28, 1), np.float32))
+
+    traced.post(PREDICT, traceparent=asked)
+    traced.call(INFER, request, traceparent=asked)
+
+    def in_trace() -> list[Any]:
+        return [span for span in traced.collector.spans if span.trace_id.hex() == trace_id and span.name != "batch"]
+
+    wait_until(lambda: len(in_trace()) >= 2 * (1 + len(PARTS)))
+    roots = [span for span in in_trace() if span.name not in PARTS]
+    assert {root.name for root in roots} == {"POST /v1/models/{model}:predict", INFER[1:]}
+    assert {root.parent_span_id.hex() for root in roots} == {parent_id}
+    for root in roots:
+        parts = {span.name: span for span in in_trace() if span.parent_span_id == root.span_id}
+        assert set(parts) == PARTS
+        (link,) = parts["compute"].links
+        assert root.span_id in {back.span_id for back in traced.collector.span(link.span_id).links}
+
+
+def test_histograms_show_traced_requests(traced: Traced) -> None:
+    """On both ports' pages, to whoever takes OpenMetrics: the newest of each bucket, with its trace."""
+    request = infer_request("digits", image=np.zeros((1, 28, 28, 1), np.float32))
+    ways: list[Callable[[str], object]] = [
+        lambda asked: traced.post(PREDICT, traceparent=asked),
+        lambda asked: traced.call(INFER, request, traceparent=asked),
+    ]
+    for ask in ways:
+        asked = parent()
+        ask(asked)
+        for port in (traced.server.port, traced.server.management_port):
+            exemplars = exemplars_of(port)
+            for what in ("request", "queue", "compute"):
+                shown = {one.exemplar.labels["trace_id"] for one in exemplars[f"fairlead_{what}_duration_seconds"]}
+                assert asked.split("-")[1] in shown
+
+
+def exemplars_of(port: int) -> dict[str, list[Any]]:
+    """The samples with an exemplar of each histogram, as OpenMetrics' own parser reads the page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", "/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0"})
+        response = connection.getresponse()
+        assert "openmetrics" in str(response.getheader("content-type"))
+        families: Iterator[Any] = text_string_to_metric_families(response.read().decode())  # type: ignore[no-untyped-call]
+        return {family.name: [sample for sample in family.samples if sample.exemplar] for family in families}
+    finally:
+        connection.close()
 
 
 def test_a_batch_is_linked_to_all_its_requests(traced: Traced) -> None:

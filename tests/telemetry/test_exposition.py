@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
+from typing import Any
 
 import psutil
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from fairlead.telemetry.batches import BatchMetrics
-from fairlead.telemetry.exposition import exposition, registry_of
+from fairlead.telemetry.exposition import Exposition, registry_of
 from fairlead.telemetry.instruments import Counter, Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.region import Memory
@@ -18,7 +21,7 @@ from fairlead.telemetry.region import Memory
 
 def test_the_page_says_what_is_running() -> None:
     """Version and Python, in Prometheus's text format."""
-    text = exposition(Instruments()).decode()
+    text = Exposition.TEXT.write(Instruments()).decode()
     version = metadata.version("fairlead")
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -65,7 +68,7 @@ def test_loading_is_counted_by_model() -> None:
     metrics.failed("m")
     metrics.failed("m")
     metrics.released("m", 7, stable=2, candidate=3, weight=0.1)
-    text = exposition(instruments).decode()
+    text = Exposition.TEXT.write(instruments).decode()
 
     assert 'fairlead_model_available{model="m",version="2"} 1.0\n' in text
     assert 'fairlead_model_load_duration_seconds_bucket{le="0.2",model="m"} 0.0\n' in text
@@ -89,7 +92,7 @@ def test_a_candidate_that_is_tried_no_more_leaves_the_page() -> None:
     metrics.released("m", 7, stable=2, candidate=3, weight=0.1)
     metrics.released("m", 8, stable=2, candidate=None, weight=0.0)
     metrics.released("plain", 0, stable=None, candidate=None, weight=0.0)
-    text = exposition(instruments).decode()
+    text = Exposition.TEXT.write(instruments).decode()
 
     assert 'role="candidate"' not in text
     assert 'fairlead_release_version{model="m",role="stable"} 2.0\n' in text
@@ -135,11 +138,32 @@ def test_batches_are_counted_by_version_and_label() -> None:
     assert registry.get_sample_value("fairlead_in_flight") == 5.0
 
 
+def test_exemplars_are_shown_to_those_who_take_openmetrics() -> None:
+    """Each with its bucket, its trace, its value and its moment; the page is one that its own parser takes."""
+    instruments = Instruments()
+    metrics = BatchMetrics(instruments)
+    metrics.ran("m", 1, rows=3, waited=[("", 0.002)], compute_s=0.01, reason="full")
+    metrics.traced("m", 1, label="", trace_id="0af7651916cd43dd8448eb211c80319c", waited_s=0.002, compute_s=0.01)
+    page = Exposition.asked_for(b"application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    read: Iterator[Any] = text_string_to_metric_families(page.write(instruments).decode())  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in read}
+
+    (found,) = [one for one in families["fairlead_queue_duration_seconds"].samples if one.exemplar]
+    assert found.labels["le"] == "0.0025"
+    assert found.exemplar is not None
+    assert found.exemplar.labels == {"trace_id": "0af7651916cd43dd8448eb211c80319c"}
+    assert found.exemplar.value == 0.002
+    assert abs(float(found.exemplar.timestamp or 0) - time.time()) < 60
+    assert b"openmetrics" in page.content_type
+    assert Exposition.asked_for(b"text/plain") is Exposition.asked_for(b"") is Exposition.TEXT
+    assert b"trace_id" not in Exposition.TEXT.write(instruments)
+
+
 def test_a_page_of_its_own_is_not_this_one() -> None:
     """What is shown elsewhere is not shown twice."""
     instruments = Instruments()
     Counter(instruments, "here", "Here.").labels().inc()
     Counter(instruments, "elsewhere", "Elsewhere.", is_listed=False).labels().inc()
 
-    assert b"\nhere_total 1.0\n" in exposition(instruments)
-    assert b"elsewhere" not in exposition(instruments)
+    assert b"\nhere_total 1.0\n" in Exposition.TEXT.write(instruments)
+    assert b"elsewhere" not in Exposition.TEXT.write(instruments)

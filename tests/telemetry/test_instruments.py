@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.telemetry.instruments import Counter, Gauge, Histogram, Instruments, Merge
+from fairlead.telemetry.instruments import Counter, Exemplar, Exemplars, Gauge, Histogram, Instruments, Merge
 from fairlead.telemetry.region import Memory, Region
 
 LABELS = ("model", "version")
@@ -37,10 +38,9 @@ def test_processes_are_added_up(processes: Callable[[int], Instruments]) -> None
             seconds.observe(value)
 
     for instruments in several:
-        assert instruments.totals() == {
-            "requests": {("m", "1"): [3.0]},
-            "seconds": {(): [36.0, 6.0, 3.0, 3.0]},
-        }
+        totals = instruments.totals()
+        assert totals["requests"] == {("m", "1"): [3.0]}
+        assert totals["seconds"] == {(): [36.0, 6.0, 3.0, 3.0]}
 
 
 def test_counters_outlive_their_process(processes: Callable[[int], Instruments]) -> None:
@@ -150,9 +150,10 @@ def test_families_of_another_release_are_left_out(processes: Callable[[int], Ins
     reader = processes(0)
     Histogram(reader, "x", "X.", bounds=(1.0, 2.0)).labels().observe(1)
 
-    assert reader.totals() == {"x": {(): [1.0, 1.0, 0.0, 0.0]}}
+    assert reader.totals()["x"] == {(): [1.0, 1.0, 0.0, 0.0]}
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-10, 10)), st.sets(st.floats(-5, 5), min_size=1).map(sorted))
 def test_every_observation_is_in_one_bucket(values: list[float], bounds: list[float]) -> None:
     """The one with the smallest bound that is not below it."""
@@ -168,6 +169,7 @@ def test_every_observation_is_in_one_bucket(values: list[float], bounds: list[fl
     assert sum(counts) == len(values)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_any_label_values(one: str, other: str) -> None:
     """Whatever a client wrote."""
@@ -195,3 +197,39 @@ def test_series_may_be_made_in_any_thread() -> None:
     for thread in threads:
         thread.join()
     assert len(instruments.counted(counter)) == 200
+
+
+def test_a_bucket_shows_the_newest_exemplar_of_all_processes(processes: Callable[[int], Instruments]) -> None:
+    """Whoever noted it; other buckets keep theirs, and those without any have none."""
+    several = [Histogram(processes(home), "seconds", "Seconds.", bounds=(1.0, 2.0)) for home in range(2)]
+    reader = processes(2)
+    family = Histogram(reader, "seconds", "Seconds.", bounds=(1.0, 2.0)).exemplars
+    for number, (which, value) in enumerate([(0, 0.5), (1, 1.0), (0, 9.0), (1, 8.0), (0, 7.0)]):
+        several[which].exemplars.labels().note(value, f"{number:032x}")
+
+    low, middle, high = family.read(reader.totals()[family.name][()])
+    assert low is not None
+    assert high is not None
+    assert middle is None
+    assert (low.trace_id, low.value) == (f"{1:032x}", 1.0)
+    assert (high.trace_id, high.value) == (f"{4:032x}", 7.0)
+    assert time.time() - 60 < low.at < high.at <= time.time()
+
+
+@settings(deadline=None)
+@given(st.integers(1, 2**128 - 1))
+def test_an_exemplar_has_the_trace_that_it_was_given(number: int) -> None:
+    """Every digit of its id."""
+    instruments = Instruments()
+    exemplars = Histogram(instruments, "seconds", "Seconds.", bounds=()).exemplars
+    exemplars.labels().note(1.0, f"{number:032x}")
+    (found,) = exemplars.read(instruments.totals()[exemplars.name][()])
+    assert found is not None
+    assert found.trace_id == f"{number:032x}"
+
+
+def test_an_exemplar_that_is_half_written_is_none() -> None:
+    """Its two moments differ until it is whole."""
+    cells = [2.0, 0.0, 0.0, 0.0, 7.0, 0.5, 2.0]
+    assert Exemplars.read(cells) == [Exemplar("0" * 31 + "7", 0.5, 2.0)]
+    assert Exemplars.read([*cells[:-1], 3.0]) == Exemplars.read([0.0] * 7) == [None]

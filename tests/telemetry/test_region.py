@@ -107,6 +107,7 @@ def test_a_full_region_says_so() -> None:
     assert seen(region)[b"first"] == [1.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 400), min_size=40, max_size=40))
 def test_what_a_killed_process_left_behind_the_end_does_no_harm(rubbish: list[int]) -> None:
     """A record that was not finished is none, and the next ones take its place."""

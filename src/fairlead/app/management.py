@@ -15,7 +15,7 @@ from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.state import State
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.errors import Code, FairleadError
-from fairlead.telemetry.exposition import CONTENT_TYPE, exposition
+from fairlead.telemetry.exposition import Exposition
 from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.message import Request, Response
 from fairlead.transport.refusal import refusal
@@ -68,7 +68,7 @@ class Management:
             if request.path.startswith(_QUALITY):
                 return await asyncio.create_task(self._quality(request.path.removeprefix(_QUALITY)))
             if request.path == _METRICS:
-                return await asyncio.create_task(self._metrics())
+                return await asyncio.create_task(self._metrics(Exposition.asked_for(request.header(b"accept"))))
             if self._console is not None and _is_console(request.path):
                 return await asyncio.create_task(self._console.forward(request))
             return self._answer(request)
@@ -119,10 +119,10 @@ class Management:
             is_good=is_ready,
         )
 
-    async def _metrics(self) -> Response:
+    async def _metrics(self, page: Exposition) -> Response:
         """In a thread: a disk that hangs, hangs the scrape and nothing else."""
-        page = await asyncio.to_thread(exposition, self._instruments, self._disks)
-        return Response(body=page, content_type=CONTENT_TYPE.encode())
+        body = await asyncio.to_thread(page.write, self._instruments, self._disks)
+        return Response(body=body, content_type=page.content_type)
 
     def _list(self) -> Response:
         return Response.of({"workers": [dataclasses.asdict(worker) for worker in self._supervisor.states()]})

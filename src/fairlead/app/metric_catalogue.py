@@ -19,7 +19,7 @@ from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.connections import connections_gauge
 from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.exposition import registry_of
-from fairlead.telemetry.instruments import Counter, Family, Gauge, Histogram, Instruments, Series
+from fairlead.telemetry.instruments import Counter, Exemplars, Family, Gauge, Histogram, Instruments, Series
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.quality import QualityMetrics
@@ -45,10 +45,10 @@ class Section:
     make: Callable[[Instruments], object]
 
     def families(self) -> tuple[Family[Series], ...]:
-        """Its instruments, over memory of their own."""
+        """Its instruments, over memory of their own; exemplars belong to their histograms."""
         instruments = Instruments()
         self.make(instruments)
-        return tuple(instruments.families)
+        return tuple(family for family in instruments.families if not isinstance(family, Exemplars))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -330,6 +330,7 @@ class Predictor:
         steps = [request.step for request in batch if request.step is not None]
         if steps:
             _trace(steps, batch, reason, run)
+            self._show_traced(batch, run)
         if self._log is not None and lane.logged is not None and run.kept is not None:
             self._log.write(lane.logged, batch, run.answers, run.kept, run.seconds)
         for request, answer in zip(batch, run.answers, strict=True):
@@ -361,6 +362,19 @@ class Predictor:
         )
         if run.nonfinite:
             self._metrics.nonfinite(id_.model, id_.version, run.nonfinite)
+
+    def _show_traced(self, batch: list[Waiting], run: _Run) -> None:
+        id_ = batch[0].handle.manifest.id
+        for request in batch:
+            if request.step is not None:
+                self._metrics.traced(
+                    id_.model,
+                    id_.version,
+                    label=request.label,
+                    trace_id=request.step.link[0],
+                    waited_s=run.began - request.since,
+                    compute_s=run.seconds,
+                )
 
 
 @dataclass(frozen=True, slots=True)

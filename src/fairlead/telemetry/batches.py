@@ -100,6 +100,12 @@ class BatchMetrics:
             self._queue.labels(model, number, label).observe_all(seconds_each)
             self._compute.labels(model, number, label).observe(compute_s, len(seconds_each))
 
+    def traced(self, model: str, version: int, *, label: str, trace_id: str, waited_s: float, compute_s: float) -> None:
+        """Let a request of a batch that was noted stand for those like it: the trace says more of it."""
+        asked = (model, str(version), label)
+        self._queue.exemplars.labels(*asked).note(waited_s, trace_id)
+        self._compute.exemplars.labels(*asked).note(compute_s, trace_id)
+
     def waits(self, model: str, version: str, depth: int, age_s: float) -> None:
         """Show how many requests wait for a version, and how long the first of them has."""
         self._depth.labels(model, version).set(depth)

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import enum
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, samples
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPEN_METRICS
+from prometheus_client.openmetrics.exposition import generate_latest as generate_open_metrics
 from prometheus_client.registry import Collector
 
 from fairlead.telemetry.disk import disk_families
-from fairlead.telemetry.instruments import Counter, Family, Histogram, Instruments, Labels, Series
+from fairlead.telemetry.instruments import Counter, Exemplar, Family, Histogram, Instruments, Series, Totals
 from fairlead.telemetry.usage import usage_families
 
-__all__ = ["CONTENT_TYPE", "exposition", "registry_of"]
-
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+__all__ = ["Exposition", "registry_of"]
 
 
-def exposition(instruments: Instruments, disks: Mapping[str, Path] = MappingProxyType({})) -> bytes:
-    """The page, in Prometheus's text format.
+class Exposition(enum.Enum):
+    """How the page is written."""
 
-    Args:
-        instruments: what the processes count.
-        disks: paths whose file systems are shown, by what is kept there.
-    """
-    return generate_latest(registry_of(instruments, disks))
+    TEXT = CONTENT_TYPE_PLAIN_0_0_4
+    OPEN_METRICS = CONTENT_TYPE_OPEN_METRICS
+
+    @classmethod
+    def asked_for(cls, accept: bytes) -> Exposition:
+        """OpenMetrics for those who take it, as Prometheus does: it alone has exemplars."""
+        return cls.OPEN_METRICS if b"application/openmetrics-text" in accept.lower() else cls.TEXT
+
+    @property
+    def content_type(self) -> bytes:
+        """As a header says it."""
+        return self.value.encode()
+
+    def write(self, instruments: Instruments, disks: Mapping[str, Path] = MappingProxyType({})) -> bytes:
+        """The page.
+
+        Args:
+            instruments: what the processes count.
+            disks: paths whose file systems are shown, by what is kept there.
+        """
+        write = generate_open_metrics if self is Exposition.OPEN_METRICS else generate_latest
+        return write(registry_of(instruments, disks))
 
 
 def registry_of(instruments: Instruments, disks: Mapping[str, Path] = MappingProxyType({})) -> CollectorRegistry:
@@ -57,8 +75,10 @@ class _Page(Collector):
         )
         totals = self._instruments.totals()
         for family in self._instruments.families:
-            if family.is_listed:
-                yield _shown(family, sorted(totals[family.name].items()))
+            if isinstance(family, Histogram) and family.is_listed:
+                yield _shown_histogram(family, totals)
+            elif family.is_listed:
+                yield _shown(family, totals)
 
 
 def _build() -> Metric:
@@ -67,15 +87,26 @@ def _build() -> Metric:
     return family
 
 
-def _shown(family: Family[Series], series: Iterable[tuple[Labels, list[float]]]) -> Metric:
-    if isinstance(family, Histogram):
-        histogram = HistogramMetricFamily(family.name, family.description, labels=family.label_names)
-        bounds = [*map(str, family.bounds), "+Inf"]
-        for values, (total, *counts) in series:
-            histogram.add_metric(values, list(zip(bounds, accumulate(counts), strict=True)), total)
-        return histogram
+def _shown(family: Family[Series], totals: Totals) -> Metric:
     make = CounterMetricFamily if isinstance(family, Counter) else GaugeMetricFamily
     shown = make(family.name, family.description, labels=family.label_names)
-    for values, (value,) in series:
+    for values, (value,) in sorted(totals[family.name].items()):
         shown.add_metric(values, value)
     return shown
+
+
+def _shown_histogram(family: Histogram, totals: Totals) -> Metric:
+    shown = HistogramMetricFamily(family.name, family.description, labels=family.label_names)
+    bounds, exemplars = [*map(str, family.bounds), "+Inf"], totals[family.exemplars.name]
+    for values, (total, *counts) in sorted(totals[family.name].items()):
+        found = family.exemplars.read(exemplars[values]) if values in exemplars else [None] * len(bounds)
+        shown.add_metric(values, list(map(_bucket, bounds, accumulate(counts), found)), total)
+    return shown
+
+
+def _bucket(
+    bound: str, count: float, found: Exemplar | None
+) -> tuple[str, float] | tuple[str, float, samples.Exemplar]:
+    if found is None:
+        return bound, count
+    return bound, count, samples.Exemplar({"trace_id": found.trace_id}, found.value, found.at)

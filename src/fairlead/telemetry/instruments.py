@@ -15,15 +15,31 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from fairlead.telemetry.region import Region
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instruments", "Labels", "Merge", "Totals"]
+__all__ = [
+    "Counter",
+    "Exemplar",
+    "Exemplars",
+    "Family",
+    "Gauge",
+    "Histogram",
+    "Instruments",
+    "Labels",
+    "Merge",
+    "Totals",
+]
 
 Labels = tuple[str, ...]
 Totals = dict[str, dict[Labels, list[float]]]
 """The cells of every series, by its family's name and its label values."""
+
+_ID_PARTS = 4
+"""A trace's id is kept in four numbers of 32 bits, which a float64 holds exactly."""
+
+_EXEMPLAR_CELLS = 1 + _ID_PARTS + 2
 
 _HIDDEN_NS = 30 * 10**9
 """Longer than processes differ in when they learn that a version is gone."""
@@ -98,6 +114,37 @@ class HistogramSeries(Series):
         for value in values:
             cells[bisect_left(bounds, value) + 1] += 1.0
         cells[0] += sum(values)
+
+
+class ExemplarSeries(Series):
+    """For each bucket of a histogram a request that fell into it: its value, its trace and when that was.
+
+    The moment stands before and behind the rest, and is written behind first: where both are equal, a reader that goes
+    forwards has read what belongs together.
+    """
+
+    __slots__ = ("_bounds",)
+
+    def __init__(self, cells: memoryview[float], bounds: Sequence[float]) -> None:
+        super().__init__(cells)
+        self._bounds = bounds
+
+    def note(self, value: float, trace_id: str) -> None:
+        """Keep this request instead of the one before it."""
+        cells, at, now = self._cells, bisect_left(self._bounds, value) * _EXEMPLAR_CELLS, time.time()
+        cells[at + _EXEMPLAR_CELLS - 1] = now
+        for part in range(_ID_PARTS):
+            cells[at + 1 + part] = int(trace_id[8 * part : 8 * part + 8], 16)
+        cells[at + 1 + _ID_PARTS] = value
+        cells[at] = now
+
+
+class Exemplar(NamedTuple):
+    """A request that a bucket holds: 32 hexadecimal digits, a value, and seconds since 1970."""
+
+    trace_id: str
+    value: float
+    at: float
 
 
 S = TypeVar("S", bound=Series)
@@ -206,11 +253,53 @@ class Gauge(Family[GaugeSeries]):
         return super().merge(total, cells) if self._how is Merge.SUM else max(total, cells)
 
 
+class Exemplars(Family[ExemplarSeries]):
+    """Requests that stand for the buckets of a histogram, those that were traced last.
+
+    Args:
+        bounds: of the histogram.
+    """
+
+    kind = "e"
+
+    def __init__(
+        self, instruments: Instruments, name: str, label_names: Sequence[str], bounds: Sequence[float]
+    ) -> None:
+        self._bounds = bounds
+        self.size = (len(bounds) + 1) * _EXEMPLAR_CELLS
+        super().__init__(instruments, name, "Requests that were traced.", label_names, is_listed=False)
+
+    def make(self, cells: memoryview[float]) -> ExemplarSeries:
+        return ExemplarSeries(cells, self._bounds)
+
+    def merge(self, total: list[float], cells: list[float]) -> list[float]:
+        """The newest of each bucket."""
+        merged: list[float] = []
+        for at in range(0, self.size, _EXEMPLAR_CELLS):
+            merged += max(total[at : at + _EXEMPLAR_CELLS], cells[at : at + _EXEMPLAR_CELLS])
+        return merged
+
+    @staticmethod
+    def read(cells: Sequence[float]) -> list[Exemplar | None]:
+        """What a series has for each bucket; None for nothing, or what is just being written."""
+        return [_exemplar(cells[at : at + _EXEMPLAR_CELLS]) for at in range(0, len(cells), _EXEMPLAR_CELLS)]
+
+
+def _exemplar(cells: Sequence[float]) -> Exemplar | None:
+    at, *parts, value, also_at = cells
+    if not at or at != also_at:
+        return None
+    return Exemplar("".join([f"{int(part):08x}" for part in parts]), value, at)
+
+
 class Histogram(Family[HistogramSeries]):
     """How values are spread. It survives the process that counted.
 
     Args:
         bounds: each bucket's largest value, ascending; one without bound follows.
+
+    Attributes:
+        exemplars: requests that stand for its buckets; no series of it takes room before one was traced.
     """
 
     kind = "h"
@@ -228,6 +317,7 @@ class Histogram(Family[HistogramSeries]):
         self.bounds = tuple(bounds)
         self.size = len(self.bounds) + 2
         super().__init__(instruments, name, description, label_names, is_listed=is_listed)
+        self.exemplars = Exemplars(instruments, f"exemplars of {name}", label_names, self.bounds)
 
     def make(self, cells: memoryview[float]) -> HistogramSeries:
         return HistogramSeries(cells, self.bounds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from fairlead.errors import Code, FairleadError, OverloadError
-from fairlead.telemetry.exposition import CONTENT_TYPE, exposition
+from fairlead.telemetry.exposition import Exposition
 from fairlead.telemetry.instruments import Counter, Histogram, Instruments
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.refusal import refusal
@@ -63,7 +63,10 @@ class TransportMetrics:
                 model = version = ""
             requests = self._requests.labels(call.protocol, model, version, outcome)
         requests.inc()
-        self._duration.labels(call.protocol, model, version, call.label if version else "").observe(seconds)
+        asked = (call.protocol, model, version, call.label if version else "")
+        self._duration.labels(*asked).observe(seconds)
+        if call.trace is not None:
+            self._duration.exemplars.labels(*asked).note(seconds, call.trace.trace_id)
         if call.protocol in ENTRYPOINTS:
             self.tfserving.record(call, outcome, seconds * 1e6, knows)
 
@@ -78,7 +81,8 @@ class MetricsPages:
 
     async def answer(self, request: Request, _call: Call) -> Response:
         if request.path == "/metrics":
-            return Response(body=exposition(self._metrics.instruments), content_type=CONTENT_TYPE.encode())
+            page = Exposition.asked_for(request.header(b"accept"))
+            return Response(body=page.write(self._metrics.instruments), content_type=page.content_type)
         if request.query:
             path = f"{request.path}?{request.query}"[:200]
             return Response(status=400, body=f"Unexpected path: {path}".encode(), content_type=b"text/plain")
