@@ -130,16 +130,16 @@ def step_chart(title: str, edges: Sequence[float], groups: Mapping[str, Sequence
 
 
 def floor_below(values: Sequence[float]) -> float:
-    """Where a vertical axis may begin so that one sees how values far from 0 differ: 0, or a round number below all.
+    """Where a vertical axis may begin so that one sees how values far from 0 differ: a round distance below its end.
 
-    >>> floor_below([0.93, 0.97]), floor_below([0.2, 2.1]), floor_below([])
-    (0.9, 0.0, 0.0)
+    >>> floor_below([0.93, 0.97]), floor_below([0.741, 1.0]), floor_below([0.2, 2.1]), floor_below([])
+    (0.92, 0.6, 0.0, 0.0)
     """
     low, high = min(values, default=0.0), max(values, default=0.0)
     if low <= high / 2:
         return min(0.0, low)
-    step = 10.0 ** math.ceil(math.log10(max(high - low, high / 1000)))
-    return float(f"{step * math.floor(low / step):.6g}")
+    top = _ceiling(values)
+    return float(f"{top - _round_above(max(top - low, top / 100), (1, 2, 4, 8, 10)):.6g}")
 
 
 class _Plane:
@@ -227,10 +227,13 @@ def _ceiling(values: Sequence[float]) -> float:
     highest = max((value for value in values if math.isfinite(value)), default=0.0)
     if highest <= 0.0:
         return 1.0
-    step = 10.0 ** math.floor(math.log10(highest))
-    return next(
-        float(f"{factor * step:.6g}") for factor in (1, 2, 4, 6, 8, 10) if factor * step >= highest * (1 - 1e-9)
-    )
+    return _round_above(highest, (1, 2, 4, 6, 8, 10))
+
+
+def _round_above(value: float, factors: Sequence[int]) -> float:
+    """The least of the factors, by a power of ten, that `value`, above 0, does not exceed."""
+    step = 10.0 ** math.floor(math.log10(value))
+    return next(float(f"{factor * step:.6g}") for factor in factors if factor * step >= value * (1 - 1e-9))
 
 
 def _shown(value: float | None, unit: str) -> str:

@@ -26,6 +26,7 @@ _NAVIGATION = (
     ("Training", "/training"),
     ("Journal", "/journal"),
 )
+_MANY = 1e15
 _THOUSAND, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60.0, 3600.0, 86_400.0
 
 
@@ -66,14 +67,16 @@ def time_of(at_us: int) -> str:
 def value_of(value: Any) -> str:
     """Whatever a model says of itself, for people: numbers with as many digits as tell something.
 
-    >>> value_of(0.9712345678), value_of(31), value_of(None), value_of(True), value_of("dev")
-    ('0.97123', '31', '-', 'yes', 'dev')
+    >>> value_of(0.9712345678), value_of(58000.0), value_of(31), value_of(None), value_of(True), value_of("dev")
+    ('0.97123', '58,000', '31', '-', 'yes', 'dev')
     """
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() and abs(value) < _MANY else f"{value:.5g}"
+    return str(value)
 
 
 def percent(share: float | None) -> str:
