@@ -72,6 +72,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("tensorboard_port", "FAIRLEAD_TENSORBOARD_PORT", "0", 0),
     ("log_files", "FAIRLEAD_LOG_FILES", "off", "off"),
     ("access_log", "FAIRLEAD_ACCESS_LOG", "off", "off"),
+    ("payload_log", "FAIRLEAD_PAYLOAD_LOG", "on", "on"),
     ("log_bytes", "FAIRLEAD_LOG_BYTES", "1000000", 1_000_000),
     ("keep_access_logs_days", "FAIRLEAD_KEEP_ACCESS_LOGS_DAYS", "7", 7),
     ("keep_application_logs_days", "FAIRLEAD_KEEP_APPLICATION_LOGS_DAYS", "7", 7),

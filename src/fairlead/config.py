@@ -327,6 +327,12 @@ class Settings:
     access_log: str = _setting(
         "FAIRLEAD_ACCESS_LOG", "on", _one_of("on", "off"), "whether HOME/logs has a line for each request"
     )
+    payload_log: str = _setting(
+        "FAIRLEAD_PAYLOAD_LOG",
+        "off",
+        _one_of("on", "off"),
+        "whether HOME/logs has what was asked and answered, texts redacted; of the requests that are sampled",
+    )
     log_bytes: int = _setting(
         "FAIRLEAD_LOG_BYTES", 2**30, _positive, "disk for the files of each kind of log; the oldest go first"
     )

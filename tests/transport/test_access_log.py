@@ -70,7 +70,7 @@ def test_a_line_says_what_was_asked_and_what_came_of_it() -> None:
         "operation": "POST /v1/models/{model}:predict",
         "status": 0,
         "code": "OK",
-        "duration_ms": 1.234,
+        "duration_us": 1234,
         "request_id": _ID,
         "model": "digits",
         "version": 3,

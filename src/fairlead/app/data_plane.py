@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.app.log_files import open_access_log
+from fairlead.app.log_files import open_access_log, open_payload_log
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.config import Settings
@@ -174,11 +174,15 @@ def _open_log(
         recording.spool, max_bytes=settings.spool_bytes // settings.worker_count, on_drop=metrics.log.dropped_bytes.inc
     )
     lifetimes.callback(writer.close)
+    payloads = open_payload_log(settings, metrics.app_log.failures.inc)
+    if payloads is not None:
+        lifetimes.callback(payloads.close)
     return PredictionLog(
         writer,
         sample=settings.log_sample,
         measured_per_s=settings.log_measured_per_s,
         keeps_inputs=settings.log_inputs == "numbers",
+        payloads=payloads,
     )
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from fairlead.config import Settings
+from fairlead.serving.payload_log import PayloadLog
 from fairlead.telemetry.log_file import Kept, LogFile, Stream, sweep
 from fairlead.telemetry.logs import keep_log
 from fairlead.telemetry.pseudonym import open_pseudonyms
 from fairlead.transport.access_log import AccessLog
 
-__all__ = ["keep_sweeping", "open_access_log", "open_log_files", "sweep_logs"]
+__all__ = ["keep_sweeping", "open_access_log", "open_log_files", "open_payload_log", "sweep_logs"]
 
 _SWEEP_S = 3600.0
 _KEY = "user-ids.key"
@@ -46,6 +47,13 @@ def open_access_log(settings: Settings, on_failure: Callable[[int], object]) -> 
         )
         return None
     return AccessLog(_open(settings, Stream.ACCESS, on_failure), pseudonym=pseudonym, on_drop=on_failure)
+
+
+def open_payload_log(settings: Settings, on_failure: Callable[[int], object]) -> PayloadLog | None:
+    """Where a worker notes what was asked and answered; None when nobody wants it."""
+    if settings.payload_log == "off" or settings.log_files == "off":
+        return None
+    return PayloadLog(_open(settings, Stream.PAYLOADS, on_failure), on_drop=on_failure)
 
 
 def sweep_logs(settings: Settings) -> None:

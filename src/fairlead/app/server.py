@@ -133,6 +133,12 @@ def _claim_spools(settings: Settings) -> Claim | None:
             hint="pip install 'fairlead[control]'",
         )
     if not settings.logs_predictions:
+        if settings.payload_log == "on":
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                "what is asked and answered is to be logged, and predictions are not",
+                hint="FAIRLEAD_PREDICTION_LOG=on, which needs fairlead[control]",
+            )
         return None
     try:
         return claim(settings.spool_path)

@@ -56,6 +56,7 @@ FLAGS = (
     "trace_limit",
     "log_files",
     "access_log",
+    "payload_log",
     "log_bytes",
     "keep_access_logs_days",
     "keep_application_logs_days",

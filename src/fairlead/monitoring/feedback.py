@@ -13,6 +13,7 @@ from fairlead.database.engine import Turn, database_errors, reading, writing
 from fairlead.database.schema import labels, predictions
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.label import Label, label_text, made_us, parse_id
+from fairlead.redaction.redactor import redact
 
 __all__ = ["MAX_LABELS", "ClassesOf", "Feedback", "Outcome", "StoredLabel", "Taken"]
 
@@ -60,7 +61,7 @@ class StoredLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Item:
-    """A label that was read, and how a message names it."""
+    """A label that was read and redacted, and how a message names it."""
 
     id: str
     label: str
@@ -177,7 +178,10 @@ def _check(items: Sequence[Label], source: str) -> None:
 def _read(number: int, item: Label) -> _Item:
     name = item.origin or f"label {number}"
     try:
-        return _Item(id=parse_id(item.prediction_id), label=label_text(item.label), name=name)
+        label = label_text(item.label)
+        return _Item(
+            id=parse_id(item.prediction_id), label=redact(label) if isinstance(item.label, str) else label, name=name
+        )
     except FairleadError as error:
         raise FairleadError(error.code, f"{name}: {error.message}", hint=error.hint) from error
 

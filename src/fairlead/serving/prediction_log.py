@@ -19,6 +19,8 @@ from fairlead.servable.signature import Array
 from fairlead.serving.allowance import Allowance
 from fairlead.serving.batching import Joined, Outputs, can_batch
 from fairlead.serving.lane import LoggedVersion, Waiting
+from fairlead.serving.payload_log import Payload, PayloadLog
+from fairlead.serving.redacted import redacted
 
 __all__ = ["Kept", "PredictionLog", "Seen", "Sink"]
 
@@ -80,15 +82,23 @@ class PredictionLog:
         measured_per_s: on how many rows a second of each version drift is measured; the others of a busy version are
             kept without.
         keeps_inputs: whether inputs that are numbers are kept too; texts never are.
+        payloads: takes all that was asked and answered, for people to read; None for nobody.
     """
 
     def __init__(
-        self, sink: Sink, *, sample: float = 1.0, measured_per_s: int = 1000, keeps_inputs: bool = False
+        self,
+        sink: Sink,
+        *,
+        sample: float = 1.0,
+        measured_per_s: int = 1000,
+        keeps_inputs: bool = False,
+        payloads: PayloadLog | None = None,
     ) -> None:
         self._sink = sink
         self._sample = sample
         self._measured_per_s = measured_per_s
         self._keeps_inputs = keeps_inputs
+        self._payloads = payloads
         self._numbers = itertools.count(1)
 
     def open(self, manifest: Manifest) -> LoggedVersion:
@@ -169,6 +179,8 @@ class PredictionLog:
         )
         try:
             self._sink.write(version.record, record)
+            if self._payloads is not None:
+                _put_payloads(self._payloads, batch, answers, kept.sampled)
         except Exception:  # noqa: BLE001 - as above
             _log.exception("%s: what was answered cannot be logged", batch[0].handle.manifest.id)
 
@@ -176,6 +188,17 @@ class PredictionLog:
         if self._sample >= 1.0 or request.handle.is_tried:
             return True
         return int(request.id[-8:], 16) / _SAMPLED_OF < self._sample
+
+
+def _put_payloads(
+    payloads: PayloadLog, batch: Sequence[Waiting], answers: Sequence[Outputs | Exception], sampled: list[bool]
+) -> None:
+    at = time.time()
+    for request, answer, is_sampled in zip(batch, answers, sampled, strict=True):
+        if is_sampled and not isinstance(answer, Exception):
+            trace_id = request.step.link[0] if request.step is not None else ""
+            id_, arm = request.handle.manifest.id, request.handle.arm
+            payloads.put(Payload(at, request.id, trace_id, id_, arm, request.inputs, answer))
 
 
 def _kept(version: LoggedVersion, batch: Sequence[Waiting], answers: Sequence[Outputs | Exception], seen: Seen) -> Kept:
@@ -193,7 +216,7 @@ def _kept(version: LoggedVersion, batch: Sequence[Waiting], answers: Sequence[Ou
         features = features[np.repeat(is_answered, [request.rows for request, _ in chosen])]
     inputs = Joined([request.inputs for request, _ in answered]).inputs if version.keeps_inputs else {}
     outputs = _rows_of([answer for _, answer in answered], is_batched=version.is_batched)
-    return Kept(seen.sampled, features, outputs, dict(inputs))
+    return Kept(seen.sampled, features, {name: redacted(values) for name, values in outputs.items()}, dict(inputs))
 
 
 def _rows_of(answers: list[Outputs], *, is_batched: bool) -> Outputs:
