@@ -142,7 +142,8 @@ def test_nobody_changes_anything_from_elsewhere(ann: Visitor, two: Logged) -> No
     ):
         assert ann.post("/models/digits/rollback", sent, **headers).status_code == 403
     ann.submit("/logout")
-    assert ann.post("/models/digits/rollback", fields).headers["location"] == "/console/login?expired=1"
+    answer = ann.post("/models/digits/rollback", {**fields, "next": "/console/models/digits"})
+    assert answer.headers["location"] == "/console/login?next=%2Fconsole%2Fmodels%2Fdigits&expired=1"
     release = two.store.release("digits")
     assert release is not None
     assert release.stable == 2

@@ -6,6 +6,9 @@ import pytest
 from tests.cli.logged import Logged
 
 from fairlead.app.control import open_journal
+from fairlead.app.releases import now
+from fairlead.controller.passes import Passes, Trigger
+from fairlead.controller.passes import Status as PassStatus
 from fairlead.controller.rollout_record import Rollout, Status
 from fairlead.rollout.plan import Mode, Plan
 
@@ -70,3 +73,15 @@ def test_without_rollouts_it_says_what_to_do(ann: Visitor, live: Logged) -> None
     assert "Nothing is tried just now." in text
     assert "fairlead rollout start" in text
     assert ann.get("/rollouts/nothing").status_code == 404
+
+
+def test_the_retraining_that_made_it_ends_with_it(ann: Visitor, live: Logged, trial: Rollout) -> None:
+    """As it does where a controller decides."""
+    passes = Passes(live.engine, now=now)
+    begun = passes.begin("digits", Trigger.DRIFT, "occasion", {})
+    assert begun is not None
+    passes.finish(begun.id, PassStatus.PUBLISHED, version=2)
+    ann.submit(f"/rollouts/{trial.id}/promote", why="I looked at it")
+    ended = passes.of_version("digits", 2)
+    assert ended is not None
+    assert (ended.status, ended.outcome["why"]) == (PassStatus.PROMOTED, "I looked at it")

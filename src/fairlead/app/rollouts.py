@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fairlead.app.control import now_us
+from sqlalchemy import Engine
+
+from fairlead.app.control import now_us, open_rollouts
+from fairlead.app.releases import now
+from fairlead.config import Settings
+from fairlead.controller.passes import Passes
+from fairlead.controller.passes import Status as PassStatus
 from fairlead.controller.rollout_record import Rollout, Status
 from fairlead.controller.rollouts import Rollouts
 from fairlead.errors import Code, FairleadError
@@ -18,8 +24,21 @@ __all__ = ["end_rollout", "outlook", "rollout_to_json", "rows_and_labels"]
 _MOST_TRIES = 5
 
 
-def end_rollout(rollouts: Rollouts, model: str, status: Status, *, who: str, why: str) -> Rollout:
-    """End the model's rollout, also when the controller notes new evidence at that very moment; see `Rollouts.end`."""
+def end_rollout(settings: Settings, engine: Engine, model: str, status: Status, *, who: str, why: str) -> Rollout:
+    """End the model's rollout as a person decides, also when the controller notes new evidence at that very moment.
+
+    The retraining that made the candidate ends with it. See `Rollouts.end`.
+    """
+    ended = _insist(open_rollouts(settings, engine, who), model, status, who=who, why=why)
+    passes = Passes(engine, now=now)
+    made = passes.of_version(model, ended.candidate)
+    if made is not None and made.status is PassStatus.PUBLISHED:
+        came_to = PassStatus.PROMOTED if status is Status.PROMOTED else PassStatus.ROLLED_BACK
+        passes.finish(made.id, came_to, outcome={"why": why})
+    return ended
+
+
+def _insist(rollouts: Rollouts, model: str, status: Status, *, who: str, why: str) -> Rollout:
     for _ in range(_MOST_TRIES - 1):
         try:
             return rollouts.end(model, status, who=who, why=why)

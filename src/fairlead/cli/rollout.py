@@ -97,8 +97,7 @@ def _start(arguments: Namespace) -> int:
 
 def _abort(arguments: Namespace) -> int:
     with needs_extras("a rollout", INSTALL_CONTROL):
-        from fairlead.app.control import open_rollouts  # noqa: PLC0415 - the control plane
-        from fairlead.app.looking import find_database, find_leader  # noqa: PLC0415 - likewise
+        from fairlead.app.looking import find_database, find_leader  # noqa: PLC0415 - the control plane
         from fairlead.app.rollouts import end_rollout  # noqa: PLC0415 - likewise
         from fairlead.controller.rollout_record import Status  # noqa: PLC0415 - likewise
     settings, model = settings_from(arguments), arguments.model
@@ -106,7 +105,7 @@ def _abort(arguments: Namespace) -> int:
     if engine is None:
         raise _no_rollout(model)
     why = arguments.why or "aborted by hand"
-    rollout = end_rollout(open_rollouts(settings, engine), model, Status.ABORTED, who=user_name(), why=why)
+    rollout = end_rollout(settings, engine, model, Status.ABORTED, who=user_name(), why=why)
     leader = find_leader(engine)
     engine.dispose()
     if arguments.json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -79,7 +79,7 @@ class Guard:
             return None
         session = request.state.session
         if session is None:
-            return _signed_out(request)
+            return await _signed_out(request)
         if request.method not in _SAFE:
             token = request.headers.get(TOKEN_HEADER) or (await fields_of(request)).get(TOKEN_FIELD, "")
             if not session.admits(token):
@@ -112,16 +112,17 @@ def _is_from_here(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
 
 
-def _signed_out(request: Request) -> Response:
+async def _signed_out(request: Request) -> Response:
+    """The way to the login, and from there back to the page that was asked for, or that the form stood on."""
     if request.state.is_live or request.url.path.startswith(f"{BASE}/api/"):
         told = {"code": "UNAUTHENTICATED", "message": "nobody is signed in", "hint": f"sign in at {BASE}/login"}
         return JSONResponse({"error": told}, status_code=401)
-    if request.method not in _SAFE:
-        return RedirectResponse(f"{BASE}/login?expired=1", status_code=303)
+    is_form = request.method not in _SAFE
     query = f"?{request.url.query}" if request.url.query else ""
-    back = quote(request.url.path + query, safe="")
-    expired = "&expired=1" if request.cookies.get(COOKIE) else ""
-    return RedirectResponse(f"{BASE}/login?next={back}{expired}", status_code=303)
+    back = (await fields_of(request)).get("next", "") if is_form else request.url.path + query
+    is_expired = is_form or bool(request.cookies.get(COOKIE))
+    where = {"next": back, **({"expired": "1"} if is_expired else {})}
+    return RedirectResponse(f"{BASE}/login?{urlencode(where)}", status_code=303)
 
 
 def _forged(request: Request, why: str) -> Response:

@@ -62,8 +62,7 @@ class LiveRollouts:
         if rollout.ended_us is not None:
             said = rollout.status.replace("_", " ")
             raise FairleadError(Code.FAILED_PRECONDITION, f"this rollout has ended: {said}; nothing was changed")
-        rollouts = open_rollouts(self._settings, engine, user)
-        done = end_rollout(rollouts, rollout.model, ended, who=user, why=why)
+        done = end_rollout(self._settings, engine, rollout.model, ended, who=user, why=why)
         names = {"candidate": f"Version {done.candidate} of {done.model}", "baseline": f"version {done.baseline}"}
         return Done(text=f"{_SAYS[ended].format(**names)}.")
 

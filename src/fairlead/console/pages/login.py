@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,11 +18,13 @@ from fairlead.console.users import FIRST_PASSWORD, Users
 
 __all__ = ["routes"]
 
+_CHECKS_AT_ONCE = 2
 _YEAR_S = 365 * 24 * 3600
 
 
 def routes(users: Users, sessions: Sessions, tries: Tries) -> Sequence[Route]:
     """The routes of signing in and out."""
+    turn = asyncio.Semaphore(_CHECKS_AT_ONCE)  # each takes 32 MB while it lasts
 
     async def show(request: Request) -> Response:
         return _form(request, users, is_expired="expired" in request.query_params)
@@ -34,7 +37,9 @@ def routes(users: Users, sessions: Sessions, tries: Tries) -> Sequence[Route]:
             problem = f"Too many wrong passwords: the next try is in {wait_s:.0f} s at the earliest."
             return _form(request, users, problem=problem, name=name, status=429)
         tries.fail(name)  # until it turns out well: tries that come at once count all the same
-        if not await run_in_threadpool(users.check, name, password):
+        async with turn:
+            is_right = await run_in_threadpool(users.check, name, password)
+        if not is_right:
             return _form(
                 request, users, problem="This name and password do not belong together.", name=name, status=401
             )
