@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser
 from tests.browser import OpenTab, Tab
 from tests.cli.clients import wait_until
-from tests.cli.conftest import Server, kept, starting
+from tests.cli.conftest import Server, kept, running, starting
 from tests.cli.logged import Logged
 
 from fairlead.console.users import Users
@@ -269,7 +269,7 @@ def test_an_expired_session_leads_to_the_login_and_back(console: Console, open_t
     tab = console.open(open_tab, "/models/digits?from=here")
     pid = kept(console.server, "fairlead.app.console")
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: kept(console.server, "fairlead.app.console") != pid)
+    wait_until(lambda: running(console.server, "fairlead.app.console") not in ([], [pid]))
     wait_until(lambda: console.server.page("/console/login", console.server.management_port)[0] == 200)
     tab.page.get_by_text("You are signed out.").wait_for()
     tab.page.reload()

@@ -56,6 +56,17 @@ def test_a_label_changes_the_accuracy(ann: Visitor, live: Logged) -> None:
     assert [one["label"] for one in ann.get("/api/predictions").json()["rows"]] == ["1", "7"]
 
 
+def test_a_label_is_written_down_as_it_is_kept(ann: Visitor, live: Logged) -> None:
+    """What it says of people is redacted in the journal too."""
+    live.publish(labels=())
+    answered = row(live, version=2)
+    ann.submit("/predictions/label", prediction=answered.id, label="ask jane.doe@example.org")
+    entry = open_journal(live.engine).read("digits")[0]
+    assert "jane.doe" not in entry.why + str(entry.evidence)
+    assert "the truth is ask " in entry.why
+    assert "jane.doe" not in ann.get("/predictions").text
+
+
 @pytest.mark.parametrize(
     ("prediction", "label", "told"),
     [

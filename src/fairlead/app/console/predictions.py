@@ -69,20 +69,20 @@ class LivePredictions:
 
     def label(self, user: str, prediction: str, label: str) -> Done:
         engine = self._records.require()
-        source = f"console:{user}"[:_MOST_SOURCE]
-        (taken,) = open_feedback(engine, self._store).give(
-            [Label(prediction_id=prediction, label=label)], source=source
-        )
+        feedback, source = open_feedback(engine, self._store), f"console:{user}"[:_MOST_SOURCE]
+        (taken,) = feedback.give([Label(prediction_id=prediction, label=label)], source=source)
+        kept = feedback.current([taken.prediction_id]).get(taken.prediction_id, "")  # redacted, where people are in it
         if taken.outcome not in (Outcome.REPEATED, Outcome.UNKNOWN):
             row = PredictionLog(engine).find(taken.prediction_id)
             open_journal(engine, user).write(
                 Action.LABELLED,
                 model=row.row.model if row else "",
                 subject=taken.prediction_id,
-                why=f"the truth is {label}" + (f", the answer was {row.row.predicted}" if row else ""),
-                evidence={"label": label, "outcome": taken.outcome.value},
+                why=f"the truth is {kept}" + (f", the answer was {row.row.predicted}" if row else ""),
+                evidence={"label": kept, "outcome": taken.outcome.value},
             )
-        return Done(text=f"{label} is the label of {taken.prediction_id}. {_OUTCOMES[taken.outcome]}")
+        said = f"{kept} is the label of {taken.prediction_id}. " if kept else ""
+        return Done(text=f"{said}{_OUTCOMES[taken.outcome]}")
 
     def _told(self, engine: Engine, rows: list[LoggedRow]) -> list[dict[str, Any]]:
         ids = [one.row.id for one in rows]
