@@ -38,6 +38,15 @@ def test_a_model_shows_its_versions_and_releases(ann: Visitor, two: Logged) -> N
     assert text.index("better") < text.index("first")
 
 
+def test_of_many_releases_the_newest_are_shown(ann: Visitor, two: Logged) -> None:
+    """And the command that lists all."""
+    for number in range(105):
+        two.store.promote(two.id(1 + number % 2), why=f"turn {number}")
+    told = ann.get("/api/models/digits").json()
+    assert (len(told["history"]), told["releases"], told["history"][0]["why"]) == (100, 107, "turn 104")
+    assert "fairlead history digits --limit 107" in ann.get("/models/digits").text
+
+
 def test_a_damaged_version_says_so(ann: Visitor, two: Logged) -> None:
     """In its place; the others are shown, and it is not offered."""
     (two.store.root / "digits" / "3" / "manifest.json").write_text("{")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.cli.logged import Logged
+from tests.cli.logged import DIGITS, Logged
 
 from .conftest import Visitor
 
@@ -23,6 +23,16 @@ def test_accuracy_and_delay_are_drawn_over_time(ann: Visitor, live: Logged) -> N
     assert "Accuracy of the labelled rows. Latest: version 1, stable: " in text
     assert "version 1, stable: half of the labels within: 10 min" in text
     assert "Confusions of version 1, stable" in text
+
+
+def test_of_many_classes_those_that_occurred_are_shown(ann: Visitor, live: Logged) -> None:
+    """A table of a thousand tells nobody anything."""
+    live.publish(labels=[*DIGITS, *(f"rare-{number}" for number in range(1000))])
+    live.label(live.answer(40, version=2))
+    text = ann.get("/quality").text
+    assert "Classes of version 2, stable" in text
+    assert "rare-1" not in text
+    assert "Confusions" not in text
 
 
 def test_another_span_is_another_window(ann: Visitor, live: Logged) -> None:

@@ -14,7 +14,7 @@ from fairlead.store.store import Store
 
 __all__ = ["LiveModels"]
 
-_MOST_FIELDS = 200
+_MOST_FIELDS, _MOST_RELEASES = 200, 100
 
 
 class LiveModels:
@@ -44,7 +44,8 @@ class LiveModels:
             ],
             "unfinished": list(self._store.unfinished(model)),
             "earlier": list(earlier),
-            "history": [_told(one) for one in reversed(history)],
+            "history": [_told(one) for one in reversed(history[-_MOST_RELEASES:])],
+            "releases": len(history),
         }
 
     def version(self, model: str, version: int) -> Document:
