@@ -78,13 +78,14 @@ class Prometheus(Program):
 
     def __init__(self, directory: Path, targets: Mapping[str, str], pauses: Mapping[str, str] | None = None) -> None:
         _write_rules(directory / "rules", pauses or {})
-        (directory / "certificates.yml").write_text(yaml.safe_dump([{"targets": [targets.get("certificates", "")]}]))
+        (directory / "certificates.yml").write_text(yaml.safe_dump([{"targets": _of(targets, "certificates")}]))
         (directory / "prometheus.yml").write_text(yaml.safe_dump(_configuration(targets)))
         super().__init__(
             directory,
             "prometheus",
             "--config.file=prometheus.yml",
             "--storage.tsdb.path=data",
+            f"--rules.alert.resend-delay={_EVERY}",
             "--log.level=warn",
         )
         self.wait_ready()
@@ -109,7 +110,7 @@ class Alertmanager(Program):
     def __init__(self, directory: Path, receiver: int) -> None:
         text = (PROMETHEUS / "alertmanager.yml").read_text()
         text = text.replace("/etc/alertmanager/", f"{PROMETHEUS}/").replace("/run/secrets/", f"{directory}/")
-        (directory / "alertmanager.yml").write_text(text)
+        (directory / "alertmanager.yml").write_text(text.replace("group_interval: 1m", f"group_interval: {_EVERY}"))
         for name in ("page", "ticket", "heartbeat"):
             (directory / f"{name}_url").write_text(f"http://127.0.0.1:{receiver}/{name}")
         super().__init__(
@@ -178,17 +179,20 @@ def freeze(running: Program) -> None:
     running.process.send_signal(signal.SIGSTOP)
 
 
+def _of(targets: Mapping[str, str], name: str) -> list[str]:
+    return [targets[name]] if name in targets else []
+
+
 def _configuration(targets: Mapping[str, str]) -> Any:
     """`prometheus.yml` with other addresses, scraping every second."""
     found = load(PROMETHEUS / "prometheus.yml")
     found["global"] = {"scrape_interval": _EVERY, "evaluation_interval": _EVERY}
     for manager in found["alerting"]["alertmanagers"]:
-        manager["static_configs"] = [{"targets": [targets["alertmanager"]] if "alertmanager" in targets else []}]
+        manager["static_configs"] = [{"targets": _of(targets, "alertmanager")}]
     for job in found["scrape_configs"]:
         job.pop("scrape_interval", None)
         if "static_configs" in job:
-            name = job["job_name"]
-            job["static_configs"] = [{"targets": [targets[name]] if name in targets else []}]
+            job["static_configs"] = [{"targets": _of(targets, job["job_name"])}]
         for change in job.get("relabel_configs", []):
             if "replacement" in change:
                 change["replacement"] = targets.get("blackbox", "")
