@@ -34,17 +34,19 @@ class Visitor:
 
     Attributes:
         time_s: the console's monotonic clock; a test moves it.
+        rest: the URL of the REST port, where nothing answers unless a test says otherwise.
     """
 
     root: Path
     history: History = field(default_factory=History)
     time_s: float = 1000.0
+    rest: str = "http://127.0.0.1:9"
 
     def __post_init__(self) -> None:
         settings = Settings.read({}, home=str(self.root / "home"), store=str(self.root / "store"))
         self.users = Users(settings.console_path)
         self.sessions = Sessions(self.users, clock=lambda: self.time_s)
-        application = create_application(open_views(settings, self.history), self.users, self.sessions)
+        application = create_application(open_views(settings, self.history, rest=self.rest), self.users, self.sessions)
         self.client = TestClient(application, base_url="http://console", follow_redirects=False)
 
     def get(self, path: str, **headers: str) -> httpx.Response:

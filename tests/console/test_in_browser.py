@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from tests.browser import OpenTab, Tab
 from tests.cli.clients import wait_until
 from tests.cli.conftest import Server, kept, running, starting
@@ -37,6 +37,7 @@ PAGES = (
     "/training",
     "/training/ID",
     "/journal",
+    "/try",
 )
 VIEWS = (
     {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
@@ -293,3 +294,23 @@ def test_passwords_are_nowhere_but_hashed(server: tuple[Server, Logged]) -> None
     _, live = server
     found = [path for path in live.root.rglob("*") if path.is_file() and PASSWORD.encode() in Path(path).read_bytes()]
     assert found == []
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=("light-1440", "dark-390"))
+def test_a_model_is_tried(console: Console, open_tab: OpenTab, view: dict[str, Any]) -> None:
+    """As on the REST port; what is said of an answer is said by whoever is signed in."""
+    tab = console.open(open_tab, "/try", **view)
+    page = tab.page
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#try-label")).to_have_text("7")  # this model says so of everything
+    page.get_by_role("button", name="Yes, 7").click()
+    expect(page.locator("#try-thanks")).to_contain_text("7 is the label of")
+    page.get_by_text("The same request as code").click()
+    expect(page.locator("#try-snippet")).to_contain_text(f"http://127.0.0.1:{console.server.port}/predict?model=digits")
+    assert (tab.violations(), tab.overflow()) == ([], 0)
+    entry = told(tab, "/journal")["entries"][0]
+    assert (entry["who"], entry["action"], entry["subject"]) == (
+        "ann",
+        "labelled",
+        page.locator("#try-id").inner_text(),
+    )

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from fairlead.console.guard import Guard
-from fairlead.console.pages import journal, login, models, overview, predictions, quality, rollouts, training
+from fairlead.console.pages import journal, login, models, overview, predictions, quality, rollouts, training, tryout
 from fairlead.console.ports import Views
 from fairlead.console.rendering import BASE, render
 from fairlead.console.session import Sessions, Tries
@@ -51,8 +51,10 @@ def create_application(views: Views, users: Users, sessions: Sessions) -> ASGIAp
         *predictions.routes(views.models, views.predictions),
         *training.routes(views.models, views.training),
         *journal.routes(views.journal),
+        *tryout.routes(views.plane, views.predictions),
     ]
-    static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    files = StaticFiles(directory=Path(__file__).parent / "static", packages=[("fairlead.trypage", "static")])
+    static = Mount("/static", files, name="static")
     return Starlette(
         routes=[Mount(BASE, routes=[static, *routes])],
         middleware=[Middleware(Guard, sessions=sessions)],

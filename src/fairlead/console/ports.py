@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 __all__ = [
+    "Answered",
     "Chosen",
+    "DataPlane",
     "Document",
     "Done",
     "DriftView",
@@ -141,6 +143,32 @@ class JournalView(Protocol):
         """The newest first, of one model or of all; those before the entry `after`, or the newest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer of the data plane, whatever its status."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class DataPlane(Protocol):
+    """What answers predictions.
+
+    Attributes:
+        origin: its URL, for requests that people copy.
+    """
+
+    origin: str
+
+    def ask(self, method: str, target: str, content_type: str, body: bytes) -> Answered:
+        """Its answer to one request for `target`, a path with its query; like every view it is asked in a thread.
+
+        Raises:
+            FairleadError: UNAVAILABLE when it gives none.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """Everything that the pages show and do."""
@@ -154,3 +182,4 @@ class Views:
     predictions: PredictionsView
     training: TrainingView
     journal: JournalView
+    plane: DataPlane

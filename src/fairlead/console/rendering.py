@@ -25,6 +25,7 @@ _NAVIGATION = (
     ("Predictions", "/predictions"),
     ("Training", "/training"),
     ("Journal", "/journal"),
+    ("Try", "/try"),
 )
 _MANY = 1e15
 _THOUSAND, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60.0, 3600.0, 86_400.0

@@ -7,6 +7,7 @@ from fairlead.app.console.drift import LiveDrift
 from fairlead.app.console.journal import LiveJournal
 from fairlead.app.console.models import LiveModels
 from fairlead.app.console.overview import LiveOverview
+from fairlead.app.console.plane import RestPlane
 from fairlead.app.console.predictions import LivePredictions
 from fairlead.app.console.quality import LiveQuality
 from fairlead.app.console.records import Records
@@ -21,12 +22,13 @@ from fairlead.console.traffic import History
 __all__ = ["open_views"]
 
 
-def open_views(settings: Settings, history: History) -> Views:
+def open_views(settings: Settings, history: History, *, rest: str) -> Views:
     """The views of the running system; nothing is opened before it is asked for.
 
     Args:
         settings: say where everything is.
         history: of the server's counts.
+        rest: the URL of the REST port.
     """
     records, store = Records(settings), open_store(settings)
     models = LiveModels(store)
@@ -40,4 +42,5 @@ def open_views(settings: Settings, history: History) -> Views:
         predictions=LivePredictions(records, store),
         training=LiveTraining(settings, store),
         journal=LiveJournal(records, store),
+        plane=RestPlane(rest),
     )

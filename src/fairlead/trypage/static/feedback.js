@@ -42,7 +42,7 @@ export class Feedback {
     let said;
     try {
       const { answer } = await this.#server.post("/feedback", JSON.stringify({ prediction_id: prediction, label }));
-      said = OUTCOMES[answer.outcome] ?? "Thank you.";
+      said = OUTCOMES[answer.outcome] ?? answer.text;
     } catch (trouble) {
       said = `It could not be saved. ${trouble.message} ${trouble.hint ?? ""}`;
     }
