@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.app.log_files import open_access_log
+from fairlead.app.request_logs import open_access_log
 from fairlead.config import Settings
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit

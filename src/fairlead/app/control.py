@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from fairlead.app.releases import now, open_writable_store, user_name
+from fairlead.app.releases import now, open_writable_store
+from fairlead.app.user import user_name
 from fairlead.config import Settings
 from fairlead.controller.backup import Places
 from fairlead.controller.journal import Journal

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.app.log_files import open_access_log, open_payload_log
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
+from fairlead.app.request_logs import open_access_log, open_payload_log
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.spool import SpoolWriter

@@ -8,16 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from fairlead.config import Settings
-from fairlead.serving.payload_log import PayloadLog
 from fairlead.telemetry.log_file import Kept, LogFile, Stream, sweep
 from fairlead.telemetry.logs import keep_log
-from fairlead.telemetry.pseudonym import open_pseudonyms
-from fairlead.transport.access_log import AccessLog
 
-__all__ = ["keep_sweeping", "open_access_log", "open_log_files", "open_payload_log", "sweep_logs"]
+__all__ = ["keep_sweeping", "open_file", "open_log_files", "sweep_logs"]
 
 _SWEEP_S = 3600.0
-_KEY = "user-ids.key"
 _log = logging.getLogger(__name__)
 
 
@@ -30,30 +26,9 @@ def open_log_files(settings: Settings, on_failure: Callable[[int], object] = lam
     """
     if settings.log_files == "on":
         application, exceptions = (
-            _open(settings, stream, on_failure) for stream in (Stream.APPLICATION, Stream.EXCEPTIONS)
+            open_file(settings, stream, on_failure) for stream in (Stream.APPLICATION, Stream.EXCEPTIONS)
         )
         keep_log(application, exceptions)
-
-
-def open_access_log(settings: Settings, on_failure: Callable[[int], object]) -> AccessLog | None:
-    """Where a worker notes its requests; None when that is not wanted, or users could not be kept apart from names."""
-    if settings.access_log == "off" or settings.log_files == "off":
-        return None
-    try:
-        pseudonym = open_pseudonyms(settings.home / _KEY)
-    except OSError as error:
-        _log.error(
-            "requests are not logged, for want of a key for users' names in %s: %s", settings.home, error.strerror
-        )
-        return None
-    return AccessLog(_open(settings, Stream.ACCESS, on_failure), pseudonym=pseudonym, on_drop=on_failure)
-
-
-def open_payload_log(settings: Settings, on_failure: Callable[[int], object]) -> PayloadLog | None:
-    """Where a worker notes what was asked and answered; None when nobody wants it."""
-    if settings.payload_log == "off" or settings.log_files == "off":
-        return None
-    return PayloadLog(_open(settings, Stream.PAYLOADS, on_failure), on_drop=on_failure)
 
 
 def sweep_logs(settings: Settings) -> None:
@@ -76,7 +51,8 @@ async def keep_sweeping(settings: Settings) -> None:
         await asyncio.sleep(_SWEEP_S)
 
 
-def _open(settings: Settings, stream: Stream, on_failure: Callable[[int], object]) -> LogFile:
+def open_file(settings: Settings, stream: Stream, on_failure: Callable[[int], object]) -> LogFile:
+    """Where the lines of a stream go; nothing is opened before there is one."""
     return LogFile(settings.log_path, stream, max_bytes=settings.log_bytes, on_failure=on_failure)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fairlead.app.user import user_name
 from fairlead.config import Settings
 from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
@@ -18,7 +18,7 @@ from fairlead.store.writable_store import Rollback, WritableStore
 if TYPE_CHECKING:
     from fairlead.training.registry import Registry
 
-__all__ = ["follow", "now", "open_registry", "open_store", "open_writable_store", "promote", "rollback", "user_name"]
+__all__ = ["follow", "now", "open_registry", "open_store", "open_writable_store", "promote", "rollback"]
 
 
 def now() -> datetime:
@@ -75,11 +75,3 @@ def follow(settings: Settings, store: Store, model: str, warn: Callable[[str], N
         mirror(open_registry(settings), store, model)
     except FairleadError as error:  # whatever it is: the release is in force, and that is what was asked for
         warn(f"the release is in force, but the registry could not follow: {error.message}")
-
-
-def user_name() -> str:
-    """Whoever runs this."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return "unknown"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fairlead.app.control import open_database
 from fairlead.app.controlling import open_controller, recipes_of
-from fairlead.app.releases import now, user_name
+from fairlead.app.releases import now
+from fairlead.app.user import user_name
 from fairlead.config import Settings
 from fairlead.controller.passes import Pass, Passes, Status, Trigger
 from fairlead.controller.retrain_config import RetrainConfig

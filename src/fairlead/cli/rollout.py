@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairlead.app.releases import open_store, user_name
+from fairlead.app.releases import open_store
+from fairlead.app.user import user_name
 from fairlead.cli.output import json_line, say, settings_from
 from fairlead.config import Settings, add_flags
 from fairlead.errors import Code, FairleadError

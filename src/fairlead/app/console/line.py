@@ -14,7 +14,7 @@ from pathlib import Path
 import httptools
 
 from fairlead.app.keeper import Keeper, Program
-from fairlead.app.releases import user_name
+from fairlead.app.user import user_name
 from fairlead.config import Settings
 from fairlead.console.users import FIRST_PASSWORD, Users
 from fairlead.errors import Code, FairleadError
