@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["charts", "rendering", "traffic"])
+@pytest.mark.parametrize("module", ["axis", "charts", "rendering", "traffic"])
 def test_examples_are_true(module: str) -> None:
     """Each prints what it says."""
     assert doctest.testmod(importlib.import_module(f"fairlead.console.{module}")).failed == 0

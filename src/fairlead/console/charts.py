@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from fairlead.console.axis import ceiling_above
 from fairlead.console.rendering import duration
 
-__all__ = ["Chart", "Values", "bar_chart", "floor_below", "line_chart", "step_chart"]
+__all__ = ["Chart", "Values", "bar_chart", "line_chart", "step_chart"]
 
 WIDTH, HEIGHT = 420, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 22
@@ -64,7 +65,7 @@ def line_chart(
     ceiling = (
         top
         if top is not None
-        else _ceiling([*(v for values in lines.values() for v in values if v is not None), *highs])
+        else ceiling_above([*(v for values in lines.values() for v in values if v is not None), *highs])
     )
     plane = _Plane(times, bottom, ceiling)
     parts = [plane.frame(unit, times=moments)]
@@ -85,7 +86,7 @@ def line_chart(
 
 def bar_chart(title: str, names: Sequence[str], groups: Mapping[str, Sequence[float]]) -> Chart:
     """Shares side by side: for each name a bar of each group."""
-    ceiling = _ceiling([value for values in groups.values() for value in values])
+    ceiling = ceiling_above([value for values in groups.values() for value in values])
     plane = _Plane([], 0.0, ceiling)
     slot = plane.width / max(1, len(names))
     each = 0.8 * slot / max(1, len(groups))
@@ -108,7 +109,7 @@ def bar_chart(title: str, names: Sequence[str], groups: Mapping[str, Sequence[fl
 
 def step_chart(title: str, edges: Sequence[float], groups: Mapping[str, Sequence[float]]) -> Chart:
     """Distributions over the same bins, as outlines: `edges` has one more value than each group has shares."""
-    ceiling = _ceiling([value for values in groups.values() for value in values])
+    ceiling = ceiling_above([value for values in groups.values() for value in values])
     plane = _Plane(edges, 0.0, ceiling)
     parts = [plane.frame("%", times=False)]
     for place, values in enumerate(groups.values()):
@@ -127,19 +128,6 @@ def step_chart(title: str, edges: Sequence[float], groups: Mapping[str, Sequence
         if (peak := max(range(len(values)), key=values.__getitem__)) is not None
     )
     return Chart(svg=_svg(title, told, parts), legend=legend)
-
-
-def floor_below(values: Sequence[float]) -> float:
-    """Where a vertical axis may begin so that one sees how values far from 0 differ: a round distance below its end.
-
-    >>> floor_below([0.93, 0.97]), floor_below([0.741, 1.0]), floor_below([0.2, 2.1]), floor_below([])
-    (0.92, 0.6, 0.0, 0.0)
-    """
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    if low <= high / 2:
-        return min(0.0, low)
-    top = _ceiling(values)
-    return float(f"{top - _round_above(max(top - low, top / 100), (1, 2, 4, 8, 10)):.6g}")
 
 
 class _Plane:
@@ -216,24 +204,6 @@ def _rect(x: float, y: float, width: float, height: float, colour: str) -> Marku
     return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
         colour, x, y, width, height
     )
-
-
-def _ceiling(values: Sequence[float]) -> float:
-    """A round number that no value exceeds.
-
-    >>> _ceiling([0.0, 37.0]), _ceiling([]), _ceiling([0.0013])
-    (40.0, 1.0, 0.002)
-    """
-    highest = max((value for value in values if math.isfinite(value)), default=0.0)
-    if highest <= 0.0:
-        return 1.0
-    return _round_above(highest, (1, 2, 4, 6, 8, 10))
-
-
-def _round_above(value: float, factors: Sequence[int]) -> float:
-    """The least of the factors, by a power of ten, that `value`, above 0, does not exceed."""
-    step = 10.0 ** math.floor(math.log10(value))
-    return next(float(f"{factor * step:.6g}") for factor in factors if factor * step >= value * (1 - 1e-9))
 
 
 def _shown(value: float | None, unit: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from fairlead.console.charts import Chart, Values, bar_chart, floor_below, line_chart, step_chart
+from fairlead.console.axis import floor_below
+from fairlead.console.charts import Chart, Values, bar_chart, line_chart, step_chart
 from fairlead.console.pages.choice import model_page, number_in
 from fairlead.console.ports import Document, DriftView, ModelsView, QualityView
 

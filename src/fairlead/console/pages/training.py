@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.routing import Route
 
-from fairlead.console.charts import Chart, floor_below, line_chart
+from fairlead.console.axis import floor_below
+from fairlead.console.charts import Chart, line_chart
 from fairlead.console.pages.choice import model_page
 from fairlead.console.pages.page import page
 from fairlead.console.ports import Document, ModelsView, TrainingView
