@@ -18,17 +18,22 @@ from tests.browser import OpenTab
 from tests.cli.clients import wait_until
 from tests.cli.conftest import Server, starting
 
+from fairlead.console.users import Users
+
 pytestmark = pytest.mark.slow
 
+PASSWORD = "four random words here"
 SEVEN = ((0.26, 0.27), (0.26, 0.15), (0.75, 0.15), (0.56, 0.5), (0.46, 0.87))
 """A 7, as corners of a stroke in a square of 1."""
 
 
 @pytest.fixture(scope="module")
 def server(mnist_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`fairlead serve` with the digit model, as a developer starts it."""
-    with starting(tmp_path_factory.mktemp("digits")) as start:
-        server = start(mnist_store, "--workers", "1")
+    """`fairlead serve` with the digit model, as a developer starts it, and its console, where ann may sign in."""
+    root = tmp_path_factory.mktemp("digits")
+    Users(root / "home" / "console").set_password("ann", PASSWORD)
+    with starting(root) as start:
+        server = start(mnist_store, "--workers", "1", "--console", "on", "--home", str(root / "home"))
         server.wait_ready()
         yield server
         assert server.stop() == 0
@@ -102,6 +107,18 @@ def test_drawing_a_seven_gives_seven(open_tab: OpenTab, url: str, server: Server
         return bool(taken[-1] == (200, {"prediction_id": prediction, "outcome": "repeated"}))
 
     wait_until(is_joined)
+
+
+def test_drawing_a_seven_on_the_console_gives_seven(open_tab: OpenTab, server: Server) -> None:
+    """For whoever is signed in."""
+    wait_until(lambda: server.page("/console/login", server.management_port)[0] == 200)
+    page = open_tab(f"http://127.0.0.1:{server.management_port}/console/login?next=/console/try").page
+    page.get_by_label("Name").fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    draw_seven(page)
+    expect_seven(page)
+    expect(page.locator("#try-model")).to_have_text("digits, version 1")
 
 
 def test_a_finger_draws_too(open_tab: OpenTab, url: str) -> None:

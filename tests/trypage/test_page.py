@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.transport.live import Running
 from fairlead.servable.manifest import Manifest
 from fairlead.serving.status import Readiness
 from fairlead.serving.target import Target
+from fairlead.transport.listener import open_socket
 
 MOST_BYTES, MOST_S = 500_000, 1.0
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -43,9 +45,9 @@ class Shop(FakeCatalogue):
 
 
 @contextmanager
-def serving(catalogue: FakeCatalogue) -> Iterator[Running]:
-    """A server with these models, for as long as the context lasts."""
-    running = Running(catalogue=catalogue)
+def serving(catalogue: FakeCatalogue, shared: socket.socket | None = None) -> Iterator[Running]:
+    """A server with these models, for as long as the context lasts; of a port of its own unless one is given."""
+    running = Running(catalogue=catalogue, shared=shared)
     try:
         yield running
     finally:
@@ -249,6 +251,10 @@ def test_a_server_that_is_gone_is_told_and_found_again(open_tab: OpenTab) -> Non
     tab.page.get_by_role("button", name="7", exact=True).click()
     expect(tab.page.get_by_role("alert")).to_contain_text("The server cannot be reached. Is it running?")
     assert tab.take_faults()
+    with closing(open_socket("127.0.0.1", running.port)) as port, serving(Shop(), shared=port):
+        draw_line(tab.page)
+        expect(tab.page.locator("#try-label")).to_be_visible()
+        expect(tab.page.get_by_role("alert")).to_be_hidden()
 
 
 def test_without_a_model_the_next_command_is_told(open_tab: OpenTab) -> None:
