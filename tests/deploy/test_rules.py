@@ -164,3 +164,16 @@ def test_each_runbook_starts_with_the_rollback_and_is_of_alerts_that_exist(runbo
 def test_no_alert_is_on_cpu() -> None:
     """A busy machine that answers in time is fine."""
     assert not [rule.name for rule in RULES if "cpu" in rule.expression.lower()]
+
+
+def test_every_alert_stands_in_the_page_on_monitoring() -> None:
+    """With its severity and its runbook, and nothing that is none."""
+    rows = re.findall(
+        r"^\| (Fairlead\w+) \| .* \| (\w+) \| \[.*\]\((.*)\) \|$",
+        (ROOT / "docs" / "monitoring.md").read_text(),
+        re.MULTILINE,
+    )
+
+    assert sorted(rows) == sorted(
+        (rule.name, rule.labels["severity"], rule.annotations["runbook_url"].removeprefix("docs/")) for rule in ALERTS
+    )

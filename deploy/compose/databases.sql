@@ -1,0 +1,2 @@
+-- MLflow has a database of its own beside Fairlead's.
+CREATE DATABASE mlflow;
