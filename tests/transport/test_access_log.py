@@ -4,6 +4,9 @@ import json
 import time
 from threading import Event
 
+import pytest
+from tests.cli.clients import wait_until
+
 from fairlead.telemetry.tracing import Trace
 from fairlead.transport import access_log
 from fairlead.transport.access_log import AccessLog
@@ -129,3 +132,19 @@ def test_a_disk_that_hangs_keeps_nobody_waiting() -> None:
     assert took < 5
     assert 0 < len(dropped) <= 5_000
     assert lines.written.count(b"\n") == access_log._MOST_WAITING + 5_000 - len(dropped)
+
+
+def test_a_line_that_cannot_be_made_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Those after it are written."""
+    lines, dropped = Lines(), list[int]()
+    log = AccessLog(lines, pseudonym=str, on_drop=dropped.append)
+    odd, plain = call(), call()
+    odd.model = "\ud800"
+    log.put(odd, "POST", "/predict", 200, None, is_known=True, ended=time.monotonic(), seconds=0.001)
+    wait_until(lambda: bool(dropped))
+    log.put(plain, "POST", "/predict", 200, None, is_known=True, ended=time.monotonic(), seconds=0.001)
+    log.close()
+
+    assert dropped == [1]
+    assert lines.written.count(b"\n") == 1
+    assert "1 requests cannot be logged" in caplog.text

@@ -6,6 +6,7 @@ user's key stands there as a keyed hash, and where a request came from does not 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -21,10 +22,11 @@ from fairlead.transport.spans import route
 
 __all__ = ["AccessLog", "Lines"]
 
+_log = logging.getLogger(__name__)
 _PAUSE_S: Final = 0.1
 _MOST_WAITING: Final = 100_000
 _MOST_KNOWN: Final = 1_000
-_AT_ONCE: Final = 512
+_AT_ONCE: Final = 256
 
 _THOUSANDTHS: Final = tuple(f".{thousandth:03d}Z" for thousandth in range(1000))
 """Of a second: made once, since to format a number takes longer than to look it up."""
@@ -41,7 +43,7 @@ class Lines(Protocol):
 
 
 class AccessLog:
-    """Takes requests in the event loop, and writes their lines in a thread, several times a second.
+    """Takes requests in the event loop, and writes their lines in a thread, ten times a second or more often.
 
     What was answered in the last tenth of a second is lost when the process is killed.
 
@@ -59,7 +61,8 @@ class AccessLog:
         self._waiting: deque[_Entry] = deque()
         self._known: dict[tuple[object, ...], str] = {}
         self._second, self._shown = -1, ""
-        self._is_closed = threading.Event()
+        self._has_work = threading.Event()
+        self._is_closed = False
         self._writer = threading.Thread(target=self._run, name="access log", daemon=True)
         self._writer.start()
 
@@ -87,20 +90,27 @@ class AccessLog:
             ended: the monotonic second at which it was answered.
             seconds: that it took.
         """
-        if len(self._waiting) < _MOST_WAITING:
-            self._waiting.append((call, method, path, status, code, is_known, ended, seconds))
-        else:
+        count = len(self._waiting)
+        if count >= _MOST_WAITING:
             self._on_drop(1)
+            return
+        self._waiting.append((call, method, path, status, code, is_known, ended, seconds))
+        if count == _AT_ONCE:
+            self._has_work.set()
 
     def close(self) -> None:
         """Write what is left."""
-        self._is_closed.set()
+        self._is_closed = True
+        self._has_work.set()
         self._writer.join()
 
     # -- in the thread ---------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._is_closed.wait(_PAUSE_S):
+        """Write whenever there is enough for a piece, which takes a fraction of a millisecond, or a pause is over."""
+        while not self._is_closed:
+            self._has_work.wait(_PAUSE_S)
+            self._has_work.clear()
             self._flush()
         self._flush()
 
@@ -108,8 +118,12 @@ class AccessLog:
         waiting = self._waiting
         since = time.time() - time.monotonic()
         while waiting:
-            lines = [self._line(waiting.popleft(), since) for _ in range(min(len(waiting), _AT_ONCE))]
-            self._lines.write("".join(lines).encode())
+            some = [waiting.popleft() for _ in range(min(len(waiting), _AT_ONCE))]
+            try:
+                self._lines.write("".join([self._line(entry, since) for entry in some]).encode())
+            except Exception:  # noqa: BLE001 - what cannot be written costs these lines, not those to come
+                _log.exception("%d requests cannot be logged", len(some))
+                self._on_drop(len(some))
 
     def _line(self, entry: _Entry, since: float) -> str:
         call, method, path, status, code, is_known, ended, seconds = entry
