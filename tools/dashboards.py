@@ -18,9 +18,10 @@ SOURCE = {"type": "prometheus", "uid": "prometheus"}
 """The data source that `provisioning` names."""
 
 _WIDTH, _HEIGHT, _STAT_HEIGHT = 24, 8, 4
+_BY_NAME, _BY_NUMBER = 1, 3
 _VARIABLES = {
-    "model": ("Model", "label_values(fairlead_model_available, model)"),
-    "version": ("Version", 'label_values(fairlead_model_available{model=~"$model"}, version)'),
+    "model": ("Model", "label_values(fairlead_model_available, model)", _BY_NAME),
+    "version": ("Version", 'label_values(fairlead_model_available{model=~"$model"}, version)', _BY_NUMBER),
 }
 _RELEASES = 'sum by (model) (changes(fairlead_release_revision{model=~"$model"}[1m])) > 0'
 _TYPES = {"bars": "timeseries", "states": "state-timeline"}
@@ -84,7 +85,7 @@ def _releases() -> dict[str, Any]:
 
 
 def _variable(name: str) -> dict[str, Any]:
-    label, query = _VARIABLES[name]
+    label, query, sort = _VARIABLES[name]
     return {
         "name": name,
         "label": label,
@@ -93,7 +94,7 @@ def _variable(name: str) -> dict[str, Any]:
         "query": {"query": query, "refId": name},
         "definition": query,
         "refresh": 2,
-        "sort": 3,
+        "sort": sort,
         "multi": True,
         "includeAll": True,
         "allValue": ".*",

@@ -1,4 +1,4 @@
-"""A service with everything under way, and a Prometheus that looks at it: for all tests here at once."""
+"""A service with everything under way, and a Prometheus that looks at it: for all tests of a module at once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Live:
     prometheus: Prometheus
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Requests of every kind, labels, a rollout, a controller, a worker that died, a version that does not load."""
     for name in ("prometheus", "prometheus-blackbox-exporter"):
