@@ -53,6 +53,7 @@ async def _main(line: socket.socket) -> int:
         lifespan="off",
         access_log=False,
         log_config=None,
+        log_level="warning",  # that it starts and ends is the parent's to tell
         server_header=False,
         date_header=False,
         limit_concurrency=_MOST_AT_ONCE,
