@@ -54,6 +54,7 @@ fuzz: setup
 bench: setup $(COMPILED)
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.throughput
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.prediction_log
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.instrumentation
 	$(BIN)/python -m benchmarks.training
 
 bench-reliability: export PYTHONPATH = $(COMPILED)

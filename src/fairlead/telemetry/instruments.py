@@ -56,16 +56,22 @@ class Merge(enum.Enum):
 
 
 class Series:
-    """One set of label values. It may be used for ever; once it is retired nobody sees what it counts."""
+    """One set of label values. It may be used for ever; once it is retired nobody sees what it counts.
 
-    __slots__ = ("_cells",)
+    Attributes:
+        is_retired: whether it is; whoever asks its family again gets another one.
+    """
+
+    __slots__ = ("_cells", "is_retired")
 
     def __init__(self, cells: memoryview[float]) -> None:
         self._cells = cells
+        self.is_retired = False
 
     def detach(self) -> None:
         """Count where nobody looks: the record may become another series'."""
         self._cells = _nowhere(len(self._cells))
+        self.is_retired = True
 
 
 class CounterSeries(Series):

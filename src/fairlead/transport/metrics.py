@@ -16,6 +16,11 @@ __all__ = ["MetricsPages", "TransportMetrics"]
 _BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+_MOST_COUNTED = 1000
+_Key = tuple[str, str, int | None, str, Code | None]
+"""What tells requests apart: protocol, model, version, label and what became of them."""
+
+
 class TransportMetrics:
     """The instruments. What the catalogue does not know is counted under no name, so labels stay few.
 
@@ -41,6 +46,8 @@ class TransportMetrics:
             ("protocol", "reason"),
         )
 
+        self._counted: dict[_Key, _Counted] = {}
+
     def refused(self, protocol: str, error: Exception) -> None:
         """Count a refusal, if `error` is one that overload makes."""
         if protocol and isinstance(error, OverloadError):
@@ -55,20 +62,49 @@ class TransportMetrics:
             seconds: from its head to its answer.
             knows: see `Catalogue.knows`.
         """
-        outcome = code.value if code else "OK"
-        model, version = call.model, str(call.version or "")
-        requests = self._requests.find(call.protocol, model, version, outcome)
-        if requests is None:
-            if not knows(model, call.version):
-                model = version = ""
-            requests = self._requests.labels(call.protocol, model, version, outcome)
-        requests.inc()
-        asked = (call.protocol, model, version, call.label if version else "")
-        self._duration.labels(*asked).observe(seconds)
+        label = call.label if call.version is not None else ""
+        key = (call.protocol, call.model, call.version, label, code)
+        counted = self._counted.get(key)
+        if counted is None or counted.requests.is_retired or counted.duration.is_retired:
+            counted = self._find(key, knows)
+        counted.requests.inc()
+        counted.duration.observe(seconds)
         if call.trace is not None:
-            self._duration.exemplars.labels(*asked).note(seconds, call.trace.trace_id)
+            counted.exemplify(seconds, call.trace.trace_id)
         if call.protocol in ENTRYPOINTS:
-            self.tfserving.record(call, outcome, seconds * 1e6, knows)
+            self.tfserving.record(call, _outcome(code), seconds * 1e6, knows)
+
+    def _find(self, key: _Key, knows: Knows) -> _Counted:
+        """Where requests of this key are counted; remembered if they are of something that there is."""
+        protocol, model, version, label, code = key
+        shown = (protocol, model, str(version or ""), _outcome(code))
+        if self._requests.find(*shown) is None and not knows(model, version):
+            return _Counted(self._requests, self._duration, (protocol, "", "", _outcome(code)), "")
+        counted = _Counted(self._requests, self._duration, shown, label)
+        if len(self._counted) >= _MOST_COUNTED:
+            self._counted.clear()
+        self._counted[key] = counted
+        return counted
+
+
+class _Counted:
+    """The series that a kind of request is counted in."""
+
+    __slots__ = ("_asked", "_durations", "duration", "requests")
+
+    def __init__(self, requests: Counter, durations: Histogram, shown: tuple[str, str, str, str], label: str) -> None:
+        self.requests = requests.labels(*shown)
+        self._asked = (*shown[:3], label)
+        self._durations = durations
+        self.duration = durations.labels(*self._asked)
+
+    def exemplify(self, seconds: float, trace_id: str) -> None:
+        """Let a request that was traced stand for the others."""
+        self._durations.exemplars.labels(*self._asked).note(seconds, trace_id)
+
+
+def _outcome(code: Code | None) -> str:
+    return code.value if code else "OK"
 
 
 class MetricsPages:
