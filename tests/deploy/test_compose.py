@@ -107,6 +107,17 @@ def test_the_image_is_built_from_what_is_sent() -> None:
     assert all((root / path).exists() for path in sent)
 
 
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    """What the recipe reads out of the lock file is every version in it."""
+    lock = DEPLOY.parent / "requirements" / "dev.txt"
+    found = re.search(r"sed -nE '(.*)' requirements", (DEPLOY / "container" / "Dockerfile").read_text())
+    assert found
+    constraints = subprocess.run(["sed", "-nE", found[1], lock], capture_output=True, text=True, check=True).stdout
+
+    assert "onnxruntime==" in constraints
+    assert len(constraints.splitlines()) == len(re.findall(r"^\w\S*==", lock.read_text(), re.MULTILINE))
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_our_commands_take_their_flags_and_settings(name: str) -> None:
     """The verb's own parser accepts the command, and every FAIRLEAD_ variable is a setting that can be read."""
