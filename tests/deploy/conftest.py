@@ -79,8 +79,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         wait_until(lambda: loaded(server) >= 2)
         prometheus = running.enter_context(Prometheus(root, targets | {"prometheus": "127.0.0.1:1"}))
         prometheus.wait_for("fairlead_workers_ready == 2")
-        running.enter_context(_traffic(server))
         _mishaps(server, logged.store)
+        wait_until(lambda: loaded(server) >= 3)
+        running.enter_context(_traffic(server))
         yield Live(server=server, prometheus=prometheus)
 
 
@@ -161,9 +162,10 @@ def _traffic(server: Server) -> Iterator[None]:
 
 
 def _ask(server: Server, over: threading.Event) -> None:
-    """A mixture, again and again. Whoever asks prices asks badly, so that nothing ends the rollout of digits."""
+    """A mixture, again and again. What is bad asks for a version, which is in no arm and ends no rollout."""
     picture = np.zeros((1, 28, 28, 1), np.float32)
-    broken = infer_request("prices", image=picture * np.nan)
+    broken = infer_request("digits", image=picture * np.nan)
+    broken.model_version = "1"
     tensor = {"name": "image", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": picture.ravel().tolist()}
     late = json.dumps({"inputs": [tensor], "parameters": {"timeout": 1}}).encode()
     posts = itertools.cycle(
@@ -172,14 +174,14 @@ def _ask(server: Server, over: threading.Event) -> None:
             ("/v1/models/digits/labels/stable:predict", BODY),
             ("/v1/models/prices:predict", BODY),
             ("/predict?model=digits", BODY),
-            ("/v2/models/prices/infer", late),
+            ("/v2/models/digits/versions/1/infer", late),
             ("/v1/models/nobody:predict", BODY),
             ("/v1/models/digits:predict", b"{}"),
         ]
     )
     with Channel(f"127.0.0.1:{server.grpc_port}") as channel:
         while not over.wait(0.02):
-            with suppress(OSError, ValueError, grpc.RpcError):  # a worker dies meanwhile
+            with suppress(OSError, ValueError, grpc.RpcError):  # refusals are pages without JSON, and codes
                 server.call("POST", *next(posts))
                 channel.ask(INFERENCE, "ModelInfer", broken)
 

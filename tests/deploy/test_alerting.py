@@ -7,8 +7,6 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from tests.cli.clients import Clients, wait_until
 from tests.cli.conftest import Server, starting
 from tests.cli.prometheus import program
 
-from fairlead.servable.golden import Golden
+from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.store.writable_store import WritableStore
@@ -28,53 +26,24 @@ from fairlead.testing import DIGIT_SIGNATURE
 
 from .prometheus import Alertmanager, Prometheus, Receiver, freeze, receiving
 
-GOLDEN_FILE = "golden.npz"
 PREDICT = "/v1/models/digits:predict"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """A server that answers, and who looks at it.
-
-    Attributes:
-        server: of a model that breaks on bright pictures.
-        prometheus: scrapes it each second.
-        receiver: gets the messages.
-    """
-
-    server: Server
-    prometheus: Prometheus
-    receiver: Receiver
-
-    def ask(self, brightness: float) -> int:
-        """The status of a request for an answer."""
-        body = json.dumps({"instances": np.full((1, 28, 28, 1), brightness).tolist()}).encode()
-        return self.server.call("POST", PREDICT, body)[0]
-
-
 @pytest.fixture
-def watched(tmp_path: Path, store: WritableStore) -> Iterator[Watched]:
-    """All of them up, and the heartbeat heard: messages arrive."""
-    for name in ("prometheus", "prometheus-alertmanager"):
-        program(name)
+def server(tmp_path: Path, store: WritableStore) -> Iterator[Server]:
+    """A worker that answers for a model that breaks on bright pictures."""
     publish_brittle(store)
-    with ExitStack() as running:
-        start = running.enter_context(starting(tmp_path))
+    with starting(tmp_path) as start:
         server = start(store.root, "--workers", "1", "--prediction-log", "off")
-        receiver = running.enter_context(receiving())
-        alertmanager = running.enter_context(Alertmanager(tmp_path, receiver.port))
-        targets = {
-            "fairlead": f"127.0.0.1:{server.management_port}",
-            "alertmanager": f"127.0.0.1:{alertmanager.port}",
-        }
         server.wait_ready()
-        pauses = {"FairleadDown": "8s"}  # longer than it takes Prometheus to begin
-        prometheus = running.enter_context(Prometheus(tmp_path, targets, pauses))
-        watched = Watched(server=server, prometheus=prometheus, receiver=receiver)
-        assert watched.ask(0.5) == 200
-        prometheus.wait_for('fairlead_requests_total{model="digits",code="OK"}')
-        wait_until(lambda: receiver.has("/heartbeat", "alerts would arrive"))
-        yield watched
+        assert ask(server, brightness=0.5) == 200
+        yield server
+
+
+def ask(server: Server, *, brightness: float) -> int:
+    """The status of a request."""
+    body = json.dumps({"instances": np.full((1, 28, 28, 1), brightness).tolist()}).encode()
+    return server.call("POST", PREDICT, body)[0]
 
 
 def publish_brittle(store: WritableStore) -> None:
@@ -120,43 +89,51 @@ def publish_brittle(store: WritableStore) -> None:
     store.promote(version.manifest.id, why="")
 
 
-def test_a_model_that_fails_gets_somebody_up(watched: Watched) -> None:
-    """Nobody before it does; then a page that says which model, and has the runbook that says what to do."""
-    for _ in range(20):
-        assert watched.ask(0.5) == 200
-    assert list(watched.receiver.messages) == ["/heartbeat"]
+def test_a_model_that_fails_and_a_server_that_is_gone_get_somebody_up(server: Server, tmp_path: Path) -> None:
+    """Nobody before; then a page that says which model, or that all is gone, with the runbook that says what to do."""
+    for name in ("prometheus", "prometheus-alertmanager"):
+        program(name)
+    with receiving() as receiver, Alertmanager(tmp_path, receiver.port) as alertmanager:
+        targets = {
+            "fairlead": f"127.0.0.1:{server.management_port}",
+            "alertmanager": f"127.0.0.1:{alertmanager.port}",
+        }
+        pauses = {"FairleadDown": "8s"}  # longer than it takes Prometheus to begin
+        with Prometheus(tmp_path, targets, pauses) as prometheus:
+            prometheus.wait_for('fairlead_requests_total{model="digits",code="OK"}')
+            wait_until(lambda: receiver.has("/heartbeat", "alerts would arrive"))
+            assert [ask(server, brightness=0.5) for _ in range(20)] == [200] * 20
+            assert list(receiver.messages) == ["/heartbeat"]
 
-    def is_told() -> bool:
-        assert watched.ask(9.0) == 500
-        return watched.receiver.has(
-            "/page", "FairleadAvailabilityBurnsFast digits", "docs/runbooks/availability.md", "'digits' failed"
-        )
+            wait_until(lambda: fails_and_is_told(server, receiver))
 
-    wait_until(is_told)
-
-
-def test_a_server_that_is_gone_gets_somebody_up(watched: Watched) -> None:
-    """Killed, with all that it had started."""
-    children = psutil.Process(watched.server.process.pid).children(recursive=True)
-    for process in (watched.server.process, *children):
-        os.kill(process.pid, signal.SIGKILL)
-    watched.server.process.wait(10)
-
-    wait_until(lambda: watched.receiver.has("/page", "FairleadDown", "docs/runbooks/down.md"))
+            children = psutil.Process(server.process.pid).children(recursive=True)
+            for process in (server.process, *children):
+                os.kill(process.pid, signal.SIGKILL)
+            server.process.wait(10)
+            wait_until(lambda: receiver.has("/page", "FairleadDown", "docs/runbooks/down.md"))
 
 
-def test_a_prometheus_that_hangs_or_is_gone_costs_nothing(watched: Watched) -> None:
-    """Every request is answered meanwhile, and what was counted then is there when it is back."""
-    counted = 'sum (fairlead_requests_total{model="digits",code="OK"})'
-    before = float(watched.prometheus.query(counted)[0]["value"][1])
-    freeze(watched.prometheus)
-    with Clients(watched.server.port, count=4) as clients:
-        clients.wait_for(200)
-        watched.prometheus.process.kill()
-        clients.wait_for(200)
+def fails_and_is_told(server: Server, receiver: Receiver) -> bool:
+    """Whether somebody was got up, once one more request has failed."""
+    assert ask(server, brightness=9.0) == 500
+    page = ("FairleadAvailabilityBurnsFast digits", "docs/runbooks/availability.md", "'digits' failed")
+    return receiver.has("/page", *page)
+
+
+def test_a_prometheus_that_hangs_or_is_gone_costs_nothing(server: Server, tmp_path: Path) -> None:
+    """Every request is answered meanwhile, and all of them are counted."""
+    program("prometheus")
+    with Prometheus(tmp_path, {"fairlead": f"127.0.0.1:{server.management_port}"}) as prometheus:
+        prometheus.wait_for('fairlead_requests_total{model="digits",code="OK"}')
+        freeze(prometheus)
+        with Clients(server.port, count=4) as clients:
+            clients.wait_for(200)
+            prometheus.process.kill()
+            clients.wait_for(200)
     assert clients.failed == []
-    after = before + clients.outcomes["200"]
 
-    page = watched.server.page("/metrics", watched.server.management_port)[1]
-    shown = [float(line.split()[1]) for line in page.splitlines() if "digits" in line and 'code="OK"' in line]
-    assert sum(shown) == after
+    page = server.page("/metrics", server.management_port)[1]
+    series = [line for line in page.splitlines() if line.startswith("fairlead_requests_total{") and "digits" in line]
+    counts = [float(line.split()[1]) for line in series if 'code="OK"' in line]
+    assert sum(counts) == 1 + clients.outcomes["200"]
