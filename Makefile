@@ -26,10 +26,10 @@ test: setup $(COMPILED)
 	$(BIN)/python -m pytest
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest tests/serving tests/telemetry tests/transport
 
-# The wheel, unpacked: whoever has it first on PYTHONPATH runs what is compiled.
+# The wheel that `pip install .` makes, unpacked: whoever has it first on PYTHONPATH runs what is compiled.
 $(COMPILED): $(INSTALLED) hatch_build.py pyproject.toml $(shell find src -name '*.py')
 	rm -rf $@ build/wheel
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ build/wheel/*.whl
 	@touch $@
 
