@@ -21,11 +21,11 @@ SOURCES = str(Path(fairlead.__file__).parents[1])
 def serve_command(python: str, store: str, port: str, grpc_port: str) -> list[str]:
     """The command line of a server with one worker and one thread, which listens where it is told and nowhere else.
 
-    It logs neither predictions nor requests: no peer does. `benchmarks.prediction_log` and `benchmarks.instrumentation`
-    measure what that costs.
+    It logs neither predictions nor requests and has no console: no peer does. `benchmarks.prediction_log` and
+    `benchmarks.instrumentation` measure what logging costs.
     """
     ports = [f"--rest-port={port}", f"--grpc-port={grpc_port}", "--management-port=0"]
-    flags = ["--workers=1", "--threads=1", "--prediction-log=off", "--access-log=off"]
+    flags = ["--workers=1", "--threads=1", "--prediction-log=off", "--access-log=off", "--console=off"]
     return [python, "-m", "fairlead.cli.main", "serve", f"--store={store}", *ports, *flags]
 
 
