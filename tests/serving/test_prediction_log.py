@@ -133,6 +133,18 @@ async def test_of_a_busy_version_a_part_is_measured(world: World, tmp_path: Path
     assert {row.predicted for row in rows} == {"3"}
 
 
+async def test_rows_that_are_not_kept_use_up_nothing(world: World, tmp_path: Path) -> None:
+    """Of a half of the requests as many rows are measured as of all."""
+    serve(world)
+    async with logging_to(tmp_path, world, sample=0.5, measured_per_s=170) as predictor:
+        for _ in range(5):
+            await asyncio.gather(*(ask(predictor) for _ in range(50)))
+        rows, _ = logged(tmp_path)
+
+    assert 80 < len(rows) < 170
+    assert all(row.features is not None for row in rows)
+
+
 async def test_arms_are_told(world: World, tmp_path: Path) -> None:
     """The log says in which arm a version answered; of who asked for a version, that it was in none."""
     serve(world, Candidate(version=2, mode=Mode.CANARY, weight=0.5, salt="s"))

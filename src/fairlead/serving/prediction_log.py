@@ -131,7 +131,9 @@ class PredictionLog:
             sampled = [self._is_sampled(request) for request in batch]
             if version.extractor is None or True not in sampled:
                 return Seen(sampled, None)
-            if not version.allowance.take(sum([request.rows for request in batch])):
+            if not version.allowance.take(
+                sum([request.rows for request, keeps in zip(batch, sampled, strict=True) if keeps])
+            ):
                 return Seen(sampled, None)
             if False in sampled:
                 joined = Joined([request.inputs for request, keeps in zip(batch, sampled, strict=True) if keeps])
