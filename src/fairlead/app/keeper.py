@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from fairlead.app.supervision.policy import restart_delay
 
-__all__ = ["Keeper", "Program"]
+__all__ = ["Keeper", "Program", "when_alone"]
 
 _WELL_AFTER_S = 10.0
 _log = logging.getLogger(__name__)
@@ -117,6 +117,12 @@ class Keeper:
         delay = restart_delay(self._deaths)
         _log.error("%s %s; %s; it is started again in %g s", self._program.name, why, self._program.meanwhile, delay)
         self._retry = self._loop.call_later(delay, self.start)
+
+
+async def when_alone(reader: asyncio.StreamReader, leave: Callable[[], None]) -> None:
+    """At the program's end of the line: call `leave` when the parent ends it or is gone."""
+    await reader.read()
+    leave()
 
 
 def _start(program: Program) -> tuple[socket.socket, subprocess.Popen[bytes]]:

@@ -14,13 +14,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
 from fairlead.app.control import now_us, open_feedback
+from fairlead.app.keeper import when_alone
 from fairlead.app.log_files import open_log_files
 from fairlead.app.oversight import Oversight
 from fairlead.app.quality import ArmQuality, read_quality
@@ -242,16 +242,10 @@ async def _main(line: socket.socket) -> int:
     except FairleadError as error:
         _log.error("predictions are not shipped: %s", error)
         return 1
-    ending = asyncio.create_task(_when_alone(reader, recorder.leave))
+    ending = asyncio.create_task(when_alone(reader, recorder.leave))
     await recorder.run(listener)
     ending.cancel()
     return 0
-
-
-async def _when_alone(reader: asyncio.StreamReader, leave: Callable[[], None]) -> None:
-    """Call `leave` when the parent ends the line or is gone."""
-    await reader.read()
-    leave()
 
 
 if __name__ == "__main__":

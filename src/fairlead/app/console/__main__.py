@@ -10,13 +10,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
 
 import uvicorn
 
 from fairlead.app.console.line import ConsoleAssignment
 from fairlead.app.console.sampling import Sampler
 from fairlead.app.console.views import open_views
+from fairlead.app.keeper import when_alone
 from fairlead.app.log_files import open_log_files
 from fairlead.console.application import create_application
 from fairlead.console.session import Sessions
@@ -62,17 +62,11 @@ async def _main(line: socket.socket) -> int:
     config.load()
     server = uvicorn.Server(config)
     sampling = asyncio.create_task(Sampler(assignment.management, history).run())
-    ending = asyncio.create_task(_when_alone(reader, lambda: setattr(server, "should_exit", True)))
+    ending = asyncio.create_task(when_alone(reader, lambda: setattr(server, "should_exit", True)))
     await server.serve(sockets=[socket.socket(fileno=assignment.listener)])
     sampling.cancel()
     ending.cancel()
     return 0
-
-
-async def _when_alone(reader: asyncio.StreamReader, leave: Callable[[], None]) -> None:
-    """Call `leave` when the parent ends the line or is gone."""
-    await reader.read()
-    leave()
 
 
 if __name__ == "__main__":
