@@ -72,6 +72,33 @@ def test_a_client_that_does_not_answer_the_ping_is_left_anyway(start: Start) -> 
     running = start(Limits(linger_s=0.2))
     with Wire(running.port) as client:
         client.greet()
+        client.call(LIVE)
+        running.drain()
+        assert [got.kind for got in client.ends()] == [GOAWAY, PING, GOAWAY]
+    running.thread.join(TIMEOUT_S)
+    assert not running.thread.is_alive()
+
+
+def test_a_client_that_has_just_come_is_asked_to_go_after_its_first_request(start: Start) -> None:
+    """GOAWAY on a connection that was not used yet can make grpcio forget the call that it is for."""
+    running = start()
+    with Wire(running.port) as client:
+        client.greet()
+        client.ping()
+        running.drain()
+        assert client.is_silent(0.3)
+        assert client.call(LIVE).message == b"\x08\x01"
+        assert [got.kind for got in client.ends()] == [GOAWAY, PING, GOAWAY]
+    running.thread.join(TIMEOUT_S)
+    assert not running.thread.is_alive()
+
+
+def test_a_client_that_has_come_and_asks_nothing_is_asked_to_go(start: Start) -> None:
+    """It has a second for its first request."""
+    running = start(Limits(linger_s=0.2))
+    with Wire(running.port) as client:
+        client.greet()
+        client.ping()
         running.drain()
         assert [got.kind for got in client.ends()] == [GOAWAY, PING, GOAWAY]
     running.thread.join(TIMEOUT_S)

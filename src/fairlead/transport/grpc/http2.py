@@ -18,6 +18,8 @@ __all__ = ["Http2Connection"]
 _WRITE_BUFFER = 1024 * 1024
 _LEAVE_S = 1.0
 """How long a client that was asked to go may take to say that it has read so."""
+_SETTLE_S = 1.0
+"""How long a client that has just come may take to send its first request, before it can be asked to go."""
 
 
 class Http2Connection:
@@ -35,9 +37,10 @@ class Http2Connection:
         self._limits = limits
         self._connections = connections
         patience = Patience()
+        self._began = time.monotonic()
         self._reader = FrameReader(
             patience,
-            now=time.monotonic(),
+            now=self._began,
             header_timeout_s=limits.header_timeout_s,
             body_timeout_s=limits.body_timeout_s,
         )
@@ -95,10 +98,15 @@ class Http2Connection:
     # -- called by the server --------------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        """Ask the client to go elsewhere, answer what it has begun, and end."""
-        if not self._is_ending and not self._session.is_leaving:
-            self._left_at = time.monotonic()
-            self._session.leave()
+        """Ask the client to go elsewhere, answer what it has begun, and end. Called again until it has ended.
+
+        A client that has just come is not asked before its first request: grpcio 1.85, told to go while it makes a
+        connection, can forget the call that the connection was for, which then waits for its deadline.
+        """
+        session, now = self._session, time.monotonic()
+        if not self._is_ending and not session.is_leaving and (session.was_used or now > self._began + _SETTLE_S):
+            self._left_at = now
+            session.leave()
 
     def abort(self) -> None:
         """End it now."""

@@ -40,5 +40,5 @@ class GrpcServer(PortServer[Http2Connection]):
     def begin_drain(self) -> None:
         self._app.draining = True
 
-    def part(self, connection: Http2Connection, since_s: float) -> None:  # noqa: ARG002 - it is told at once
+    def part(self, connection: Http2Connection, since_s: float) -> None:  # noqa: ARG002 - it knows when
         connection.leave()

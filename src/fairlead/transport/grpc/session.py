@@ -108,6 +108,11 @@ class Session:
         """Whether no request is open."""
         return not self._streams
 
+    @property
+    def was_used(self) -> bool:
+        """Whether the client has sent a request yet."""
+        return self._last_id > 0
+
     def take(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         """Take one frame.
 
