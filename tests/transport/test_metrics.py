@@ -10,7 +10,7 @@ from tests.transport.fakes import FakePredictor
 from fairlead.errors import OverloadError
 from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.message import Call
-from fairlead.transport.tfserving.metrics import TfServingMetrics
+from fairlead.transport.tfserving.metrics import MAX_STRANGERS, TfServingMetrics
 
 TFS = "/monitoring/prometheus/metrics"
 GOOD = {"instances": [[1.0]]}
@@ -94,70 +94,38 @@ def test_a_client_that_leaves_is_counted(client: Client, predictor: FakePredicto
     assert any('code="CANCELLED",model="echo"' in line for line in lines(client, "/metrics"))
 
 
-def test_names_that_clients_invent_share_one_series(client: Client) -> None:
-    """A model that the catalogue does not know is counted under no name and no version."""
-    for name in ("nope", "nope2"):
-        client.predict(f"{name}/versions/7", GOOD)
-    counted = [line for line in lines(client, "/metrics") if line.startswith("fairlead_requests_total")]
-    assert counted == ['fairlead_requests_total{code="NOT_FOUND",model="",protocol="tfserving",version=""} 2.0']
-
-
-def test_health_and_metrics_are_not_traffic(client: Client) -> None:
-    """Probes and scrapes are not counted as requests."""
-    client.get("/health/ready")
-    client.get("/metrics")
-    assert not any(line.startswith("fairlead_requests_total{") for line in lines(client, "/metrics"))
-
-
-def test_a_retired_version_loses_its_series(client: Client) -> None:
-    """Retiring a version removes its series and leaves those of others; it may be counted again later."""
-    client.predict("echo", GOOD)
-    client.predict("digits", b"{}")
-    client.app._metrics.instruments.retain(lambda model, version: (model, version) != ("echo", "1"))
-    page = lines(client, "/metrics")
-    assert not any('model="echo"' in line for line in page)
-    assert any('model="digits"' in line for line in page)
-    client.predict("echo", GOOD)
-    assert any('model="echo"' in line for line in lines(client, "/metrics"))
-
-
-def test_the_tensorflow_serving_page_has_its_format(client: Client) -> None:
-    """TensorFlow Serving's page has names with colons, no help lines, and 34 buckets that add up."""
-    client.predict("echo", GOOD)
-    page = lines(client, TFS)
-    assert page[:2] == [
-        "# TYPE :tensorflow:serving:request_count counter",
-        ':tensorflow:serving:request_count{model_name="echo",status="OK"} 1',
-    ]
-    assert "# HELP" not in "\n".join(page)
-    labels = 'model_name="echo",API="predict",entrypoint="REST"'
-    buckets = [line for line in page if line.startswith(":tensorflow:serving:request_latency_bucket")]
-    assert len(buckets) == 34
-    assert buckets[0].startswith(f':tensorflow:serving:request_latency_bucket{{{labels},le="10"}} ')
-    assert buckets[5].startswith(f':tensorflow:serving:request_latency_bucket{{{labels},le="188.957"}} ')
-    assert buckets[-1] == f':tensorflow:serving:request_latency_bucket{{{labels},le="+Inf"}} 1'
-    assert f":tensorflow:serving:request_latency_count{{{labels}}} 1" in page
-
-
-def test_an_idle_server_still_prints_its_types(client: Client) -> None:
-    """Metrics without samples print their TYPE lines."""
-    assert lines(client, TFS) == [
-        "# TYPE :tensorflow:serving:request_count counter",
-        "# TYPE :tensorflow:serving:request_latency histogram",
-    ]
-
-
-def test_names_that_clients_invent_share_one_series_on_the_tensorflow_serving_page(client: Client) -> None:
-    """A version that clients invent of a model that there is is counted under the model's name."""
-    for index in range(5):
-        client.get(f"/v1/models/name{index}")
+def test_few_names_that_clients_invent_are_on_the_tensorflow_serving_page(client: Client) -> None:
+    """The first that a model could be called by; all others share a series, and versions that are not have none."""
     client.get("/v1/models/a%22b%5Cc%0Ad")
+    client.get("/v1/models/" + "x" * 65)
+    for index in range(MAX_STRANGERS + 5):
+        client.get(f"/v1/models/name{index}")
+    client.predict("name0", GOOD)
     client.predict("echo/versions/77", GOOD)
-    counts = [line for line in lines(client, TFS) if line.startswith(":tensorflow:serving:request_count{")]
-    assert counts == [
-        ':tensorflow:serving:request_count{model_name="",status="NOT_FOUND"} 6',
-        ':tensorflow:serving:request_count{model_name="echo",status="NOT_FOUND"} 1',
-    ]
+    counts = dict(
+        line.removeprefix(":tensorflow:serving:request_count").split(" ")
+        for line in lines(client, TFS)
+        if line.startswith(":tensorflow:serving:request_count{")
+    )
+    assert counts == {
+        '{model_name="",status="NOT_FOUND"}': "7",
+        '{model_name="echo",status="NOT_FOUND"}': "1",
+        '{model_name="name0",status="NOT_FOUND"}': "2",
+        **{f'{{model_name="name{index}",status="NOT_FOUND"}}': "1" for index in range(1, MAX_STRANGERS)},
+    }
+
+
+def test_a_worker_that_follows_another_shows_no_more_names() -> None:
+    """What a worker before it has counted is there already, in the same place."""
+    instruments = Instruments()
+    for turn in range(3):
+        metrics = TfServingMetrics(instruments)
+        for index in range(MAX_STRANGERS):
+            metrics.record(Call(protocol="tfserving", model=f"name{turn}-{index}"), "NOT_FOUND", 20.0, lambda *_: False)
+        metrics.record(Call(protocol="tfserving", model="echo"), "OK", 20.0, lambda *_: True)
+    shown = [line for line in metrics.page().decode().splitlines() if 'status="NOT_FOUND"' in line]
+    assert len(shown) == MAX_STRANGERS + 1
+    assert f':tensorflow:serving:request_count{{model_name="",status="NOT_FOUND"}} {2 * MAX_STRANGERS}' in shown
 
 
 def test_a_name_cannot_forge_a_sample() -> None:

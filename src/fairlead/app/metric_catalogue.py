@@ -26,6 +26,7 @@ from fairlead.telemetry.quality import QualityMetrics
 from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.workers import WorkerMetrics
 from fairlead.transport.metrics import TransportMetrics
+from fairlead.transport.tfserving.metrics import MAX_STRANGERS
 
 __all__ = ["SECTIONS", "Label", "Section", "label_of", "markdown"]
 
@@ -95,7 +96,10 @@ _LABELS: Mapping[str, Label] = MappingProxyType(
         "process": Label(values="0 for the parent, else a region's number", most="processes"),
         "path_of": Label(values="home, store", most=2),
         "python": Label(values="major and minor version", most=1),
-        "model_name": Label(values="as `model`", most="models"),
+        "model_name": Label(
+            values="as `model`, and the first that clients invent if a model could be called so",
+            most=f"(models + {MAX_STRANGERS} x workers)",
+        ),
         "status": Label(values="as `code`", most=1 + len(Code)),
         "API": Label(values="predict, classify, regress, Predict, Classify, Regress; empty for a GET", most=7),
         "entrypoint": Label(values="REST, GRPC", most=2),

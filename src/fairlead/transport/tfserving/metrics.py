@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from fairlead.errors import FairleadError
+from fairlead.servable.identity import check_model_name
 from fairlead.telemetry.instruments import Counter, Histogram, Instruments
 from fairlead.transport.message import Call
 
@@ -13,6 +15,8 @@ __all__ = ["ENTRYPOINTS", "Knows", "TfServingMetrics"]
 BOUNDS_US = tuple(10 * 1.8**power for power in range(33))
 ENTRYPOINTS = {"tfserving": "REST", "tfserving-grpc": "GRPC"}
 """What TensorFlow Serving calls the protocols, by what they are called here."""
+MAX_STRANGERS = 50
+"""How many names of models that there are not a worker shows."""
 
 Knows = Callable[[str, int | None], bool]
 """Whether there is such a model, and such a version of it."""
@@ -26,7 +30,8 @@ _COUNTED_CALLS = ("Predict", "Classify", "Regress")
 class TfServingMetrics:
     """Counts every request to the REST dialect, and the calls that infer, by name and status; successes' latencies too.
 
-    A model that nobody knows has no name here, where TensorFlow Serving shows whatever clients invent.
+    TensorFlow Serving shows whatever names clients invent, and a dashboard finds by them who asks for a model that is
+    gone. The first few are shown here, if a model could be called so; all others share a series without a name.
     """
 
     def __init__(self, instruments: Instruments) -> None:
@@ -46,6 +51,9 @@ class TfServingMetrics:
             bounds=BOUNDS_US,
             is_listed=False,
         )
+        counted = instruments.counted(self._counts)
+        served = {model for model, status in counted if status == "OK"}
+        self._strangers = {model for model, _ in counted if model} - served
 
     def record(self, call: Call, status: str, microseconds: float, knows: Knows) -> None:
         """Count one request; its `api` is "predict" or "Predict" and so on, or nothing for a GET."""
@@ -54,12 +62,21 @@ class TfServingMetrics:
             return
         counts = self._counts.find(model, status)
         if counts is None:
-            if not knows(model, None):
+            if not knows(model, None) and not self._admits(model):
                 model = ""
             counts = self._counts.labels(model, status)
         counts.inc()
         if status == "OK":
             self._latencies.labels(model, call.api, entrypoint).observe(microseconds)
+
+    def _admits(self, name: str) -> bool:
+        """Whether the name of a model that there is not is shown."""
+        if name not in self._strangers and len(self._strangers) < MAX_STRANGERS:
+            try:
+                self._strangers.add(check_model_name(name))
+            except FairleadError:
+                return False
+        return name in self._strangers
 
     def page(self) -> bytes:
         """The exposition."""
