@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from fairlead.store.writable_store import WritableStore
+from fairlead.testing import publish_digit
 
 from .clients import Callers, Clients, wait_until
 from .conftest import StartServer, StartWorkers, is_running, loaded, workers
@@ -44,6 +45,30 @@ def test_a_killed_worker_takes_only_its_own_requests_along(start_workers: StartW
     assert replaced_s < max(2.0, 2 * start_s)  # on a machine that is busy with other things a start takes long
     assert set(clients.outcomes) <= {"200"} | {o for o in clients.outcomes if o.startswith("failed")}
     assert clients.outcomes.total() - clients.outcomes["200"] <= 16
+    assert server.stop() == 0
+
+
+def test_a_worker_that_starts_after_a_bad_release_serves_the_one_before(
+    store: WritableStore, start_workers: StartWorkers
+) -> None:
+    """As its sibling does, which had it loaded: what serves does not hang on who was there before."""
+    server = start_workers(2)
+    bad = publish_digit(store, "digits", 3).manifest.id
+    store.promote(bad, why="")
+    wait_until(lambda: server.call("GET", "/v1/models/digits/versions/2")[0] == 200)
+    store.rollback("digits", why="")
+    (store.root / "digits" / "2" / "model.onnx").write_bytes(b"not a model")
+    release = store.root / "digits" / "release.json"
+    release.write_bytes(release.read_bytes().replace(b'"stable": 1', b'"stable": 2'))
+    with Clients(server.port) as clients:
+        for worker in workers(server):
+            before = loaded(server)
+            os.kill(worker, signal.SIGTERM)
+            wait_until(lambda before=before: loaded(server) == before + 1)  # type: ignore[misc] # mypy: no default types
+        clients.wait_for(100)
+
+    assert clients.failed == []
+    assert server.managed("/health/ready")[1]["ready"] == 2
     assert server.stop() == 0
 
 

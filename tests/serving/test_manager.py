@@ -196,6 +196,52 @@ def test_a_damaged_version_leaves_the_old_one_serving_and_says_why(
     assert world.registry.get_sample_value("fairlead_model_load_failures_total", {"model": "m"}) == 1
 
 
+def test_a_process_that_starts_after_a_bad_release_serves_the_one_before(world: World) -> None:
+    """The nearest that can be loaded, and nothing opens before it; the stable version takes over once it is whole."""
+    for digit in (1, 2, 3):
+        release(world, "m", digit)
+    files = [world.store.root / "m" / str(version) / "model.onnx" for version in (2, 3)]
+    whole = [file.read_bytes() for file in files]
+    for file in files:
+        file.write_bytes(b"not a model")
+    world.manager.start()
+    world.wait(lambda: world.manager.readiness().is_started)
+
+    readiness = world.manager.readiness()
+    assert readiness.is_ready
+    assert readiness.models == {"m": 1}
+    assert "version 3 is END" in readiness.degraded[0]
+    assert answer(world, Target(model="m")) == 1
+    files[1].write_bytes(whole[1])
+    world.wait(lambda: world.serving() == 3 and state_of(world, 1) is State.END)
+    assert answer(world, Target(model="m")) == 3
+    assert world.manager.readiness().degraded == ()
+
+
+def test_a_version_that_was_rolled_back_does_not_stand_in(world: World) -> None:
+    """A process that starts goes where a rollback would, which is not where the last one came from."""
+    release(world, "m", 1)
+    release(world, "m", 2)
+    world.store.rollback("m", why="")
+    (world.store.root / "m" / "1" / "model.onnx").write_bytes(b"not a model")
+    world.manager.start()
+    world.wait(lambda: world.manager.readiness().is_started)
+
+    assert not world.manager.readiness().is_ready
+    assert not world.manager.knows("m", 2)
+
+
+def test_a_history_that_cannot_be_read_keeps_no_release_from_serving(world: World) -> None:
+    """It is needed only where the stable version cannot be loaded."""
+    release(world, "m", 1)
+    release(world, "m", 2)
+    for entry in (world.store.root / "m" / "history").iterdir():
+        entry.write_bytes(b"{")
+    world.manager.start()
+    world.wait(lambda: world.serving() == 2)
+    assert world.manager.readiness().degraded == ()
+
+
 def test_a_version_that_does_not_reproduce_its_golden_outputs_is_refused(world: World) -> None:
     """Even when every digest is right."""
     release(world, "m", 1)

@@ -74,7 +74,7 @@ class Model:
     Attributes:
         aspired: what should be up, as last read; None before the first time.
         problem: why it cannot be read now; empty when it can.
-        last: the version that was stable and up most recently.
+        last: the version that was stable, or stood in for it, and was up most recently.
         is_open: the first attempts at what was wanted first are over; before, no version counts as serving.
         versions: every version that was ever wanted, by number.
     """
@@ -94,12 +94,16 @@ class Model:
             version.directory = aspired.plain.get(number)
 
     def settle(self) -> None:
-        """Remember the stable version while it can answer: it stands in when the next one cannot yet.
+        """Remember the version that answers by default: it stands in when the next stable one cannot yet.
 
         Not only when it is loaded: a version may become stable that is up already.
         """
+        stand_in = self._stand_in()
         if self.aspired and self.aspired.stable in self.available():
             self.last = self.aspired.stable
+        elif stand_in is not None:
+            version = self.versions.setdefault(stand_in, ModelVersion(id=ServableId(self.name, stand_in)))
+            self.last = stand_in if version.state is State.AVAILABLE else self.last
         self.is_open = self.is_open or self.has_ended()
 
     def is_wanted(self) -> bool:
@@ -118,12 +122,12 @@ class Model:
 
     def snapshots(self, now: float) -> list[Snapshot]:
         """What the policy decides on, at the monotonic second `now`."""
-        aspired = self.aspired
+        aspired, stand_in = self.aspired, self._stand_in()
         return [
             Snapshot(
                 version=number,
                 state=version.state,
-                is_aspired=aspired is not None and number in aspired.versions,
+                is_aspired=aspired is not None and (number in aspired.versions or number == stand_in),
                 is_default=aspired is not None and number in aspired.defaults,
                 is_due=now >= version.retry_at,
             )
@@ -131,8 +135,10 @@ class Model:
         ]
 
     def has_ended(self) -> bool:
-        """Whether the first attempt at every default version is over, well or badly."""
-        defaults = self._defaults()
+        """Whether the first attempt at every default version is over, well or badly, and at what stands in for one."""
+        defaults, stand_in = self._defaults(), self._stand_in()
+        if stand_in is not None and stand_in not in self.available():
+            return False
         return bool(defaults) and all(v.state is State.AVAILABLE or v.error is not None for v in defaults)
 
     def trouble(self) -> str:
@@ -141,6 +147,20 @@ class Model:
             return f"{self.name}: {self.problem}"
         troubles = [_trouble(version) for version in self._defaults() if version.state is not State.AVAILABLE]
         return f"{self.name}: {'; '.join(troubles)}" if troubles else ""
+
+    def _stand_in(self) -> int | None:
+        """The version of an earlier release that is to answer: the stable one failed, and none that served is up."""
+        aspired = self.aspired
+        stable = self.versions.get(aspired.stable) if aspired and aspired.stable is not None else None
+        if aspired is None or stable is None or stable.error is None:
+            return None
+        if self.last in self.available() and self.last not in aspired.earlier:
+            return None
+        return next((number for number in aspired.earlier if self._may_load(number)), None)
+
+    def _may_load(self, number: int) -> bool:
+        version = self.versions.get(number)
+        return version is None or version.error is None
 
     def _defaults(self) -> list[ModelVersion]:
         return [self.versions[number] for number in sorted(self.aspired.defaults)] if self.aspired else []

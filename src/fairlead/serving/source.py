@@ -10,7 +10,7 @@ from typing import Protocol
 from fairlead.errors import FairleadError
 from fairlead.serving.version_policy import LATEST, VersionPolicy
 from fairlead.store.plain import QuietVersions
-from fairlead.store.release import Candidate
+from fairlead.store.release import Candidate, earlier_stables
 from fairlead.store.store import Store
 
 __all__ = ["Aspired", "Source", "StoreSource", "aspire_plain"]
@@ -25,6 +25,8 @@ class Aspired:
             does.
         labels: names a caller may use, "stable" left out.
         candidate: what is tried beside the stable version.
+        earlier: where a rollback would go, the nearest first: one of them stands in where the stable version cannot be
+            loaded and none was up before.
         revision: of the release behind it; 0 when there is none.
         plain: the versions of a plain model that should be up, and where they are.
     """
@@ -32,6 +34,7 @@ class Aspired:
     stable: int | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     candidate: Candidate | None = None
+    earlier: tuple[int, ...] = ()
     revision: int = 0
     plain: Mapping[int, Path] = field(default_factory=dict)
 
@@ -83,6 +86,7 @@ class StoreSource:
         self._quiet = QuietVersions(quiet_period_s)
         self._known: set[str] = set()
         self._held: set[str] = set()
+        self._earlier: dict[str, tuple[int, tuple[int, ...]]] = {}
 
     def read(self) -> tuple[dict[str, Aspired], dict[str, str]]:
         aspired: dict[str, Aspired] = {}
@@ -111,7 +115,11 @@ class StoreSource:
         release = self._store.release(model)
         if release:
             return Aspired(
-                stable=release.stable, labels=release.labels, candidate=release.candidate, revision=release.revision
+                stable=release.stable,
+                labels=release.labels,
+                candidate=release.candidate,
+                earlier=self._read_earlier(model, release.revision),
+                revision=release.revision,
             )
         versions = self._store.versions(model)
         if versions:
@@ -120,6 +128,16 @@ class StoreSource:
         if model not in self._held and not base.exists():  # there is nothing to hold on to
             return Aspired()
         return aspire_plain(base, self._policy, self._quiet)
+
+    def _read_earlier(self, model: str, revision: int) -> tuple[int, ...]:
+        """Where a rollback would go. Read once for each release: histories grow long."""
+        if self._earlier.get(model, (0, ()))[0] != revision:
+            try:
+                earlier = earlier_stables(self._store.history(model))
+            except (FairleadError, OSError):  # the release is good, and is all that is needed as long as it loads
+                earlier = ()
+            self._earlier[model] = revision, earlier
+        return self._earlier[model][1]
 
 
 def aspire_plain(
