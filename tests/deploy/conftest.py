@@ -38,6 +38,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit, write_digit_model
 
+from .product import serving_digits
 from .prometheus import Program, Prometheus
 from .rule_files import PROMETHEUS
 
@@ -99,6 +100,13 @@ def _history(root: Path) -> Logged:
     watcher.step("digits", lambda _: None)
     logged.rollouts.start(ServableId("digits", 2), CANARY, who="tester", why="sharper")
     return logged
+
+
+@pytest.fixture(scope="package")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a digit model, for whatever is only looked at."""
+    with serving_digits(tmp_path_factory.mktemp("served")) as server:
+        yield server
 
 
 @contextmanager

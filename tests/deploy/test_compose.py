@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import subprocess
 import sys
 import tomllib
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from tests.cli.prometheus import program
 from fairlead.cli.serve import FLAGS as SERVE_FLAGS
 from fairlead.config import Settings
 
+from .product import settings_of
 from .rule_files import DEPLOY, PROMETHEUS, load
 
 COMPOSE = DEPLOY / "compose"
@@ -121,14 +120,7 @@ def test_the_image_has_the_versions_that_are_tested() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_our_commands_take_their_flags_and_settings(name: str) -> None:
     """The verb's own parser accepts the command, and every FAIRLEAD_ variable is a setting that can be read."""
-    verb, *arguments = OURS[name]["command"]
-    parser = ArgumentParser(exit_on_error=False)
-    importlib.import_module(f"fairlead.cli.{verb}").configure(parser)
-    parser.parse_args(arguments)
-    environment = OURS[name].get("environment", {})
-    known = {field.metadata["env"] for field in Settings.__dataclass_fields__.values()}
-    assert {key for key in environment if key.startswith(("FAIRLEAD_", "MLFLOW_"))} <= known
-    Settings.read({key: str(value) for key, value in environment.items()})
+    settings_of(OURS[name]["command"], OURS[name].get("environment", {}))
 
 
 def test_ports_are_the_defaults() -> None:
