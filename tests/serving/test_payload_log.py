@@ -40,7 +40,7 @@ def payload(inputs: object, *, trace_id: str = "") -> Payload:
 def logged(*payloads: Payload) -> list[dict[str, object]]:
     """The lines of the payloads."""
     lines, dropped = Lines(), list[int]()
-    log = PayloadLog(lines, on_drop=dropped.append)
+    log = PayloadLog(lines.write, on_drop=dropped.append)
     for each in payloads:
         log.put(each)
     log.close()
@@ -89,7 +89,7 @@ def test_what_waits_is_bounded() -> None:
     """While the disk hangs, payloads are given up and counted; nobody waits."""
     lines, dropped = Lines(), list[int]()
     lines.may_go_on.clear()
-    log = PayloadLog(lines, on_drop=dropped.append)
+    log = PayloadLog(lines.write, on_drop=dropped.append)
     large = payload(np.zeros(payload_log._MOST_BYTES // 40))  # a fifth of what may wait
     for _ in range(20):
         log.put(large)

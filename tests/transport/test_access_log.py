@@ -32,7 +32,7 @@ class Lines:
 def logged(*calls: Call, path: str = "/v1/models/digits:predict", is_known: bool = True) -> list[dict[str, object]]:
     """The lines of requests that were answered just now."""
     lines, dropped = Lines(), list[int]()
-    log = AccessLog(lines, pseudonym=str.upper, on_drop=dropped.append)
+    log = AccessLog(lines.write, pseudonym=str.upper, on_drop=dropped.append)
     for number, call in enumerate(calls):
         log.put(
             call,
@@ -120,7 +120,7 @@ def test_a_disk_that_hangs_keeps_nobody_waiting() -> None:
     """Requests go on; what is too much to wait is counted."""
     lines, dropped = Lines(), list[int]()
     lines.may_go_on.clear()
-    log = AccessLog(lines, pseudonym=str, on_drop=dropped.append)
+    log = AccessLog(lines.write, pseudonym=str, on_drop=dropped.append)
     some = call()
     began = time.monotonic()
     for _ in range(access_log._MOST_WAITING + 5_000):
@@ -137,7 +137,7 @@ def test_a_disk_that_hangs_keeps_nobody_waiting() -> None:
 def test_a_line_that_cannot_be_made_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     """Those after it are written."""
     lines, dropped = Lines(), list[int]()
-    log = AccessLog(lines, pseudonym=str, on_drop=dropped.append)
+    log = AccessLog(lines.write, pseudonym=str, on_drop=dropped.append)
     odd, plain = call(), call()
     odd.model = "\ud800"
     log.put(odd, "POST", "/predict", 200, None, is_known=True, ended=time.monotonic(), seconds=0.001)

@@ -29,11 +29,11 @@ def open_access_log(settings: Settings, on_failure: Callable[[int], object]) -> 
             "requests are not logged, for want of a key for users' names in %s: %s", settings.home, error.strerror
         )
         return None
-    return AccessLog(open_file(settings, Stream.ACCESS, on_failure), pseudonym=pseudonym, on_drop=on_failure)
+    return AccessLog(open_file(settings, Stream.ACCESS, on_failure).write, pseudonym=pseudonym, on_drop=on_failure)
 
 
 def open_payload_log(settings: Settings, on_failure: Callable[[int], object]) -> PayloadLog | None:
     """Where a worker notes what was asked and answered; None when nobody wants it."""
     if settings.payload_log == "off" or settings.log_files == "off":
         return None
-    return PayloadLog(open_file(settings, Stream.PAYLOADS, on_failure), on_drop=on_failure)
+    return PayloadLog(open_file(settings, Stream.PAYLOADS, on_failure).write, on_drop=on_failure)

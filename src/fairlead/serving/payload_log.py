@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -15,7 +15,7 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.signature import Array
 from fairlead.serving.redacted import redacted
 
-__all__ = ["Lines", "Payload", "PayloadLog"]
+__all__ = ["Payload", "PayloadLog"]
 
 _PAUSE_S = 0.2
 _MOST_BYTES = 64 << 20
@@ -40,23 +40,16 @@ class Payload(NamedTuple):
     outputs: Mapping[str, Array]
 
 
-class Lines(Protocol):
-    """Where lines go; `telemetry.log_file.LogFile` is the one."""
-
-    def write(self, data: bytes) -> None:
-        """See `LogFile.write`."""
-
-
 class PayloadLog:
     """Takes payloads in the event loop; redacts and writes them in a thread, several times a second.
 
     Args:
-        lines: where they go.
+        write: takes lines, as `telemetry.log_file.LogFile.write` does.
         on_drop: told of payloads that were given up, when more than 64 MiB of them wait.
     """
 
-    def __init__(self, lines: Lines, *, on_drop: Callable[[int], object]) -> None:
-        self._lines = lines
+    def __init__(self, write: Callable[[bytes], object], *, on_drop: Callable[[int], object]) -> None:
+        self._write = write
         self._on_drop = on_drop
         self._waiting: deque[tuple[Payload, int]] = deque()
         self._lock = threading.Lock()
@@ -89,7 +82,7 @@ class PayloadLog:
     def _flush(self) -> None:
         while self._waiting:
             payload, size = self._waiting.popleft()
-            self._lines.write(_line(payload))
+            self._write(_line(payload))
             with self._lock:
                 self._bytes -= size
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 
@@ -20,7 +20,7 @@ from fairlead.serving.prediction_id import PredictionIds
 from fairlead.transport.message import Call
 from fairlead.transport.spans import route
 
-__all__ = ["AccessLog", "Lines"]
+__all__ = ["AccessLog"]
 
 _log = logging.getLogger(__name__)
 _PAUSE_S: Final = 0.1
@@ -35,26 +35,21 @@ _Entry = tuple[Call, str, str, int, Code | None, bool, float, float]
 """The arguments of `AccessLog.put`."""
 
 
-class Lines(Protocol):
-    """Where lines go; `telemetry.log_file.LogFile` is the one."""
-
-    def write(self, data: bytes) -> None:
-        """See `LogFile.write`."""
-
-
 class AccessLog:
     """Takes requests in the event loop, and writes their lines in a thread, ten times a second or more often.
 
     What was answered in the last tenth of a second is lost when the process is killed.
 
     Args:
-        lines: where they go.
+        write: takes lines, as `telemetry.log_file.LogFile.write` does.
         pseudonym: stands for a user.
         on_drop: told of lines that were given up, when the disk does not keep up.
     """
 
-    def __init__(self, lines: Lines, *, pseudonym: Callable[[str], str], on_drop: Callable[[int], object]) -> None:
-        self._lines = lines
+    def __init__(
+        self, write: Callable[[bytes], object], *, pseudonym: Callable[[str], str], on_drop: Callable[[int], object]
+    ) -> None:
+        self._write = write
         self._pseudonym = pseudonym
         self._on_drop = on_drop
         self._ids = PredictionIds()
@@ -122,7 +117,7 @@ class AccessLog:
             try:
                 piece = self._ids()
                 lines = [self._line(entry, since, piece, number) for number, entry in enumerate(some)]
-                self._lines.write("".join(lines).encode())
+                self._write("".join(lines).encode())
             except Exception:  # noqa: BLE001 - what cannot be written costs these lines, not those to come
                 _log.exception("%d requests cannot be logged", len(some))
                 self._on_drop(len(some))
