@@ -8,6 +8,7 @@ declare -A program_of=(
     [prometheus]=/usr/bin/promtool
     [prometheus-alertmanager]=/usr/bin/prometheus-alertmanager
     [prometheus-blackbox-exporter]=/usr/bin/prometheus-blackbox-exporter
+    [kubernetes-client]=/usr/bin/kubectl
     [chromium]=/usr/bin/chromium
     [fonts-dejavu-core]=/usr/share/fonts/truetype/dejavu
 )

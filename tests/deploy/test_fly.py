@@ -13,6 +13,7 @@ from fairlead.config import Settings
 
 from .product import longest_leave_s, page_of, settings_of
 from .rule_files import DEPLOY
+from .schema import faults
 
 FLY = DEPLOY / "fly"
 FILES: dict[str, dict[str, Any]] = {path.name: tomllib.loads(path.read_text()) for path in sorted(FLY.glob("*.toml"))}
@@ -71,22 +72,6 @@ VARIES = {
     "services.1.min_machines_running",
 }
 """What staging and development have of their own."""
-
-
-def faults(value: Any, schema: Any, where: str = "") -> list[str]:
-    """What does not fit, each with its place."""
-    if isinstance(schema, dict):
-        unknown = [f"{where}.{key} is not known" for key in value if key not in schema]
-        return unknown + [
-            f for key in value if key in schema for f in faults(value[key], schema[key], f"{where}.{key}")
-        ]
-    if isinstance(schema, list):
-        return [f for one in value for f in faults(one, schema[0], where)]
-    if isinstance(schema, str):
-        fits = isinstance(value, str) and re.fullmatch(schema, value) is not None
-    else:
-        fits = isinstance(value, schema)
-    return [] if fits else [f"{where} is {value!r}"]
 
 
 def flat(value: Any, where: str = "") -> dict[str, Any]:
