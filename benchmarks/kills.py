@@ -49,6 +49,7 @@ PLAN = {
 }
 _READY_S = 10.0
 _STEP_S = 90.0
+_SHIPPED_S = 120.0
 _LINES = 40
 _OK, _UNAVAILABLE = 200, 503
 
@@ -307,7 +308,7 @@ def keep_busy(scene: Scene) -> None:
 
 
 def settle(scene: Scene) -> None:
-    """Let the loop come to its end: nothing runs, and nothing waits in a spool."""
+    """Let the loop come to its end: nothing runs, and nothing is tried."""
     deadline = time.monotonic() + 2 * _STEP_S
     while time.monotonic() < deadline:
         busy = scene.rows("SELECT 1 FROM passes WHERE status = 'running'") or scene.rows(
@@ -319,9 +320,21 @@ def settle(scene: Scene) -> None:
     raise TimeoutError(f"the loop does not come to its end:\n{scene.said()}")
 
 
+def wait_shipped(scene: Scene, clients: Clients) -> None:
+    """Let the server ship what those that were killed have left in their spools; what is lost does not come."""
+    deadline = time.monotonic() + _SHIPPED_S
+    while set(clients.answered) - log_of(scene).keys() and time.monotonic() < deadline:
+        time.sleep(1)
+
+
+def log_of(scene: Scene) -> Counter[str]:
+    """How often each answer's id is in the database."""
+    return Counter(id_ for (id_,) in scene.rows("SELECT id FROM predictions WHERE arm != 'shadow'"))
+
+
 def check(scene: Scene, clients: Clients, promises: Promises) -> None:
     """Compare what everybody was told with what is there."""
-    logged = Counter(id_ for (id_,) in scene.rows("SELECT id FROM predictions WHERE arm != 'shadow'"))
+    logged = log_of(scene)
     promises.at_most("answers that are not in the log", len(set(clients.answered) - logged.keys()), 0)
     promises.at_most("rows that are there twice", sum(count > 1 for count in logged.values()), 0)
     kept = dict(scene.rows("SELECT prediction_id, label FROM labels WHERE is_current"))
@@ -332,11 +345,15 @@ def check(scene: Scene, clients: Clients, promises: Promises) -> None:
         print(f"       {count} of {answer}")
     promises.at_most("versions that are not whole, or not gated", len(list(bad_versions(scene.store))), 0)
     promises.at_most("passes without an outcome", len(scene.rows("SELECT 1 FROM passes WHERE status = 'running'")), 0)
-    once = ("published", "started", "promoted", "rolled_back", "refused")
+    once = ("published", "started", "promoted", "rolled_back")
     doubled = scene.rows(
         f"SELECT subject, action, count(*) FROM journal WHERE action IN {once} GROUP BY 1, 2 HAVING count(*) > 1"  # noqa: S608 - no input
     )
     promises.at_most("steps of a version that the journal has twice", len(doubled), 0)
+    for action in ("refused", "failed"):
+        ended = scene.rows("SELECT 1 FROM passes WHERE status = ?", action)
+        told = scene.rows("SELECT 1 FROM journal WHERE action = ?", action)
+        promises.at_most(f"{action} passes that the journal does not have once each", abs(len(ended) - len(told)), 0)
     ended = scene.rows("SELECT candidate FROM rollouts GROUP BY candidate HAVING count(*) > 1")
     promises.at_most("versions that were tried twice", len(ended), 0)
     promises.takes_at_most("ready again after a kill", scene.slowest_s, _READY_S, " s")
@@ -375,10 +392,12 @@ def main() -> int:
             kill_at_steps(scene, arguments.each)
             kill_at_random(scene, arguments.random, random.Random(arguments.seed))  # noqa: S311 - nothing is secret
             settle(scene)
+            clients.over.set()
+            clients.join()
+            wait_shipped(scene, clients)
         finally:
             clients.over.set()
             scene.stop()
-        clients.join()
         check(scene, clients, promises)
     return promises.exit_status
 

@@ -13,7 +13,7 @@ from fairlead.telemetry.log import LogMetrics
 
 __all__ = ["SpoolShipping"]
 
-_ABANDONED_S = 60.0
+_ABANDONED_S = 15.0
 _log = logging.getLogger(__name__)
 
 

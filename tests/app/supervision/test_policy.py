@@ -91,7 +91,7 @@ def test_more_wishes_for_new_workers_start_no_more_at_once() -> None:
 @pytest.mark.parametrize("deaths", range(200))
 def test_the_delay_is_bounded(deaths: int) -> None:
     """The first death costs nothing, and however many there were a try is made twice a minute."""
-    assert 0 <= restart_delay(deaths) <= restart_delay(deaths + 1) <= 30
+    assert 0 <= restart_delay(deaths) <= restart_delay(deaths + 1) <= 5
     assert (restart_delay(deaths) == 0) is (deaths <= 1)
 
 
