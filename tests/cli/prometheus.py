@@ -1,4 +1,4 @@
-"""Prometheus's own programs, where they are installed."""
+"""Programs that tests start, Prometheus's own among them, where they are installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         fail_or_skip: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
-        fail_or_skip(f"{name} is not installed: it comes with Prometheus")
+        fail_or_skip(f"{name} is not installed: tools/install_test_packages.sh")
     return str(path)
 
 

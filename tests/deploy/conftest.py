@@ -38,6 +38,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit, write_digit_model
 
+from .certificate import write_certificate
 from .product import serving_digits
 from .prometheus import Program, Prometheus
 from .rule_files import PROMETHEUS
@@ -127,15 +128,9 @@ def _controller(root: Path) -> Iterator[None]:
 @contextmanager
 def _tls_server(root: Path) -> Iterator[str]:
     """The address of something that ends TLS, with a certificate of 90 days."""
-    files = {"keyout": root / "key.pem", "out": root / "certificate.pem"}
-    request = ["openssl", "req", "-x509", "-nodes", "-newkey", "ed25519", "-days", "90", "-subj", "/CN=localhost"]
-    subprocess.run(
-        [*request, *(part for name, path in files.items() for part in (f"-{name}", str(path)))],
-        capture_output=True,
-        check=True,
-    )
+    write_certificate(root)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(files["out"], files["keyout"])
+    context.load_cert_chain(root / "certificate.pem", root / "key.pem")
     with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a probe leaves after the handshake
         server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.cli.conftest import Server, starting
+from tests.cli.prometheus import program
 
 from fairlead.app.metric_catalogue import SECTIONS
 from fairlead.config import Settings
@@ -47,11 +46,8 @@ Document = dict[str, Any]
 
 @functools.cache
 def built(environment: str) -> list[Document]:
-    """What `kubectl apply -k` would send. Where there is no kubectl, the test is skipped, and in CI it fails."""
-    if shutil.which("kubectl") is None:
-        fail_or_skip: Callable[[str], None] = pytest.fail if os.environ.get("CI") else pytest.skip
-        fail_or_skip("kubectl is not installed, which has kustomize in it")
-    command = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / environment)]
+    """What `kubectl apply -k` would send."""
+    command = [program("kubectl"), "kustomize", str(KUBERNETES / "overlays" / environment)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
