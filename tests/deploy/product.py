@@ -34,7 +34,8 @@ def settings_of(command: Sequence[str], environment: Mapping[str, object]) -> Se
 
 def longest_leave_s(settings: Settings) -> float:
     """How long a server may take from SIGTERM until it has ended: whoever kills it sooner fails requests."""
-    return settings.drain_delay_s + settings.drain_timeout_s + _LEAVE_S + _LAST_ANSWERS_S
+    recorder_s = 0.0 if settings.prediction_log == "off" else _LEAVE_S
+    return settings.drain_delay_s + settings.drain_timeout_s + recorder_s + _LAST_ANSWERS_S
 
 
 @contextmanager

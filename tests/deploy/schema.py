@@ -59,15 +59,16 @@ def kubernetes_faults(document: dict[str, Any]) -> list[str]:
     """What Kubernetes' own models do not know or take of a document, and KServe's of theirs."""
     version, kind = document["apiVersion"], document["kind"]
     if version in _KUBERNETES:
-        return _model_faults(document, getattr(kubernetes.client, _KUBERNETES[version] + kind), "")
+        return model_faults(document, _KUBERNETES[version] + kind)
     if version in _KSERVE:
         return _kserve_faults(document, _KSERVE[version] + kind, "")
     assert (version, kind) == ("monitoring.coreos.com/v1", "ServiceMonitor")
     return faults(document, _SERVICE_MONITOR)
 
 
-def _model_faults(value: Any, model: type[BaseModel], where: str) -> list[str]:
-    """By one of the models of Kubernetes' client."""
+def model_faults(value: Any, name: str, where: str = "") -> list[str]:
+    """What the model of that name, of Kubernetes' client, does not know or take."""
+    model: type[BaseModel] = getattr(kubernetes.client, name)
     try:
         model.model_validate_json(json.dumps(value), strict=True, extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
@@ -84,7 +85,7 @@ def _kserve_faults(value: Any, name: str, where: str) -> list[str]:
         return faults(value, types.get(name, dict), where)
     model = getattr(kserve, name, None)
     if model is None:
-        return _model_faults(value, getattr(kubernetes.client, name), where)
+        return model_faults(value, name, where)
     known = {wire: model.openapi_types[attribute] for attribute, wire in model.attribute_map.items()}
     found_unknown = [f"{where}.{key} is not known" for key in value if key not in known]
     return found_unknown + [f for k in value if k in known for f in _kserve_faults(value[k], known[k], f"{where}.{k}")]
