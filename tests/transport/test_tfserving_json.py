@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.json_array import quick_array
 from fairlead.servable.signature import Signature, Tensors, TensorSpec
-from fairlead.transport.tfserving.tensors import decode_tensors, quick_array
+from fairlead.transport.tfserving.tensors import decode_tensors
 from fairlead.transport.tfserving.walk import walk_rows, walk_tensor
 
 

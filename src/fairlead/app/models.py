@@ -23,7 +23,7 @@ from fairlead.telemetry.load import LoadMetrics
 from fairlead.transport.grpc.model_config import parse_model_configs
 from fairlead.transport.grpc.warmup import decode_warmup
 
-__all__ = ["check_models", "open_control", "open_manager", "open_reload"]
+__all__ = ["check_models", "open_control", "open_loader", "open_manager", "open_reload"]
 
 
 def check_models(settings: Settings) -> None:
@@ -46,16 +46,21 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
     Raises:
         FairleadError: INVALID_ARGUMENT for a setting that makes no sense.
     """
-    # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
-    loaders: dict[str, Loader] = {"onnx": OnnxLoader(threads=1), "tensorflow": SavedModelLoader(threads=1)}
     return Manager(
         _source(settings),
-        VersionLoader(open_store(settings), loaders, decode_warmup),
+        open_loader(settings),
         metrics=metrics,
         default_model=settings.default_model,
         poll_interval_s=settings.poll_interval_s,
         may_be_empty=settings.model_control == "explicit",
     )
+
+
+def open_loader(settings: Settings) -> VersionLoader:
+    """What loads versions of the store; nothing is read or loaded yet."""
+    # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
+    loaders: dict[str, Loader] = {"onnx": OnnxLoader(threads=1), "tensorflow": SavedModelLoader(threads=1)}
+    return VersionLoader(open_store(settings), loaders, decode_warmup)
 
 
 def open_reload(settings: Settings, manager: Manager) -> ConfigReload | None:

@@ -21,6 +21,7 @@ _VERBS = {
     "console": "who may sign in to the console",
     "labels": "take in what the truth was",
     "quality": "how good each version is in production, and what has drifted",
+    "batch": "score a file or a folder of pictures",
     "versions": "list a model's versions and what serves",
     "rollout": "try a version beside the stable one, under guard",
     "experiment": "report how far apart the two versions of a rollout are",

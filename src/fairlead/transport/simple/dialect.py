@@ -10,14 +10,15 @@ import numpy as np
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import parse_version
+from fairlead.servable.json_array import text_of
 from fairlead.servable.manifest import Manifest
+from fairlead.servable.scores import NOT_FINITE, best_class, class_scores
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.prediction_id import row_ids
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.target import Target
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.content_coding import plain_body
-from fairlead.transport.json_array import text_of
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refusal
@@ -76,13 +77,13 @@ class Simple:
         headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
         scores = _scores(prediction)
         if isinstance(question, Picture):
-            answer = {"outputs": _plain(prediction)} if scores is None else _verdict(manifest.labels, scores[0])
+            answer = {"outputs": _plain(prediction)} if scores is None else best_class(manifest.labels, scores[0])
             shown = {"inputs": inputs} if inputs else {}
             return Response.of(answer | served | {"prediction_id": prediction.id} | shown, headers=headers)
         if scores is None:
             return Response.of({"outputs": _plain(prediction)} | served, headers=headers)
         ids = row_ids(prediction.id, len(scores))
-        rows = [_verdict(manifest.labels, row) | {"prediction_id": id_} for row, id_ in zip(scores, ids, strict=True)]
+        rows = [best_class(manifest.labels, row) | {"prediction_id": id_} for row, id_ in zip(scores, ids, strict=True)]
         return Response.of({"predictions": rows} | served, headers=headers)
 
 
@@ -128,16 +129,8 @@ def _version(text: str) -> int:
 
 def _scores(prediction: Prediction) -> Array | None:
     """One probability a class for each row; None when the version is no classifier."""
-    labels = prediction.manifest.labels
-    first, *others = prediction.outputs.values()
-    if not labels or others or first.dtype.kind != "f" or first.shape != (prediction.rows, len(labels)):
-        return None
-    return _finite(first)
-
-
-def _verdict(labels: tuple[str, ...], row: Array) -> dict[str, Any]:
-    best = int(row.argmax())
-    return {"label": labels[best], "proba": row[best], "probabilities": dict(zip(labels, row, strict=True))}
+    scores = class_scores(prediction.manifest.labels, prediction.outputs, prediction.rows)
+    return None if scores is None else _finite(scores)
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:
@@ -152,8 +145,6 @@ def _finite(array: Array) -> Array:
     """`array`, unless it holds what strict JSON cannot say."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise FairleadError(
-            Code.OUT_OF_RANGE,
-            "the model answered with a number that is not finite",
-            hint="look for values in the rows that are far from those it was trained on",
+            Code.OUT_OF_RANGE, NOT_FINITE, hint="look for values in the rows that are far from those it was trained on"
         )
     return array

@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.json_array import text_of, write_array
 from fairlead.servable.signature import Array
-from fairlead.transport.json_array import text_of, write_array
 from fairlead.transport.tfserving.result import Classes
 
 __all__ = ["encode_outputs", "encode_predictions", "encode_results"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairlead.servable.json_array import text_of
 from fairlead.servable.signature import Array
 from fairlead.serving.predictor import Prediction
 from fairlead.transport.invalid import invalid
-from fairlead.transport.json_array import text_of
 from fairlead.transport.tfserving.method import classification_outputs, regression_output
 
 __all__ = ["Classes", "read_classes", "read_values"]

@@ -7,12 +7,11 @@ and says what is wrong in TensorFlow Serving's words.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.json_array import quick_array
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
-from fairlead.transport.json_array import LEAF_TYPES, make_array
 from fairlead.transport.json_document import echo
 from fairlead.transport.tfserving.walk import (
     is_base64,
@@ -21,7 +20,7 @@ from fairlead.transport.tfserving.walk import (
     walk_tensor,
 )
 
-__all__ = ["decode_inputs", "decode_instances", "decode_tensors", "quick_array"]
+__all__ = ["decode_inputs", "decode_instances", "decode_tensors"]
 
 
 def decode_tensors(document: Mapping[str, Any], signature: Signature) -> Tensors:
@@ -78,26 +77,6 @@ def decode_inputs(value: Any, signature: Signature) -> Tensors:
             "tensorinfo_map",
         )
     return {signature.inputs[0].name: _column(signature.inputs[0], value)}
-
-
-def quick_array(spec: TensorSpec, values: Any) -> Array | None:
-    """`values` as the tensor of `spec`; None unless they are lists of one shape, as deep as it, of its type alone."""
-    shape: list[int] = []
-    for depth in range(len(spec.shape)):
-        if depth == 0:
-            sizes = {len(values)} if isinstance(values, list) else set()
-        else:
-            sizes = {*map(len, values)} if {*map(type, values)} == {list} else set()
-            values = list(chain.from_iterable(values)) if sizes else values
-        if len(sizes) != 1:
-            return None
-        shape.append(*sizes)
-    if not shape or not {*map(type, values)} <= LEAF_TYPES[spec.numpy_dtype.kind]:
-        return None
-    try:
-        return make_array(spec, values, tuple(shape))
-    except OverflowError:
-        return None
 
 
 def _column(spec: TensorSpec, value: Any) -> Array:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from fairlead.errors import FairleadError
+from fairlead.servable.json_array import LEAF_TYPES, make_array
 from fairlead.servable.signature import Array, Signature, TensorSpec
 from fairlead.transport.invalid import invalid
-from fairlead.transport.json_array import LEAF_TYPES, make_array
 from fairlead.transport.json_document import echo
 
 __all__ = ["decode_base64", "is_base64", "json_type", "walk_named_rows", "walk_rows", "walk_tensor"]

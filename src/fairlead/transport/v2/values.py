@@ -11,9 +11,9 @@ import numpy as np
 import orjson
 
 from fairlead.errors import FairleadError
+from fairlead.servable.json_array import LEAF_TYPES, make_array, text_of, write_array
 from fairlead.servable.signature import Array, TensorSpec
 from fairlead.transport.invalid import invalid
-from fairlead.transport.json_array import LEAF_TYPES, make_array, text_of, write_array
 from fairlead.transport.json_document import echo
 from fairlead.transport.v2.datatype import DATATYPES
 

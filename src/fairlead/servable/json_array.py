@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import orjson
 
 from fairlead.servable.signature import Array, TensorSpec
 
-__all__ = ["LEAF_TYPES", "make_array", "text_of", "write_array"]
+__all__ = ["LEAF_TYPES", "make_array", "quick_array", "text_of", "write_array"]
 
 LEAF_TYPES: Mapping[str, frozenset[type]] = {
     "f": frozenset({float, int}),
@@ -33,6 +34,26 @@ def make_array(spec: TensorSpec, leaves: list[Any], shape: tuple[int, ...]) -> A
     """
     with np.errstate(over="ignore"):  # a number too large for the dtype becomes infinite
         return np.array(leaves, spec.numpy_dtype).reshape(shape)
+
+
+def quick_array(spec: TensorSpec, values: Any) -> Array | None:
+    """`values` as the tensor of `spec`; None unless they are lists of one shape, as deep as it, of its type alone."""
+    shape: list[int] = []
+    for depth in range(len(spec.shape)):
+        if depth == 0:
+            sizes = {len(values)} if isinstance(values, list) else set()
+        else:
+            sizes = {*map(len, values)} if {*map(type, values)} == {list} else set()
+            values = list(chain.from_iterable(values)) if sizes else values
+        if len(sizes) != 1:
+            return None
+        shape.append(*sizes)
+    if not shape or not {*map(type, values)} <= LEAF_TYPES[spec.numpy_dtype.kind]:
+        return None
+    try:
+        return make_array(spec, values, tuple(shape))
+    except OverflowError:
+        return None
 
 
 def write_array(array: Array) -> bytes:

@@ -1,0 +1,84 @@
+"""A folder of pictures, each of them a row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairlead.batch.source import Decoded, Part, Reject
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.transform import PictureTransform, transform_from_json
+
+__all__ = ["PictureSource"]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class PictureSource:
+    """The PNG and JPEG files in a folder and those below it, in the order of their names.
+
+    Args:
+        folder: where they are.
+        manifest: of the version, whose transform makes inputs of them.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when there is none, FAILED_PRECONDITION when the version takes no pictures.
+    """
+
+    names: Sequence[str] = ()
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        transform = transform_from_json(manifest.transform)
+        if transform is None:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"model {manifest.model!r} version {manifest.version} does not say how a picture becomes its input",
+                hint="give the rows in a file, or publish the model with a transform",
+            )
+        self._folder = folder
+        self._transform: PictureTransform = transform
+        self._input = manifest.signature.inputs[0].name
+        self._files = self._find()
+        if not self._files:
+            raise FairleadError(Code.INVALID_ARGUMENT, f"{folder} holds no picture: no {', '.join(_SUFFIXES)} file")
+
+    def identity(self) -> Mapping[str, Any]:
+        digest = hashlib.sha256()
+        for name in self._find():
+            found = (self._folder / name).stat()
+            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode(errors="surrogateescape"))
+        return {"path": str(self._folder.resolve()), "files": len(self._files), "sha256": digest.hexdigest()}
+
+    def parts(self, size: int, done: Collection[int]) -> Iterator[Part]:
+        for number, start in enumerate(range(0, len(self._files), size)):
+            names = self._files[start : start + size]
+            decode = None if number in done else partial(self._decode, names, start)
+            yield Part(number=number, rows=len(names), decode=decode)
+
+    def _find(self) -> list[str]:
+        paths = (path for path in self._folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+        return sorted(str(path.relative_to(self._folder)) for path in paths)
+
+    def _decode(self, names: Sequence[str], first: int) -> Decoded:
+        rows, arrays, rejects = [], [], []
+        for row, name in enumerate(names, first):
+            try:
+                arrays.append(self._transform.apply((self._folder / name).read_bytes()))
+                rows.append(row)
+            except FairleadError as error:
+                rejects.append(Reject(row=row, reason=error.message, file=name))
+            except OSError as error:
+                rejects.append(Reject(row=row, reason=f"it cannot be read: {error.strerror}", file=name))
+        tensors = {self._input: np.concatenate(arrays)} if arrays else {}
+        return Decoded(
+            rows=np.array(rows, np.int64),
+            tensors=tensors,
+            rejects=tuple(rejects),
+            files=tuple(names[row - first] for row in rows),
+        )

@@ -1,0 +1,26 @@
+"""What a classifier's outputs say in words: the same for a request and for a row of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairlead.servable.signature import Array, Tensors
+
+__all__ = ["NOT_FINITE", "best_class", "class_scores"]
+
+NOT_FINITE = "the model answered with a number that is not finite"
+
+
+def class_scores(labels: Sequence[str], outputs: Tensors, rows: int) -> Array | None:
+    """One probability a class for each row, [rows, classes]; None when these are no classifier's outputs."""
+    first, *others = outputs.values()
+    if not labels or others or first.dtype.kind != "f" or first.shape != (rows, len(labels)):
+        return None
+    return first
+
+
+def best_class(labels: Sequence[str], scores: Array) -> dict[str, Any]:
+    """The class with the highest of a row's scores, and all of them by the classes' names."""
+    best = int(scores.argmax())
+    return {"label": labels[best], "proba": scores[best], "probabilities": dict(zip(labels, scores, strict=True))}
