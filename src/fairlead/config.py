@@ -389,6 +389,10 @@ class Settings:
         return self.database_url or f"sqlite:///{(self.home / 'fairlead.db').absolute()}"
 
     @property
+    def keys_path(self) -> Path:
+        return self.home / "keys.json"
+
+    @property
     def log_path(self) -> Path:
         return self.home / "logs"
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
@@ -281,6 +282,7 @@ def build_app(
     max_body_bytes: int = LIMIT,
     control: ModelControl | None = None,
     has_try_page: bool = True,
+    doorkeeper: Doorkeeper | None = None,
 ) -> HttpApp:
     """The application over the fakes."""
     return HttpApp(
@@ -291,4 +293,5 @@ def build_app(
         control,
         max_body_bytes=max_body_bytes,
         has_try_page=has_try_page,
+        doorkeeper=doorkeeper,
     )

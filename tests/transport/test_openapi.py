@@ -31,7 +31,7 @@ PATHS = {(operation.method.upper(), filled(operation)) for operation in OPERATIO
 
 def test_every_v2_route_is_described() -> None:
     """A route that is added to the table without a description fails here."""
-    for ask, method, pattern in v2._ROUTES:
+    for ask, method, pattern, _ in v2._ROUTES:
         if ask is v2.Ask.NAMED_REPOSITORY:  # refused, whatever is asked
             continue
         assert any(pattern.fullmatch(path) for verb, path in PATHS if verb == method), ask

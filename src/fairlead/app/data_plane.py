@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.app.access import open_doorkeeper
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.app.request_logs import open_access_log, open_payload_log
@@ -53,6 +54,7 @@ class DataPlane:
         metrics: where it counts.
         recording: where it writes down what it answered; None for nowhere.
         lifetimes: ends what begins here.
+        console_key: by which the server's own console is known; empty where there is none.
 
     Raises:
         FairleadError: when there is nothing that can be served.
@@ -65,8 +67,11 @@ class DataPlane:
         metrics: ServiceMetrics,
         recording: Recording | None,
         lifetimes: AsyncExitStack,
+        *,
+        console_key: str = "",
     ) -> None:
         check_models(settings)
+        doorkeeper = open_doorkeeper(settings, console_key)
         allow_connections(settings.max_connections)
         self._manager = open_manager(settings, metrics.load)
         self._manager.start()
@@ -103,6 +108,7 @@ class DataPlane:
             tracer=tracer,
             has_try_page=settings.has_try_page,
             access_log=access_log,
+            doorkeeper=doorkeeper,
         )
         self._grpc_app = GrpcApp(
             predictor,
@@ -116,6 +122,7 @@ class DataPlane:
             sticky_header=settings.sticky_header,
             tracer=tracer,
             access_log=access_log,
+            doorkeeper=doorkeeper,
         )
         limits = _limits(settings)
         self._servers = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -84,7 +85,8 @@ async def _serve(
     metrics = ServiceMetrics(memory.pieces, home=0)
     open_log_files(settings, metrics.app_log.failures.inc)
     spools = _claim_spools(settings)
-    console = open_console(settings, rest=addresses.rest, management=addresses.management)
+    console_key = secrets.token_urlsafe(32)
+    console = open_console(settings, rest=addresses.rest, management=addresses.management, key=console_key)
     if console is not None:
         addresses = replace(addresses, console=console_note(settings, addresses.management))
     supervisor = Supervisor(
@@ -94,6 +96,7 @@ async def _serve(
         metrics=metrics,
         on_ready=lambda readiness: on_ready(addresses, readiness),
         spools=str(spools.directory.absolute()) if spools else None,
+        console_key=console_key if console else "",
     )
     recorder = None
     if spools:

@@ -50,6 +50,7 @@ class Worker:
         self._metrics = ServiceMetrics(memory.pieces, assignment.region)
         open_log_files(assignment.settings, self._metrics.app_log.failures.inc)
         self._recording = _recording(assignment)
+        self._console_key = assignment.console_key
         self._orders = orders
         self._reports = reports
         self._may_begin = asyncio.Event()
@@ -63,7 +64,14 @@ class Worker:
         """
         async with AsyncExitStack() as lifetimes:
             try:
-                self._plane = DataPlane(self._settings, self._sockets, self._metrics, self._recording, lifetimes)
+                self._plane = DataPlane(
+                    self._settings,
+                    self._sockets,
+                    self._metrics,
+                    self._recording,
+                    lifetimes,
+                    console_key=self._console_key,
+                )
             except FairleadError as error:
                 self._reports.write(Failure(error).line())
                 await self._reports.drain()

@@ -19,6 +19,7 @@ _VERBS = {
     "controller": "look after the models: rollouts, drift, quality, schedule, backups",
     "serve": "serve the models of a store",
     "console": "who may sign in to the console",
+    "keys": "who may call the public ports",
     "labels": "take in what the truth was",
     "quality": "how good each version is in production, and what has drifted",
     "batch": "score a file or a folder of pictures",

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import time
 
+from fairlead.access.doorkeeper import Doorkeeper
+from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.access_log import AccessLog
-from fairlead.transport.codes import HTTP_STATUS
+from fairlead.transport.codes import HTTP_STATUS, HttpError
+from fairlead.transport.credential import credential_in
 from fairlead.transport.health import Health
 from fairlead.transport.message import STICKY_HEADER, Call, Dialect, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
@@ -26,12 +29,16 @@ from fairlead.transport.spans import http_ending, route
 from fairlead.transport.tfserving.dialect import TfServing
 from fairlead.transport.try_page import TryPage
 from fairlead.transport.v2.dialect import V2
+from fairlead.transport.v2.route import asked_scope
 
 __all__ = ["MAX_BODY_BYTES", "HttpApp"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
+Place = tuple[Dialect, str, Scope | None]
+"""Who answers for a path, the protocol it is counted under, and what a caller must be good for."""
+_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _OUR_FAULT = frozenset({Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS})
 
 
@@ -51,6 +58,7 @@ class HttpApp:
         tracer: decides which requests are traced; None for none.
         has_try_page: whether browsers are shown a page to try the models on.
         access_log: takes a line for each request; None for no such log.
+        doorkeeper: says who may ask for what; None when everybody may.
 
     Attributes:
         draining: set to True when every answer is to be the last on its connection.
@@ -73,6 +81,7 @@ class HttpApp:
         tracer: Tracer | None = None,
         has_try_page: bool = False,
         access_log: AccessLog | None = None,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         self.draining = self.withdrawn = False
         self.max_body_bytes = max_body_bytes
@@ -80,6 +89,7 @@ class HttpApp:
         self._metrics = metrics
         self._tracer = tracer
         self._access_log = access_log
+        self._doorkeeper = doorkeeper
         self._ids = PredictionIds()
         self._tfserving = TfServing(predictor, catalogue)
         self._v2 = V2(
@@ -88,14 +98,15 @@ class HttpApp:
         self._sticky_header = sticky_header.lower().encode()
         self._nowhere = Nowhere()
         health, pages, openapi = Health(catalogue, lambda: self.withdrawn), MetricsPages(metrics), OpenApiPages()
-        self._places: dict[str, tuple[Dialect, str]] = {
-            "/predict": (Simple(predictor, catalogue), "simple"),
-            "/feedback": (Feedback(feedback), "simple"),
-            "/models": (ModelList(catalogue, takes_feedback=feedback is not None), ""),
-            **dict.fromkeys(Health.PATHS, (health, "")),
-            **dict.fromkeys(MetricsPages.PATHS, (pages, "")),
-            **dict.fromkeys(OpenApiPages.PATHS, (openapi, "")),
-            **dict.fromkeys(TryPage.PATHS if has_try_page else (), (TryPage(health), "")),
+        models = ModelList(catalogue, takes_feedback=feedback is not None)
+        self._places: dict[str, Place] = {
+            "/predict": (Simple(predictor, catalogue), "simple", Scope.PREDICT),
+            "/feedback": (Feedback(feedback), "simple", Scope.FEEDBACK),
+            "/models": (models, "", Scope.PREDICT),
+            **dict.fromkeys(Health.PATHS, (health, "", None)),
+            **dict.fromkeys(MetricsPages.PATHS, (pages, "", Scope.METRICS)),
+            **dict.fromkeys(OpenApiPages.PATHS, (openapi, "", Scope.PREDICT)),
+            **dict.fromkeys(TryPage.PATHS if has_try_page else (), (TryPage(health), "", None)),
         }
 
     async def answer(self, request: Request) -> Response:
@@ -107,6 +118,8 @@ class HttpApp:
                 request.header(b"traceparent"), request.header(b"tracestate"), request.arrived
             )
         try:
+            if self._doorkeeper is not None:
+                self._admit(self._doorkeeper, request)
             response = await dialect.answer(request, call)
         except asyncio.CancelledError:
             self._count(call, Code.CANCELLED, request, HTTP_STATUS[Code.CANCELLED])
@@ -138,7 +151,29 @@ class HttpApp:
             return self._tfserving, "tfserving"
         if path == "/v2" or path.startswith("/v2/"):
             return self._v2, "" if path.startswith("/v2/health/") else "v2"
-        return self._places.get(path, (self._nowhere, ""))
+        place = self._places.get(path)
+        return (self._nowhere, "") if place is None else (place[0], place[1])
+
+    def _admit(self, doorkeeper: Doorkeeper, request: Request) -> None:
+        """Raise what keeps the request out, if anything does. Its body has not been looked at."""
+        scope = self._scope(request)
+        if scope is None:
+            return
+        try:
+            doorkeeper.admit(credential_in(request.header(b"authorization"), request.header(b"x-api-key")), scope)
+        except FairleadError as error:
+            if error.code is not Code.UNAUTHENTICATED:
+                raise
+            status = HTTP_STATUS[error.code]
+            raise HttpError(status, error.code, error.message, hint=error.hint, headers=_CHALLENGE) from error
+
+    def _scope(self, request: Request) -> Scope | None:
+        """What the request has to be good for; None for what is open to all. What means nothing here is not."""
+        path = request.path
+        if path == "/v2" or path.startswith("/v2/"):
+            return asked_scope(request)
+        place = self._places.get(path)
+        return Scope.PREDICT if place is None else place[2]
 
     def _count(self, call: Call, code: Code | None, request: Request, status: int) -> None:
         if call.protocol:

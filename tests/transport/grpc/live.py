@@ -10,6 +10,7 @@ from typing import Any
 import uvloop
 from tests.transport.fakes import FakeCatalogue, FakePredictor
 
+from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
@@ -35,6 +36,7 @@ class Running:
         message_limit: int = LIMIT,
         control: ModelControl | None = None,
         config_control: ConfigControl | None = None,
+        doorkeeper: Doorkeeper | None = None,
         run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run,
     ) -> None:
         self.run = run
@@ -49,6 +51,7 @@ class Running:
             control,
             max_message_bytes=message_limit,
             config_control=config_control,
+            doorkeeper=doorkeeper,
         )
         self.sock = self.open()
         self.port: int = self.sock.getsockname()[1]

@@ -47,7 +47,9 @@ async def _main(line: socket.socket) -> int:
     configure_logging(sys.stderr, settings.log_format)
     open_log_files(settings)
     users, history = Users(settings.console_path), History()
-    application = create_application(open_views(settings, history, rest=assignment.rest), users, Sessions(users))
+    application = create_application(
+        open_views(settings, history, rest=assignment.rest, key=assignment.key), users, Sessions(users)
+    )
     config = uvicorn.Config(
         application,
         lifespan="off",

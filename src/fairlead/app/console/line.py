@@ -41,16 +41,18 @@ class ConsoleAssignment:
         settings: those of the parent.
         listener: the descriptor of the socket where it answers.
         rest, management: URLs of the parent's ports.
+        key: the console's own credential for the first of them.
     """
 
     settings: Settings
     listener: int
     rest: str
     management: str
+    key: str
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        rest = {field: getattr(self, field) for field in ("listener", "rest", "management")}
+        rest = {field: getattr(self, field) for field in ("listener", "rest", "management", "key")}
         return json.dumps({"settings": self.settings.texts(), **rest}).encode() + b"\n"
 
     @staticmethod
@@ -60,7 +62,7 @@ class ConsoleAssignment:
         return ConsoleAssignment(settings=Settings.read({}, **told.pop("settings")), **told)
 
 
-def open_console(settings: Settings, *, rest: str, management: str) -> Console | None:
+def open_console(settings: Settings, *, rest: str, management: str, key: str) -> Console | None:
     """The console, if there is to be one; it starts a little later than the workers, which come first.
 
     Raises:
@@ -76,7 +78,7 @@ def open_console(settings: Settings, *, rest: str, management: str) -> Console |
         )
     try:
         Users(settings.console_path).begin(user_name())
-        return Console(settings, rest=rest, management=management)
+        return Console(settings, rest=rest, management=management, key=key)
     except (FairleadError, OSError) as error:
         if settings.console == "on":
             raise
@@ -90,9 +92,9 @@ class Console:
     The socket has no name that anybody else could find: the file that it was bound to is gone.
     """
 
-    def __init__(self, settings: Settings, *, rest: str, management: str) -> None:
+    def __init__(self, settings: Settings, *, rest: str, management: str, key: str) -> None:
         listener, self._door = _listen(settings.home)
-        assignment = ConsoleAssignment(settings=settings, listener=listener, rest=rest, management=management)
+        assignment = ConsoleAssignment(settings=settings, listener=listener, rest=rest, management=management, key=key)
         self._keeper = Keeper(
             Program(
                 name="the console",

@@ -18,16 +18,18 @@ class RestPlane:
 
     Args:
         rest: the URL of the REST port.
+        key: the console's own credential there.
     """
 
-    def __init__(self, rest: str) -> None:
+    def __init__(self, rest: str, key: str) -> None:
+        self._headers = {"x-api-key": key}
         self.origin = rest
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({})
         )  # whatever proxy the user has, not here
 
     def ask(self, method: str, target: str, content_type: str, body: bytes) -> Answered:
-        headers = {"content-type": content_type} if content_type else {}
+        headers = self._headers | ({"content-type": content_type} if content_type else {})
         request = urllib.request.Request(self.origin + target, body or None, headers, method=method)  # noqa: S310 - ours
         try:
             with self._opener.open(request, timeout=_ANSWER_S) as answer:

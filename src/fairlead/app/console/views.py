@@ -22,13 +22,14 @@ from fairlead.console.traffic import History
 __all__ = ["open_views"]
 
 
-def open_views(settings: Settings, history: History, *, rest: str) -> Views:
+def open_views(settings: Settings, history: History, *, rest: str, key: str = "") -> Views:
     """The views of the running system; nothing is opened before it is asked for.
 
     Args:
         settings: say where everything is.
         history: of the server's counts.
         rest: the URL of the REST port.
+        key: the console's own credential there.
     """
     records, store = Records(settings), open_store(settings)
     models = LiveModels(store)
@@ -42,5 +43,5 @@ def open_views(settings: Settings, history: History, *, rest: str) -> Views:
         predictions=LivePredictions(records, store),
         training=LiveTraining(settings, store),
         journal=LiveJournal(records, store),
-        plane=RestPlane(rest),
+        plane=RestPlane(rest, key),
     )

@@ -47,6 +47,7 @@ class Assignment:
         regions: how many regions it has.
         region: which of them is the worker's.
         spools: the directory of the server's spools, where the recorder answers too; None when nothing is logged.
+        console_key: the credential of the server's own console; empty where there is none.
     """
 
     settings: Settings
@@ -55,10 +56,13 @@ class Assignment:
     regions: int
     region: int
     spools: str | None = None
+    console_key: str = ""
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        rest = {field: getattr(self, field) for field in ("sockets", "memory", "regions", "region", "spools")}
+        rest = {
+            field: getattr(self, field) for field in ("sockets", "memory", "regions", "region", "spools", "console_key")
+        }
         return _line({"settings": self.settings.texts(), **rest})
 
     @staticmethod

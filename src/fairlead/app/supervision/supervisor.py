@@ -38,7 +38,7 @@ class Supervisor:
         memory: where all processes count; the first region is the parent's, and the workers share the others out.
         metrics: over that memory; told of deaths, and how many workers are ready.
         on_ready: told once, when a worker that takes connections answers for every model.
-        spools: see `Assignment`.
+        spools, console_key: see `Assignment`.
     """
 
     def __init__(
@@ -50,8 +50,10 @@ class Supervisor:
         metrics: ServiceMetrics,
         on_ready: Callable[[Readiness], None],
         spools: str | None = None,
+        console_key: str = "",
     ) -> None:
         self._spools = spools
+        self._console_key = console_key
         self._settings = settings
         self._sockets = sockets
         self._memory = memory
@@ -177,6 +179,7 @@ class Supervisor:
                     regions=len(self._memory.pieces),
                     region=min(self._free_regions()),
                     spools=self._spools,
+                    console_key=self._console_key,
                 ),
                 restarts=seat.starts,
                 drain_timeout_s=self._settings.drain_timeout_s,

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.access_log import AccessLog
+from fairlead.transport.credential import credential_in
 from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
 from fairlead.transport.grpc.health import health_service
 from fairlead.transport.grpc.inbox import Budget
@@ -19,7 +21,7 @@ from fairlead.transport.grpc.inference import InferenceService
 from fairlead.transport.grpc.method import Context, Method, Service, Streaming
 from fairlead.transport.grpc.opening import read_opening
 from fairlead.transport.grpc.reflection import reflection_services
-from fairlead.transport.grpc.status import GRPC_STATUS
+from fairlead.transport.grpc.status import GRPC_STATUS, refusal
 from fairlead.transport.grpc.stream import NOBODY, Exchange, Stream
 from fairlead.transport.grpc.tfserving import ModelService, PredictionService
 from fairlead.transport.message import STICKY_HEADER
@@ -45,7 +47,7 @@ class GrpcApp:
         max_message_bytes: the largest message that is taken, before and after decompression.
         max_rows: the most rows that the predictor takes in one request.
         config_control: replaces the configuration of models; None when they are those of a store.
-        sticky_header, tracer, access_log: as for `HttpApp`; here it is metadata that they read.
+        sticky_header, tracer, access_log, doorkeeper: as for `HttpApp`; here it is metadata that they read.
 
     Attributes:
         withdrawn: set to True when the service is about to leave: it is no longer ready.
@@ -66,11 +68,13 @@ class GrpcApp:
         sticky_header: str = STICKY_HEADER,
         tracer: Tracer | None = None,
         access_log: AccessLog | None = None,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         self.withdrawn = self.draining = False
         self.tracer = tracer
         self.ids: Callable[[], str] = PredictionIds()
         self._access_log = access_log
+        self._doorkeeper = doorkeeper
         self.max_message_bytes = max_message_bytes
         self.sticky_header = sticky_header.lower().encode()
         self.budget = Budget(_BUDGET_MESSAGES * max_message_bytes)
@@ -97,9 +101,26 @@ class GrpcApp:
         if not isinstance(opening, Opening):
             stream.send_trailers(opening)
             return NOBODY  # it was answered by its headers alone
+        if self._doorkeeper is not None and not self._is_admitted(self._doorkeeper, stream, opening.method):
+            return NOBODY
         if opening.method.unary is not None:
             return UnaryCall(self, stream, opening, opening.method.unary)
         return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming))
+
+    def _is_admitted(self, doorkeeper: Doorkeeper, stream: Stream, method: Method) -> bool:
+        """Whether the caller may; if not, they have been told."""
+        if method.scope is None:
+            return True
+        fields, began = stream.head.fields, time.monotonic()
+        try:
+            doorkeeper.admit(
+                credential_in(fields.get(b"authorization", b""), fields.get(b"x-api-key", b"")), method.scope
+            )
+        except FairleadError as error:
+            self.record(method, Context(protocol=method.protocol, api=method.name), error.code, began)
+            stream.send_trailers(refusal(error, method.details(error)))
+            return False
+        return True
 
     def record(self, method: Method, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""

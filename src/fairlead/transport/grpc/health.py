@@ -49,4 +49,4 @@ def health_service(services: Iterable[str], *, is_ready: Callable[[], bool], is_
                     raise FairleadError(Code.UNAVAILABLE, "this server is leaving")
                 await asyncio.sleep(_WATCH_S)
 
-    return Service(name="grpc.health.v1.Health", unary={"Check": check}, streaming={"Watch": watch})
+    return Service(name="grpc.health.v1.Health", unary={"Check": check}, streaming={"Watch": watch}, scope=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 
+from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
@@ -81,6 +82,13 @@ class InferenceService:
             streaming={"ModelStreamInfer": self.model_stream_infer},
             protocol="v2-grpc",
             probes=frozenset({"ServerLive", "ServerReady"}),
+            scope=Scope.PREDICT,
+            scopes={
+                "ServerLive": None,
+                "ServerReady": None,
+                "RepositoryModelLoad": Scope.ADMIN,
+                "RepositoryModelUnload": Scope.ADMIN,
+            },
         )
 
     async def server_live(self, _request: Message, _context: Context) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from fairlead.access.scope import Scope
 from fairlead.errors import FairleadError
 from fairlead.transport.grpc.messages import Message, message_class, service_named
 from fairlead.transport.message import Call
@@ -40,6 +41,7 @@ class Method:
         request: the class of its messages.
         unary, streaming: one of the two is there.
         protocol: what its calls are counted under; empty for what is not traffic.
+        scope: what a caller has to be good for; None for what is open to all.
         details: what a client is told of an error.
     """
 
@@ -48,6 +50,7 @@ class Method:
     unary: Unary | None
     streaming: Streaming | None
     protocol: str
+    scope: Scope | None
     details: Callable[[FairleadError], str]
 
     @property
@@ -62,6 +65,8 @@ class Service:
     Attributes:
         name: its full name in the descriptors.
         unary, streaming: by the methods' names.
+        scope: what a caller has to be good for; None for what is open to all.
+        scopes: the same for methods that differ.
         protocol: what calls are counted under; empty for what is not traffic.
         probes: methods that are not traffic although the others are.
         details: what a client is told of an error.
@@ -69,7 +74,9 @@ class Service:
 
     name: str
     unary: Mapping[str, Unary]
+    scope: Scope | None
     streaming: Mapping[str, Streaming] = field(default_factory=dict)
+    scopes: Mapping[str, Scope | None] = field(default_factory=dict)
     protocol: str = ""
     probes: frozenset[str] = frozenset()
     details: Callable[[FairleadError], str] = str
@@ -84,5 +91,6 @@ class Service:
                 unary=self.unary.get(name),
                 streaming=self.streaming.get(name),
                 protocol="" if name in self.probes else self.protocol,
+                scope=self.scopes.get(name, self.scope),
                 details=self.details,
             )

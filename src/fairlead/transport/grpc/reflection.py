@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from google.protobuf.descriptor import FileDescriptor
 
+from fairlead.access.scope import Scope
 from fairlead.transport.grpc.messages import POOL, SERVICES, Message, message_class
 from fairlead.transport.grpc.method import Context, Service
 
@@ -18,7 +19,12 @@ _PACKAGES = ("grpc.reflection.v1", "grpc.reflection.v1alpha")
 def reflection_services() -> Iterator[Service]:
     """The service under each of its names."""
     return (
-        Service(name=f"{package}.ServerReflection", unary={}, streaming={"ServerReflectionInfo": Reflection(package)})
+        Service(
+            name=f"{package}.ServerReflection",
+            unary={},
+            streaming={"ServerReflectionInfo": Reflection(package)},
+            scope=Scope.PREDICT,
+        )
         for package in _PACKAGES
     )
 

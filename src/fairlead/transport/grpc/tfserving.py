@@ -6,6 +6,7 @@ import operator
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors
@@ -60,6 +61,7 @@ class PredictionService:
                 "MultiInference": self.multi_inference,
                 "GetModelMetadata": self.metadata,
             },
+            scope=Scope.PREDICT,
             protocol=_PROTOCOL,
             details=_bare,
         )
@@ -164,6 +166,8 @@ class ModelService:
         return Service(
             name="tensorflow.serving.ModelService",
             unary={"GetModelStatus": self.status, "HandleReloadConfigRequest": self.reload},
+            scope=Scope.PREDICT,
+            scopes={"HandleReloadConfigRequest": Scope.ADMIN},
             protocol=_PROTOCOL,
             details=_bare,
         )

@@ -8,13 +8,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.target import Target
 from fairlead.transport.codes import HttpError
 from fairlead.transport.message import Request
 from fairlead.transport.path_version import path_version
 
-__all__ = ["Ask", "Route", "find_route"]
+__all__ = ["Ask", "Route", "asked_scope", "find_route"]
 
 _MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
 _SHOWN_CHARS = 200
@@ -38,31 +39,36 @@ class Ask(enum.Enum):
 
 
 _ROUTES = tuple(
-    (ask, method, re.compile(pattern))
-    for ask, method, pattern in (
-        (Ask.SERVER, "GET", r"/v2"),
-        (Ask.LIVE, "GET", r"/v2/health/live"),
-        (Ask.READY, "GET", r"/v2/health/ready"),
-        (Ask.STATISTICS, "GET", r"/v2/models/stats"),
-        (Ask.STATISTICS, "GET", rf"{_MODEL}/stats"),
-        (Ask.MODEL, "GET", _MODEL),
-        (Ask.MODEL_READY, "GET", rf"{_MODEL}/ready"),
-        (Ask.INFER, "POST", rf"{_MODEL}/infer"),
-        (Ask.INDEX, "POST", r"/v2/repository/index"),
-        (Ask.LOAD, "POST", r"/v2/repository/models/([^/]+)/load"),
-        (Ask.UNLOAD, "POST", r"/v2/repository/models/([^/]+)/unload"),
-        (Ask.CONFIG, "GET", rf"{_MODEL}/config"),
-        (Ask.NAMED_REPOSITORY, "POST", r"/v2/repository/[^/]+/(?:index|models/[^/]+/(?:un)?load)"),
+    (ask, method, re.compile(pattern), scope)
+    for ask, method, pattern, scope in (
+        (Ask.SERVER, "GET", r"/v2", Scope.PREDICT),
+        (Ask.LIVE, "GET", r"/v2/health/live", None),
+        (Ask.READY, "GET", r"/v2/health/ready", None),
+        (Ask.STATISTICS, "GET", r"/v2/models/stats", Scope.PREDICT),
+        (Ask.STATISTICS, "GET", rf"{_MODEL}/stats", Scope.PREDICT),
+        (Ask.MODEL, "GET", _MODEL, Scope.PREDICT),
+        (Ask.MODEL_READY, "GET", rf"{_MODEL}/ready", Scope.PREDICT),
+        (Ask.INFER, "POST", rf"{_MODEL}/infer", Scope.PREDICT),
+        (Ask.INDEX, "POST", r"/v2/repository/index", Scope.PREDICT),
+        (Ask.LOAD, "POST", r"/v2/repository/models/([^/]+)/load", Scope.ADMIN),
+        (Ask.UNLOAD, "POST", r"/v2/repository/models/([^/]+)/unload", Scope.ADMIN),
+        (Ask.CONFIG, "GET", rf"{_MODEL}/config", Scope.PREDICT),
+        (Ask.NAMED_REPOSITORY, "POST", r"/v2/repository/[^/]+/(?:index|models/[^/]+/(?:un)?load)", Scope.ADMIN),
     )
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What a request asks for, and of whom; the model is empty where there is none."""
+    """What a request asks for, and of whom; the model is empty where there is none.
+
+    Attributes:
+        scope: what the caller has to be good for; None for what is open to all.
+    """
 
     ask: Ask
     target: Target
+    scope: Scope | None
 
 
 def find_route(request: Request) -> Route:
@@ -75,14 +81,23 @@ def find_route(request: Request) -> Route:
     return _find(request.method, request.path)
 
 
+def asked_scope(request: Request) -> Scope | None:
+    """What the caller has to be good for; what cannot be matched is not open to all."""
+    try:
+        return find_route(request).scope
+    except FairleadError:
+        return Scope.PREDICT
+
+
 @functools.lru_cache(maxsize=256)  # few are asked again and again
 def _find(method: str, path: str) -> Route:
-    for ask, answered, pattern in _ROUTES:
+    for ask, answered, pattern, scope in _ROUTES:
         if match := pattern.fullmatch(path):
             if method != answered:
                 raise _wrong_method(method, path, answered)
             model, version = (*match.groups(), None, None)[:2]
-            return Route(ask=ask, target=Target(model=unquote(model or ""), version=path_version(version)))
+            target = Target(model=unquote(model or ""), version=path_version(version))
+            return Route(ask=ask, target=target, scope=scope)
     raise FairleadError(
         Code.NOT_FOUND,
         f"Nothing is served at {path[:_SHOWN_CHARS]}",

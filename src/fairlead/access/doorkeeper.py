@@ -1,0 +1,78 @@
+"""Lets in who may ask: the one place where credentials are judged, whatever the protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from fairlead.access.principal import Credentials, Principal
+from fairlead.access.scope import Scope
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["Doorkeeper"]
+
+_REMEMBER_S = 0.4
+_MOST_REMEMBERED = 1024
+_MOST_BYTES = 8192
+
+
+class Doorkeeper:
+    """Judges credentials, and remembers the good ones for a moment: what was revoked is refused within a second.
+
+    Args:
+        kinds: where a credential is looked for, one after the other.
+        clock: a monotonic second.
+        now: the second since 1970.
+    """
+
+    def __init__(
+        self,
+        kinds: Sequence[Credentials],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._kinds = tuple(kinds)
+        self._clock = clock
+        self._now = now
+        self._remembered: dict[bytes, tuple[Principal, float]] = {}
+
+    def admit(self, credential: bytes, scope: Scope) -> Principal:
+        """Who shows `credential`, which is empty when they show none.
+
+        Raises:
+            FairleadError: UNAUTHENTICATED when it is not good, in the same words whatever is wrong with it;
+                PERMISSION_DENIED when it is not good for `scope`.
+        """
+        remembered = self._remembered.get(credential)
+        if remembered is not None and self._clock() < remembered[1]:
+            principal = remembered[0]
+        else:
+            principal = self._find(credential)
+        if scope not in principal.scopes:
+            raise FairleadError(
+                Code.PERMISSION_DENIED,
+                f"This needs the scope {scope.value}, which the credential does not have",
+                hint=f"fairlead keys create NAME --scope {scope.value}",
+            )
+        return principal
+
+    def _find(self, credential: bytes) -> Principal:
+        self._remembered.pop(credential, None)
+        now = self._now()
+        for kind in self._kinds if 0 < len(credential) <= _MOST_BYTES else ():
+            principal = kind.find(credential, now)
+            if principal is not None:
+                self._remember(credential, principal, now)
+                return principal
+        raise FairleadError(
+            Code.UNAUTHENTICATED,
+            "This needs a credential that is good",
+            hint="send it as Authorization: Bearer KEY or x-api-key: KEY",
+        )
+
+    def _remember(self, credential: bytes, principal: Principal, now: float) -> None:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        lives_s = _REMEMBER_S if principal.expires is None else min(_REMEMBER_S, principal.expires - now)
+        self._remembered[credential] = principal, self._clock() + lives_s

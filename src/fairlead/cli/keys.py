@@ -1,0 +1,112 @@
+"""`fairlead keys`."""
+
+from __future__ import annotations
+
+import re
+import time
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+
+from fairlead.access.key import Key
+from fairlead.access.key_file import KeyFile
+from fairlead.access.scope import Scope, parse_scopes
+from fairlead.cli.output import columns, json_line, say, settings_from
+from fairlead.config import add_flags
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["EXAMPLE", "configure", "run"]
+
+EXAMPLE = """example:
+  fairlead keys create shop --scope predict --scope feedback --expires 90d
+  fairlead keys list
+  fairlead keys rotate 4k2m9x1q --grace 24h
+  fairlead keys revoke 4k2m9x1q
+
+A server that was started without any key asks for one once its workers are replaced: kill -HUP its process.
+From then on changes act within a second."""
+
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def configure(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    create = actions.add_parser("create", help="make a key, and show it this once")
+    create.add_argument("name", help="whose it is")
+    scopes = ", ".join(scope.value for scope in Scope)
+    create.add_argument(
+        "--scope", action="append", default=[], help=f"what it is good for: {scopes}; predict when left out"
+    )
+    create.add_argument("--expires", metavar="TIME", help="how long it is good for: 90d, 12h; for ever when left out")
+    listing = actions.add_parser("list", help="list the keys, which shows none")
+    revoke = actions.add_parser("revoke", help="make a key good for nothing")
+    rotate = actions.add_parser("rotate", help="make a key in place of another, and show it this once")
+    rotate.add_argument("--grace", metavar="TIME", default="24h", help="how long the other is still good (default 24h)")
+    for action in (revoke, rotate):
+        action.add_argument("id", help="as the list has it")
+    for action in (create, listing, revoke, rotate):
+        action.add_argument("--json", action="store_true", help="print JSON")
+        add_flags(action, "home")
+
+
+def run(arguments: Namespace) -> int:
+    file = KeyFile(settings_from(arguments).keys_path)
+    if arguments.action == "list":
+        _show(list(file.read().values()), as_json=arguments.json)
+    elif arguments.action == "revoke":
+        key = file.revoke(arguments.id)
+        say(f"{key.name} ({key.id}) is revoked")
+        if arguments.json:
+            json_line(_public(key))
+    elif arguments.action == "rotate":
+        _tell(*file.rotate(arguments.id, grace_s=_seconds("--grace", arguments.grace)), as_json=arguments.json)
+    else:
+        scopes = parse_scopes(arguments.scope or [Scope.PREDICT.value])
+        lives_s = None if arguments.expires is None else _seconds("--expires", arguments.expires)
+        _tell(*file.create(arguments.name, scopes, lives_s=lives_s), as_json=arguments.json)
+    return 0
+
+
+def _tell(key: Key, text: str, *, as_json: bool) -> None:
+    """The only time that a key is shown: on standard output, alone."""
+    if as_json:
+        json_line(_public(key) | {"key": text})
+    else:
+        print(text)
+    say(f"{key.name} ({key.id}): {', '.join(sorted(key.scopes))}; keep the key, it is not shown again")
+
+
+def _public(key: Key) -> dict[str, object]:
+    kept = {name: value for name, value in key.to_json().items() if name != "sha256"}
+    return {"id": key.id, "state": key.state(time.time()), **kept}
+
+
+def _show(keys: list[Key], *, as_json: bool) -> None:
+    if as_json:
+        json_line([_public(key) for key in keys])
+        return
+    rows = [("id", "name", "scopes", "created", "expires", "state")]
+    rows += [
+        (
+            key.id,
+            key.name,
+            ",".join(sorted(key.scopes)),
+            _day(key.created),
+            "never" if key.expires is None else _day(key.expires),
+            key.state(time.time()),
+        )
+        for key in keys
+    ]
+    print(columns(rows))
+
+
+def _day(second: float) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M}"
+
+
+def _seconds(flag: str, text: str) -> float:
+    match = re.fullmatch(r"([0-9]{1,5})([smhd])", text)
+    if match is None:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"{flag} is {text!r:.80}: a number and s, m, h or d", hint=f"{flag} 90d"
+        )
+    return float(int(match[1]) * _UNIT_S[match[2]])

@@ -1,0 +1,110 @@
+"""`fairlead keys`, and a server that asks for them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fairlead.app.console.plane import RestPlane
+from fairlead.cli.main import main
+from fairlead.store.writable_store import WritableStore
+from fairlead.testing import publish_digit
+
+from .clients import wait_until
+from .conftest import StartServer
+
+BODY = b'{"instances": [[0.0]]}'
+PLANTED = "planted-in-the-environment-0123456789"
+
+
+def made(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, str]:
+    """What the command prints as JSON."""
+    assert main(["keys", *arguments, "--json"]) == 0
+    found: dict[str, str] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_server_with_keys_asks_for_one(
+    store: WritableStore,
+    start_server: StartServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Keys made and revoked act within a second, the environment's key as well; no key is told anywhere."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = str(tmp_path / "home")
+    monkeypatch.setenv("API_KEY", PLANTED)
+    first = made(capsys, "create", "first", "--scope", "admin", "--expires", "90d", "--home", home)
+    server = start_server(store.root, "--home", home, "--workers", "1")
+    server.wait_ready()
+
+    def status(key: str, path: str = "/models") -> int:
+        return server.call("GET", path, headers={"x-api-key": key})[0]
+
+    assert [status(first["key"]), status(PLANTED), status("wrong")] == [200, 200, 401]
+    assert status(PLANTED, "/v2/repository/index") == 405  # it may ask, and has asked wrongly
+    later = made(capsys, "create", "later", "--home", home)
+    began = time.monotonic()
+    wait_until(lambda: status(later["key"]) == 200)
+    made(capsys, "revoke", first["id"], "--home", home)
+    wait_until(lambda: status(first["key"]) == 401)
+    assert time.monotonic() - began < 5
+    assert server.call("POST", "/v2/repository/models/x/load", b"{}", {"x-api-key": later["key"]})[0] == 403
+
+    metrics = made(capsys, "create", "scraper", "--scope", "metrics", "--home", home)["key"]
+    wait_until(lambda: status(metrics, "/models") == 403)
+    told = [server.page("/metrics", server.management_port)[1], json.dumps(server.call("GET", "/models"))]
+    told += [json.dumps(server.call("POST", "/predict", BODY, {"x-api-key": key})) for key in (PLANTED, metrics)]
+    parent = psutil.Process(server.process.pid)
+    told += [" ".join(process.cmdline()) for process in (parent, *parent.children(recursive=True))]
+    assert server.stop() == 0
+    logs = [server.log, *(path for path in (Path(home) / "logs").rglob("*") if path.is_file())]
+    told += [path.read_text() for path in (*logs, Path(home) / "keys.json")]
+    for text in told:
+        for secret in (PLANTED, first["key"], later["key"], metrics):
+            assert secret not in text
+
+
+def test_the_servers_own_console_is_let_in_by_a_key_of_its_own(tmp_path: Path) -> None:
+    """It is sent with everything that the console asks of the REST port."""
+    plane = RestPlane("http://127.0.0.1:1", "own-key")
+
+    assert plane._headers == {"x-api-key": "own-key"}
+
+
+def test_a_server_with_a_key_file_that_others_may_read_does_not_start(
+    store: WritableStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says which file, and what to do."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    made(capsys, "create", "first", "--home", str(tmp_path))
+    (tmp_path / "keys.json").chmod(0o644)
+    ports = ["--rest-port", "0", "--grpc-port", "0", "--management-port", "0"]
+
+    assert main(["serve", "--home", str(tmp_path), "--store", str(store.root), *ports]) == 1
+    assert f"chmod 600 {tmp_path / 'keys.json'}" in capsys.readouterr().err
+
+
+def test_keys_are_listed_without_their_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rotated one is there with the one in its place; `create` prints the key alone on standard output."""
+    home = ["--home", str(tmp_path)]
+    assert main(["keys", "create", "shop", "--scope", "predict", "--scope", "feedback", *home]) == 0
+    key = capsys.readouterr().out.strip()
+    id_ = key.split("_")[1]
+    rotated = made(capsys, "rotate", id_, "--grace", "1h", *home)
+    made(capsys, "revoke", rotated["id"], *home)
+
+    assert main(["keys", "list", *home]) == 0
+    listed = capsys.readouterr().out
+    assert [line.split()[-1] for line in listed.splitlines()[1:]] == ["good", "revoked"]
+    assert "feedback,predict" in listed
+    assert key.split("_", 2)[2] not in listed
+    assert key.startswith(f"fl_{id_}_")
+    assert main(["keys", "revoke", "nobody", *home]) == 2
+    assert main(["keys", "create", "shop", "--scope", "root", *home]) == 2
+    assert main(["keys", "create", "shop", "--expires", "soon", *home]) == 2
