@@ -9,6 +9,7 @@ declare -A program_of=(
     [prometheus-alertmanager]=/usr/bin/prometheus-alertmanager
     [prometheus-blackbox-exporter]=/usr/bin/prometheus-blackbox-exporter
     [podman]=/usr/bin/podman
+    [catatonit]=/usr/bin/catatonit
     [runc]=/usr/sbin/runc
     [slirp4netns]=/usr/bin/slirp4netns
     [nginx]=/usr/sbin/nginx

@@ -28,6 +28,8 @@ ENTRYPOINT ["{sys.executable}", "-m", "fairlead.cli.main"]
 """
 _CONFIGURATION = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
 """
 
 
