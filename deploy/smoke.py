@@ -2,7 +2,7 @@
 """Asks a server whether it lives, is ready, and answers a picture with a label: `python3 deploy/smoke.py URL`.
 
 It needs Python alone. The exit status is 0 when all is well, 1 when something is not, 2 when it was misused. A proxy or
-a server that wants a credential is shown the header in the variable SMOKE_HEADER, `authorization: Bearer ...`.
+a server that wants a credential is shown the header in the variable SMOKE_HEADER, `x-api-key: ...`.
 """
 
 from __future__ import annotations

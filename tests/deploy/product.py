@@ -12,11 +12,14 @@ from pathlib import Path
 
 from tests.cli.conftest import Server, starting
 
+from fairlead.access.environment import _NAME as KEY
 from fairlead.app.recorder_line import _LEAVE_S
 from fairlead.app.server import _LAST_ANSWERS_S
 from fairlead.config import Settings
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
+
+__all__ = ["KEY", "longest_leave_s", "page_of", "serving_digits", "settings_of"]
 
 _SETTINGS = {field.name: field.metadata["env"] for field in dataclasses.fields(Settings)}
 

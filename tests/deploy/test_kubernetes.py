@@ -18,7 +18,7 @@ from fairlead.app.metric_catalogue import SECTIONS
 from fairlead.config import Settings
 from fairlead.testing import write_digit_model
 
-from .product import longest_leave_s, page_of, settings_of
+from .product import KEY, longest_leave_s, page_of, settings_of
 from .rule_files import DEPLOY, load
 from .schema import kubernetes_faults
 
@@ -164,6 +164,7 @@ def test_everything_that_is_referred_to_is_there(environment: str) -> None:
         used |= {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v}
         secrets = [e["valueFrom"]["secretKeyRef"] for e in container(environment, name)["env"] if "valueFrom" in e]
         assert [s["key"] for s in secrets if not s.get("optional")] == ["database-url"]
+    assert KEY in {variable["name"] for variable in container(environment, "fairlead-server")["env"]}
     assert used == claims
     service = one(environment, "Service")
     (rule,) = one(environment, "Ingress")["spec"]["rules"]

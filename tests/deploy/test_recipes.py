@@ -12,7 +12,7 @@ from tests.cli.conftest import Server
 
 from fairlead.config import Settings
 
-from .product import longest_leave_s, page_of, settings_of
+from .product import KEY, longest_leave_s, page_of, settings_of
 from .rule_files import DEPLOY, load
 from .schema import faults, model_faults
 
@@ -98,9 +98,9 @@ SERVICE_SCHEMA = {
 }
 
 
-def values(pairs: list[dict[str, str]]) -> dict[str, str]:
-    """Variables by their names."""
-    return {pair["name"]: pair["value"] for pair in pairs}
+def values(pairs: list[dict[str, Any]]) -> dict[str, str]:
+    """Variables by their names; what comes of a secret is left out."""
+    return {pair["name"]: pair["value"] for pair in pairs if "value" in pair}
 
 
 def test_cloud_run_knows_every_key(served: Server) -> None:
@@ -127,6 +127,7 @@ def test_cloud_run_starts_what_there_is() -> None:
     assert spec["containerConcurrency"] <= settings.max_in_flight
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == [str(settings.store_path)]
     assert spec["volumes"][0]["csi"]["readOnly"] is True
+    assert [variable["name"] for variable in container["env"] if "valueFrom" in variable] == [KEY]
     assert int(RUN["spec"]["template"]["metadata"]["annotations"]["autoscaling.knative.dev/maxScale"]) > 0
 
 
@@ -150,7 +151,7 @@ def test_ecs_starts_what_there_is() -> None:
     (mount,), (volume,) = container["mountPoints"], TASK["volumes"]
     assert (mount["sourceVolume"], mount["readOnly"]) == (volume["name"], True)
     assert mount["containerPath"] == str(settings.store_path)
-    assert {secret["name"] for secret in container["secrets"]} == {"FAIRLEAD_DATABASE_URL"}
+    assert {secret["name"] for secret in container["secrets"]} == {"FAIRLEAD_DATABASE_URL", KEY}
     (balancer,) = SERVICE["loadBalancers"]
     assert (balancer["containerName"], balancer["containerPort"]) == (container["name"], ports["rest"])
     assert SERVICE["taskDefinition"] == TASK["family"]

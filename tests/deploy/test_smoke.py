@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Server
 
+from .product import KEY, serving_digits
 from .prometheus import free_port
 from .rule_files import DEPLOY
 
@@ -46,6 +47,16 @@ def test_a_picture_and_a_model_can_be_named(served: Server, picture: bytes, tmp_
     assert status == 1
     assert err.startswith(f"FAILED {url}/predict?model=none%20such answered 404: ")
     assert smoke(url, "--picture", str(tmp_path / "two.png"))[0] == 1
+
+
+def test_a_server_that_wants_a_key_is_shown_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment, so that it stands in no list of processes; without it the answer is told."""
+    monkeypatch.setenv(KEY, "0123456789abcdef")
+    with serving_digits(tmp_path, "--prediction-log", "off") as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert smoke(url, header="x-api-key: 0123456789abcdef")[0] == 0
+        status, _, err = smoke(url)
+    assert (status, "answered 401" in err) == (1, True)
 
 
 def test_a_dead_port_fails_with_its_address() -> None:
