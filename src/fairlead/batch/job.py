@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -117,6 +118,7 @@ class _Scorer:
         self._manifest = manifest
         self._suffix = suffix
         self._run_rows = 0
+        self._choosing = threading.Lock()
 
     def score(self, part: Part) -> tuple[int, int]:
         """The number of rows of a part, and of those rejected, once it is there."""
@@ -125,18 +127,22 @@ class _Scorer:
         decoded = part.decode()
         answers, refused = self._answer(decoded)
         rejects = (*decoded.rejects, *refused)
+        if len(answers.rows) + len(rejects) != part.rows:
+            raise FairleadError(
+                Code.INTERNAL,
+                f"part {part.number} has {part.rows} rows, {len(answers.rows)} answers and {len(rejects)} rejects",
+            )
         self.output.write(part.number, ENCODERS[self._suffix](answers), rejects)
         return part.rows, len(rejects)
 
     def _answer(self, decoded: Decoded) -> tuple[Answers, list[Reject]]:
         """What the model says to the rows, and those that it has no finite answer to."""
-        if not self._run_rows and len(decoded.rows):
-            self._run_rows = _fastest(self._servable, decoded.tensors)
+        size = self._size(decoded)
         found: list[Tensors] = []
         kept: list[int] = []
         refused: list[Reject] = []
-        for start in range(0, len(decoded.rows), max(self._run_rows, 1)):
-            places = range(start, min(start + self._run_rows, len(decoded.rows)))
+        for start in range(0, len(decoded.rows), size):
+            places = range(start, min(start + size, len(decoded.rows)))
             for some, outputs in self._run(decoded, places, refused):
                 found.append(outputs)
                 kept += some
@@ -157,6 +163,13 @@ class _Scorer:
             files=files,
         )
         return answers, refused
+
+    def _size(self, decoded: Decoded) -> int:
+        """How many rows a run; the first part that has any decides for all of them."""
+        with self._choosing:
+            if not self._run_rows and len(decoded.rows):
+                self._run_rows = _fastest(self._servable, decoded.tensors)
+            return self._run_rows or 1
 
     def _run(self, decoded: Decoded, places: range, refused: list[Reject]) -> list[tuple[range, Tensors]]:
         """The outputs of the rows at `places`; each alone, when the model refuses them together."""
