@@ -210,6 +210,17 @@ class Settings:
     drain_timeout_s: float = _setting(
         "FAIRLEAD_DRAIN_TIMEOUT_S", 30.0, _seconds, "seconds after SIGTERM until open requests are given up"
     )
+    jwks_file: Path | None = _setting(
+        "FAIRLEAD_JWKS_FILE",
+        None,
+        Path,
+        "public keys (a JWKS) of whoever signs tokens for the public ports with RS256 or ES256; JWT_SECRET_KEY is for "
+        "HS256",
+        "unset",
+    )
+    jwt_audience: str | None = _setting(
+        "FAIRLEAD_JWT_AUDIENCE", None, str, "what the tokens' aud must have in it", "not looked at"
+    )
     sticky_header: str = _setting(
         "FAIRLEAD_STICKY_HEADER",
         "x-sticky-key",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Server, starting
 
-from fairlead.access.environment import _NAME as KEY
+from fairlead.access.environment import API_KEY as KEY
 from fairlead.app.recorder_line import _LEAVE_S
 from fairlead.app.server import _LAST_ANSWERS_S
 from fairlead.config import Settings

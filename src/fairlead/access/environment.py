@@ -1,4 +1,4 @@
-"""The key that the environment names: the one-line start."""
+"""The secrets that the environment names: the one-line start."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from fairlead.access.key import FixedKey
 from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["environment_key"]
+__all__ = ["API_KEY", "JWT_SECRET_KEY", "environment_key", "token_secret"]
 
-_NAME = "API_KEY"
-_LEAST_CHARACTERS = 16
+API_KEY, JWT_SECRET_KEY = "API_KEY", "JWT_SECRET_KEY"
+"""The variables; each has one beside it that ends in `_FILE` and names a file."""
+
+_LEAST_CHARACTERS = {API_KEY: 16, JWT_SECRET_KEY: 32}
 
 
 def environment_key(environ: Mapping[str, str]) -> FixedKey | None:
@@ -22,24 +24,39 @@ def environment_key(environ: Mapping[str, str]) -> FixedKey | None:
         FairleadError: FAILED_PRECONDITION when the file cannot be read, INVALID_ARGUMENT for a key that could be
             guessed or that no header can carry.
     """
-    source, secret = _NAME, environ.get(_NAME, "")
-    if not secret and (path := environ.get(f"{_NAME}_FILE")):
-        source, secret = f"{_NAME}_FILE", _read(path)
+    secret = _secret(environ, API_KEY)
+    return FixedKey(API_KEY, secret, frozenset({Scope.PREDICT, Scope.FEEDBACK})) if secret else None
+
+
+def token_secret(environ: Mapping[str, str]) -> str:
+    """The secret that JSON Web Tokens are signed with, in `JWT_SECRET_KEY` or its file; empty when there is none.
+
+    Raises:
+        FairleadError: as `environment_key`.
+    """
+    return _secret(environ, JWT_SECRET_KEY)
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    source, secret = name, environ.get(name, "")
+    if not secret and (path := environ.get(f"{name}_FILE")):
+        source, secret = f"{name}_FILE", _read(path, f"{name}_FILE")
     elif not secret:
-        return None
-    if len(secret) < _LEAST_CHARACTERS or not secret.isascii() or not secret.isprintable() or " " in secret:
+        return ""
+    least = _LEAST_CHARACTERS[name]
+    if len(secret) < least or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise FairleadError(
             Code.INVALID_ARGUMENT,
-            f"the key in {source} is no good: it must be {_LEAST_CHARACTERS} or more printable ASCII characters",
+            f"the secret in {source} is no good: it must be {least} or more printable ASCII characters",
             hint="openssl rand -hex 32 makes one",
         )
-    return FixedKey(source, secret, frozenset({Scope.PREDICT, Scope.FEEDBACK}))
+    return secret
 
 
-def _read(path: str) -> str:
+def _read(path: str, source: str) -> str:
     try:
         return Path(path).read_text().strip()
     except (OSError, ValueError) as error:
         raise FairleadError(
-            Code.FAILED_PRECONDITION, f"the key cannot be read: {error}", hint=f"{_NAME}_FILE names a file with it"
+            Code.FAILED_PRECONDITION, f"{path} cannot be read: {error}", hint=f"{source} names a file with a secret"
         ) from error

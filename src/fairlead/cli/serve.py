@@ -44,6 +44,8 @@ FLAGS = (
     "body_timeout_s",
     "drain_delay_s",
     "drain_timeout_s",
+    "jwks_file",
+    "jwt_audience",
     "sticky_header",
     "prediction_log",
     "log_sample",
