@@ -14,7 +14,6 @@ declare -A program_of=(
     [slirp4netns]=/usr/bin/slirp4netns
     [nginx]=/usr/sbin/nginx
     [systemd]=/usr/bin/systemd-analyze
-    [kubernetes-client]=/usr/bin/kubectl
     [chromium]=/usr/bin/chromium
     [fonts-dejavu-core]=/usr/share/fonts/truetype/dejavu
 )

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 import yaml
 from tests.cli.prometheus import program
 
@@ -70,6 +71,15 @@ class Podman:
         (context / "passwd").write_text(f"fairlead:x:{USER}:{USER}::/home/fairlead:/bin/sh\n")
         (context / "Dockerfile").write_text(_RECIPE)
         self.run("build", "--isolation=chroot", "--format=docker", f"--tag={image}", str(context))
+        self._require(image)
+
+    def _require(self, image: str) -> None:
+        """Skip, with podman's words, on a machine that lets it run nothing at all."""
+        here = [f"--volume={place}:{place}:ro" for place in _HERE]
+        try:
+            self.run("run", "--rm", "--network=slirp4netns", "--entrypoint=/usr/bin/true", *here, image)
+        except AssertionError as error:
+            pytest.skip(f"podman can run no container here: {str(error).strip().splitlines()[-1]}")
 
     def make_secret(self, name: str, **values: str) -> None:
         """A secret as podman keeps one that a manifest refers to."""
