@@ -193,10 +193,11 @@ def test_the_environment_turns_tokens_on(tmp_path: Path) -> None:
         (settings, {}, jwt.encode(claims(), EC_KEY, "ES256", headers={"kid": "e"})),
         (Settings.read({}, home=str(tmp_path)), {"JWT_SECRET_KEY": SECRET}, jwt.encode(claims(), SECRET, "HS256")),
     ):
-        door = open_doorkeeper(made, "", environ | {"API_KEY": "k" * 16})
+        door = open_doorkeeper(made, "own", environ | {"API_KEY": "k" * 16})
         assert door is not None
         assert door.admit(token.encode(), Scope.PREDICT).name == "ann"
         assert door.admit(b"k" * 16, Scope.FEEDBACK).name == "API_KEY"
+        assert door.admit(b"own", Scope.PREDICT).name == "console"
         with pytest.raises(FairleadError) as refused:
             door.admit(token.encode(), Scope.FEEDBACK)
         assert refused.value.code is Code.PERMISSION_DENIED

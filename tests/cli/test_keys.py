@@ -90,6 +90,19 @@ def test_a_server_with_a_key_file_that_others_may_read_does_not_start(
     assert f"chmod 600 {tmp_path / 'keys.json'}" in capsys.readouterr().err
 
 
+def test_a_server_that_others_reach_without_a_key_warns_of_it(store: WritableStore, start_server: StartServer) -> None:
+    """One that only this machine reaches does not."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    open_to_all = start_server(store.root, "--host", "0.0.0.0", "--workers", "1")
+    at_home = start_server(store.root, "--workers", "1")
+    for server in (open_to_all, at_home):
+        server.wait_ready()
+        assert server.stop() == 0
+
+    assert "whoever reaches 0.0.0.0 may call: there is no key" in open_to_all.log.read_text()
+    assert "may call" not in at_home.log.read_text()
+
+
 def test_keys_are_listed_without_their_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A rotated one is there with the one in its place; `create` prints the key alone on standard output."""
     home = ["--home", str(tmp_path)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import secrets
 import signal
@@ -10,6 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from fairlead.app.access import open_doorkeeper
 from fairlead.app.console.line import console_note, open_console
 from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
@@ -59,8 +61,10 @@ def serve(
         on_ready: told the addresses once every required model answers, with what is served.
 
     Raises:
-        FairleadError: when the store is none, a port cannot be had, or no worker comes up.
+        FairleadError: when the store is none, keys or ports cannot be had, or no worker comes up.
     """
+    if open_doorkeeper(settings, "") is None and not _is_loopback(settings.host):
+        _log.warning("whoever reaches %s may call: there is no key (fairlead keys create NAME)", settings.host or "::")
     sockets = {
         "rest": open_socket(settings.host, settings.rest_port),
         "grpc": open_socket(settings.host, settings.grpc_port, "--grpc-port"),
@@ -150,6 +154,14 @@ def _claim_spools(settings: Settings) -> Claim | None:
             raise
         _log.warning("predictions are not logged: %s", error)
         return None
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it; of a name other than localhost nobody knows."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _address(host: str, sock: socket.socket) -> str:
