@@ -13,6 +13,8 @@ from fairlead.access.environment import environment_key
 from fairlead.access.followed_keys import FollowedKeys
 from fairlead.access.key_file import KeyFile
 from fairlead.access.scope import Scope
+from fairlead.app.access import open_doorkeeper
+from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 
 PREDICT = frozenset({Scope.PREDICT})
@@ -142,6 +144,17 @@ def test_a_file_that_breaks_keeps_the_good_keys(file: KeyFile, clock: Clock, cap
     clock.second += 1
     assert code(door, text) is None
     assert "is gone" in caplog.text
+
+
+def test_a_file_that_cannot_be_seen_opens_nothing(tmp_path: Path, clock: Clock) -> None:
+    """A link that leads nowhere, or a home that is a file: neither is the same as no keys."""
+    (tmp_path / "keys.json").symlink_to(tmp_path / "not-mounted")
+    door = open_doorkeeper(Settings.read({}, home=str(tmp_path)), "", {})
+    assert door is not None
+    assert code(door, "x") is Code.UNAUTHENTICATED
+    (tmp_path / "home").write_text("")
+    with pytest.raises(FairleadError, match="no file of keys"):
+        open_doorkeeper(Settings.read({}, home=str(tmp_path / "home")), "", {})
 
 
 def test_a_rotated_key_is_good_for_its_grace(file: KeyFile, clock: Clock) -> None:

@@ -37,6 +37,7 @@ from fairlead.testing import publish_digit
 CANARY = Plan(mode=Mode.CANARY, weights=(0.5,))
 # Settings of a live server: one that the drill starts must hear none of them.
 TRAPS = {
+    "API_KEY": "a-key-that-the-live-server-asks-for",
     "FAIRLEAD_MODEL_BASE_PATH": "/nowhere",
     "FAIRLEAD_MODEL_CONFIG_FILE": "/nowhere",
     "FAIRLEAD_PREDICTION_LOG": "off",

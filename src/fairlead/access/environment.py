@@ -9,10 +9,11 @@ from fairlead.access.key import FixedKey
 from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["API_KEY", "JWT_SECRET_KEY", "environment_key", "token_secret"]
+__all__ = ["API_KEY", "JWT_SECRET_KEY", "VARIABLES", "environment_key", "token_secret"]
 
 API_KEY, JWT_SECRET_KEY = "API_KEY", "JWT_SECRET_KEY"
-"""The variables; each has one beside it that ends in `_FILE` and names a file."""
+VARIABLES = frozenset({API_KEY, f"{API_KEY}_FILE", JWT_SECRET_KEY, f"{JWT_SECRET_KEY}_FILE"})
+"""All that is read here: a secret, or a file that has it."""
 
 _LEAST_CHARACTERS = {API_KEY: 16, JWT_SECRET_KEY: 32}
 

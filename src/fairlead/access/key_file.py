@@ -19,6 +19,7 @@ __all__ = ["KeyFile"]
 
 _SCHEMA_VERSION = 1
 _OTHERS = 0o077
+_UNSEEN = (0,)
 _NAME_CHARACTERS = 64
 
 
@@ -35,11 +36,13 @@ class KeyFile:
         self._now = now
 
     def stamp(self) -> tuple[int, ...] | None:
-        """Changes when the file does; None while there is none."""
+        """Changes when the file does; None while there is none. One that cannot be seen, or leads nowhere, is there."""
         try:
             seen = self.path.stat()
+        except FileNotFoundError:
+            return _UNSEEN if self.path.is_symlink() else None
         except OSError:
-            return None
+            return _UNSEEN
         return seen.st_mtime_ns, seen.st_size, seen.st_ino, seen.st_mode
 
     def read(self) -> dict[str, Key]:

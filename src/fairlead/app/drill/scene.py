@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from fairlead.access.environment import VARIABLES
 from fairlead.app.control import places
 from fairlead.config import Settings
 from fairlead.controller.backup import Places
@@ -188,4 +189,4 @@ class Scene:
 
 
 def _is_setting(name: str) -> bool:
-    return name.startswith("FAIRLEAD_") or name == "MLFLOW_TRACKING_URI"
+    return name.startswith("FAIRLEAD_") or name == "MLFLOW_TRACKING_URI" or name in VARIABLES
