@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import psutil
 import pytest
 
-from fairlead.app.console.plane import RestPlane
+from fairlead.app.user import user_name
 from fairlead.cli.main import main
+from fairlead.console.users import FIRST_PASSWORD
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
@@ -70,11 +73,33 @@ def test_a_server_with_keys_asks_for_one(
             assert secret not in text
 
 
-def test_the_servers_own_console_is_let_in_by_a_key_of_its_own(tmp_path: Path) -> None:
-    """It is sent with everything that the console asks of the REST port."""
-    plane = RestPlane("http://127.0.0.1:1", "own-key")
+def test_the_servers_own_console_needs_no_key_of_the_users(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its page to try models on has one of its own, which is nowhere else."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    monkeypatch.setenv("API_KEY", PLANTED)
+    home = tmp_path / "home"
+    server = start_server(store.root, "--home", str(home), "--workers", "1", "--console", "on")
+    server.wait_ready()
+    wait_until(lambda: server.page("/console/login", server.management_port)[0] == 200)
+    connection = http.client.HTTPConnection("127.0.0.1", server.management_port, timeout=30)
 
-    assert plane._headers == {"x-api-key": "own-key"}
+    def ask(method: str, path: str, body: str | None = None, **headers: str) -> http.client.HTTPResponse:
+        connection.request(method, f"/console{path}", body, headers)
+        return connection.getresponse()
+
+    form = {"name": user_name(), "password": (home / "console" / FIRST_PASSWORD).read_text().strip()}
+    signed_in = ask("POST", "/login", urlencode(form), **{"Content-Type": "application/x-www-form-urlencoded"})
+    signed_in.read()
+    assert signed_in.status == 303
+    cookie = str(signed_in.getheader("set-cookie")).partition(";")[0]
+    shown = ask("GET", "/api/try/models", Cookie=cookie)
+
+    assert (shown.status, json.loads(shown.read())["default"]) == (200, "digits")
+    assert server.call("GET", "/models")[0] == 401
+    connection.close()
+    assert server.stop() == 0
 
 
 def test_a_server_with_a_key_file_that_others_may_read_does_not_start(
