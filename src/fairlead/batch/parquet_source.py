@@ -132,7 +132,7 @@ class ParquetSource:
         flat = whole[0] if columns.is_whole else np.stack(whole, axis=1)
         dtype, shape = columns.spec.numpy_dtype, (len(table), *columns.spec.shape[1:])
         if flat.size != int(np.prod(shape)) or not (
-            flat.dtype == dtype or flat.dtype.kind + dtype.kind in ("ff", "if")
+            flat.dtype == dtype or flat.dtype.kind + dtype.kind in ("ff", "if", "uf")
         ):
             return None
         with np.errstate(over="ignore"):
