@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 from .clients import Clients, wait_until
-from .conftest import Server, StartServer, recorder, running, workers
+from .conftest import Server, StartServer, is_running, recorder, running, workers
 
 PICTURE = json.dumps({"instances": [[[[0.0]] * 28] * 28]}).encode()
 
@@ -157,6 +158,28 @@ def test_what_a_dead_server_left_is_shipped_by_the_next(
 
     with serving(store, start_server, home):
         wait_until(lambda: {row["id"] for row in rows(home)} == ids)
+
+
+def test_what_a_worker_answers_after_its_server_was_killed_is_not_lost(
+    store: WritableStore, start_server: StartServer, home: Path
+) -> None:
+    """Neither the recorder, which goes sooner, nor the next server, which comes sooner, takes its file for ended."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    killed = start_server(store.root, "--home", str(home), "--workers", "1")
+    killed.wait_ready()
+    (worker,), shipper = workers(killed), recorder(killed)
+    with closing(http.client.HTTPConnection("127.0.0.1", killed.port, timeout=30)) as client:
+        client.request("POST", "/predict", PICTURE)
+        client.getresponse().read()
+        wait_until(lambda: len(rows(home)) == 1)
+        os.kill(worker, signal.SIGSTOP)
+        client.request("POST", "/predict", PICTURE)
+        killed.process.kill()
+        wait_until(lambda: not is_running(shipper))
+        with serving(store, start_server, home):
+            os.kill(worker, signal.SIGCONT)
+            id_ = json.loads(client.getresponse().read())["predictions"][0]["prediction_id"]
+            wait_until(lambda: id_ in {row["id"] for row in rows(home)}, 60)
 
 
 def test_a_sticky_key_stays_in_its_arm(store: WritableStore, start_server: StartServer, home: Path) -> None:

@@ -83,7 +83,7 @@ class Recorder:
         self._is_leaving.set()
 
     async def run(self, listener: socket.socket) -> None:
-        """Ship and answer until `leave`; then ship what the workers, which are gone, have left."""
+        """Ship and answer until `leave`; then ship what is there. After a kill workers may go on for a little."""
         server = await asyncio.start_unix_server(self._converse, sock=listener, limit=MAX_LINE_BYTES)
         async with server:
             while not self._is_leaving.is_set():
@@ -122,7 +122,7 @@ class Recorder:
         deadline = time.monotonic() + _FLUSH_S
         try:
             self._migrate()
-            while time.monotonic() < deadline and self._shipping.step(is_closed=True):
+            while time.monotonic() < deadline and self._shipping.step():
                 pass
         except (FairleadError, OSError) as error:
             _log.error("what was not shipped waits in the spool: %s", error)

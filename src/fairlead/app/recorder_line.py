@@ -84,7 +84,7 @@ def keep_recorder(
         name="the recorder",
         module="fairlead.app.recorder",
         assignment=assignment.line(),
-        descriptors=(memory, listener),
+        descriptors=(memory, listener, claim.lock),
         meanwhile="predictions wait in the spool",
         leave_s=_LEAVE_S,
         has_last_run=True,

@@ -99,7 +99,7 @@ async def _serve(
         memory=memory,
         metrics=metrics,
         on_ready=lambda readiness: on_ready(addresses, readiness),
-        spools=str(spools.directory.absolute()) if spools else None,
+        spools=spools,
         console_key=console_key if console else "",
     )
     recorder = None

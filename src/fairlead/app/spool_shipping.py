@@ -36,13 +36,10 @@ class SpoolShipping:
         self._shippers: dict[str, Shipper] = {}
         self._looked_at = 0.0
 
-    def step(self, *, is_closed: bool = False) -> bool:
+    def step(self) -> bool:
         """Ship a piece of each of the server's own spools; whether there was any.
 
         A spool that cannot be read is told of, and holds up no other.
-
-        Args:
-            is_closed: whether nobody writes to them any more.
 
         Raises:
             FairleadError: UNAVAILABLE when the database does not answer; the next step goes on where this one was.
@@ -50,7 +47,7 @@ class SpoolShipping:
         try:
             for name, directory in spools(self._name, self._directory).items():
                 self._shippers.setdefault(name, Shipper(self._log, name, directory))
-            shipped = [self._ship(shipper, is_closed=is_closed) for shipper in self._shippers.values()]
+            shipped = [self._ship(shipper, is_closed=False) for shipper in self._shippers.values()]
             return True in shipped
         finally:
             self._metrics.backlog_bytes.set(self.backlog_bytes)

@@ -21,14 +21,18 @@ _MOST_SERVERS = 1000
 class Claim:
     """A server's directory: its own for as long as this process, or one that inherited the lock, lives.
 
+    Whoever writes there or ships from there inherits the lock: workers outlive a server that was killed by what they
+    still have to answer, and nobody may take their files for ended meanwhile.
+
     Attributes:
         directory: holds a spool for each place where a worker may be.
         name: of no other directory on any host.
+        lock: the descriptor to inherit.
     """
 
     def __init__(self, directory: Path, lock: int) -> None:
         self.directory = directory
-        self._lock = lock
+        self.lock = lock
         path = directory / _NAME
         if not path.exists():
             path.with_suffix(".new").write_text(secrets.token_hex(16))
@@ -37,7 +41,7 @@ class Claim:
 
     def close(self) -> None:
         """Let the next server have it."""
-        os.close(self._lock)
+        os.close(self.lock)
 
 
 def spools(name: str, directory: Path) -> dict[str, Path]:

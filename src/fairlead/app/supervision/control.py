@@ -47,6 +47,7 @@ class Assignment:
         regions: how many regions it has.
         region: which of them is the worker's.
         spools: the directory of the server's spools, where the recorder answers too; None when nothing is logged.
+        lock: the descriptor that keeps that directory the server's own, for as long as the worker lives.
         console_key: the credential of the server's own console; empty where there is none.
     """
 
@@ -56,13 +57,18 @@ class Assignment:
     regions: int
     region: int
     spools: str | None = None
+    lock: int | None = None
     console_key: str = ""
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What the worker inherits."""
+        return (self.memory, *self.sockets.values(), *(() if self.lock is None else (self.lock,)))
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        rest = {
-            field: getattr(self, field) for field in ("sockets", "memory", "regions", "region", "spools", "console_key")
-        }
+        fields = ("sockets", "memory", "regions", "region", "spools", "lock", "console_key")
+        rest = {field: getattr(self, field) for field in fields}
         return _line({"settings": self.settings.texts(), **rest})
 
     @staticmethod

@@ -36,7 +36,7 @@ class WorkerProcess:
         number: tells it from the others.
         seat: the place that it fills.
         generation: counts the wishes for new workers.
-        assignment: what it serves; it inherits the sockets and the memory named there.
+        assignment: what it serves; it inherits the descriptors named there.
         restarts: how many were in its seat before it.
         drain_timeout_s: how long it may take to leave; it is killed a little later.
         on_change: called after everything that it says, and when it is gone.
@@ -79,7 +79,7 @@ class WorkerProcess:
         self._silent_s = 0
         self._unread = b""
         self._loop = asyncio.get_running_loop()
-        self._line, self._process = _start((assignment.memory, *assignment.sockets.values()))
+        self._line, self._process = _start(assignment.descriptors)
         self._exit = os.pidfd_open(self._process.pid)
         self._loop.add_reader(self._line, self._read)
         self._loop.add_reader(self._exit, self._reap)

@@ -17,6 +17,7 @@ from fairlead.app.supervision.seat import Seat
 from fairlead.app.supervision.state import WorkerState
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.monitoring.spool_home import Claim
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import stop_arrivals
@@ -38,7 +39,8 @@ class Supervisor:
         memory: where all processes count; the first region is the parent's, and the workers share the others out.
         metrics: over that memory; told of deaths, and how many workers are ready.
         on_ready: told once, when a worker that takes connections answers for every model.
-        spools, console_key: see `Assignment`.
+        spools: where workers write down what they answer; None when nothing is logged.
+        console_key: see `Assignment`.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Supervisor:
         memory: Memory,
         metrics: ServiceMetrics,
         on_ready: Callable[[Readiness], None],
-        spools: str | None = None,
+        spools: Claim | None = None,
         console_key: str = "",
     ) -> None:
         self._spools = spools
@@ -178,7 +180,8 @@ class Supervisor:
                     memory=self._memory.descriptor,
                     regions=len(self._memory.pieces),
                     region=min(self._free_regions()),
-                    spools=self._spools,
+                    spools=str(self._spools.directory.absolute()) if self._spools else None,
+                    lock=self._spools.lock if self._spools else None,
                     console_key=self._console_key,
                 ),
                 restarts=seat.starts,
