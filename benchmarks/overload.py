@@ -1,8 +1,9 @@
 """Ten times more requests than a server can answer: it should go on answering what it can, and refuse the rest at once.
 
-The capacity is what wrk reaches on 64 connections. Then an open loop offers a multiple of it, while the health page is
-asked ten times a second; afterwards the service should be as before within ten seconds. The network is a heavy one, so
-that a generator on one core can offer tenfold: what it did offer is printed.
+The capacity is what wrk reaches on 64 connections, before and after: a machine that is shared is not as fast all the
+time, so goodput is held against the mean of both. In between an open loop offers a multiple of the first, while the
+health page is asked ten times a second; afterwards the service should be as before within ten seconds. The network is a
+heavy one, so that a generator on one core can offer tenfold: what it did offer is printed.
 
     python -m benchmarks.overload [--seconds 600] [--factor 10]
 """
@@ -16,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import uvloop
 
@@ -32,6 +34,7 @@ from benchmarks.harness.store import open_store, publish
 
 PATH = f"/v2/models/{HEAVY.name}/infer"
 CONNECTIONS = 64
+_CAPACITY_S = 10
 _HEALTH = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
 _HEALTH_EVERY_S = 0.1
 _GOOD = 200
@@ -109,8 +112,8 @@ async def _timed(connection: Connection, request: bytes) -> float:
     return (time.perf_counter() - began) * 1e3 if answer.status == _GOOD else float("inf")
 
 
-def judge(promises: Promises, capacity: Sample, seen: Storm, offered: float) -> None:
-    """Hold what was seen against P6's bars."""
+def judge(promises: Promises, before: Sample, after: Sample, seen: Storm, offered: float) -> None:
+    """Hold what was seen against P6's bars, and the capacity before and after."""
     outcome = seen.outcome
     print(
         f"offered {outcome.sent / outcome.sent_s:,.0f} a second; {len(outcome.accepted_ms):,} accepted,"
@@ -118,8 +121,10 @@ def judge(promises: Promises, capacity: Sample, seen: Storm, offered: float) -> 
     )
     promises.at_least("share of the load that was really offered", outcome.sent / outcome.sent_s / offered, 0.95)
     promises.at_most("requests that found no connection", outcome.unsent, 0)
-    promises.at_least("goodput / capacity", len(outcome.accepted_ms) / outcome.sent_s / capacity.rate, 0.9)
-    promises.takes_at_most("p99 of the accepted", p99(outcome.accepted_ms), 2 * capacity.p99_ms, " ms")
+    promises.at_least(
+        "goodput / capacity", len(outcome.accepted_ms) / outcome.sent_s / mean([before.rate, after.rate]), 0.9
+    )
+    promises.takes_at_most("p99 of the accepted", p99(outcome.accepted_ms), 2 * before.p99_ms, " ms")
     promises.takes_at_most("p99 of the refused", p99(outcome.refused_ms), 50, " ms")
     promises.at_most("neither answered nor refused properly", sum(outcome.errors.values()), 0)
     promises.takes_at_most("slowest health answer", max(seen.health_ms), 100, " ms")
@@ -145,14 +150,16 @@ def main() -> int:
         with Service(store.root) as service:
             url = f"http://127.0.0.1:{service.port}{PATH}"
             rest_load(url, payload, connections=CONNECTIONS, seconds=1)
-            capacity = rest_load(url, payload, connections=CONNECTIONS, seconds=5)
+            capacity = rest_load(url, payload, connections=CONNECTIONS, seconds=_CAPACITY_S)
             print(f"capacity {capacity.rate:,.0f} a second, p99 {capacity.p99_ms:,.0f} ms")
-            before = service.process.usage()
+            usage = service.process.usage()
             offered = options.factor * capacity.rate
             request = post(PATH, payload.headers, payload.body)
             seen = uvloop.run(storm(service.port, request, rate=offered, seconds=options.seconds))
-            judge(promises, capacity, seen, offered)
-            growth = service.process.usage().resident_mb / before.resident_mb - 1
+            growth = service.process.usage().resident_mb / usage.resident_mb - 1
+            after = rest_load(url, payload, connections=CONNECTIONS, seconds=_CAPACITY_S)
+            print(f"capacity afterwards {after.rate:,.0f} a second")
+            judge(promises, capacity, after, seen, offered)
             promises.at_most("growth of memory", 100 * growth, 20, " %")
     return promises.exit_status
 
