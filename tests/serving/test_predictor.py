@@ -59,11 +59,12 @@ class Model:
 
 
 class Lender:
-    """Lends one model, and counts what is not given back."""
+    """Lends one model at a time, and counts how often, and what is not given back."""
 
     def __init__(self, model: Model, spec: TensorSpec) -> None:
-        self.users = 0
-        self._model = model
+        self.users = self.lent = 0
+        self.model = model
+        self.is_tried = False
         self._manifest = Manifest(
             model="m",
             version=1,
@@ -77,7 +78,8 @@ class Lender:
     def acquire(self, _target: Target, _key: str = "") -> Handle:
         """A handle that counts."""
         self.users += 1
-        return Handle(self._model, self._manifest, self._take_back)
+        self.lent += 1
+        return Handle(self.model, self._manifest, self._take_back, is_tried=self.is_tried)
 
     def _take_back(self) -> None:
         self.users -= 1
@@ -420,7 +422,7 @@ async def test_more_requests_than_the_server_holds_are_refused_at_once() -> None
 
 
 async def test_what_would_wait_too_long_is_refused_at_once() -> None:
-    """By the version's pace and the rows before it."""
+    """By the version's pace and the rows before it; the version is not even borrowed for that."""
     bench = Bench(max_queue_s=1.0)
     bench.model.gate.set()
     await bench.ask()
@@ -431,8 +433,10 @@ async def test_what_would_wait_too_long_is_refused_at_once() -> None:
     await turn()
     tasks += [bench.ask(4)]
     await turn()
+    lent = bench.lender.lent
     with pytest.raises(FairleadError, match=r"4 rows wait already, 1.2 s of work") as caught:
         await bench.ask()
+    assert bench.lender.lent == lent
     bench.model.gate.set()
     await asyncio.gather(*tasks)
 
@@ -440,6 +444,30 @@ async def test_what_would_wait_too_long_is_refused_at_once() -> None:
     assert caught.value.reason == "queue"
     assert (await bench.ask()).rows == 1
     assert bench.lender.users == 0
+
+
+async def test_while_a_candidate_is_tried_each_waits_for_its_own_version() -> None:
+    """A long queue before one of them is nothing to those whom the other answers."""
+    bench = Bench(max_queue_s=1.0)
+    bench.lender.is_tried = True
+    stable, candidate = bench.model, Model()
+    for model in (candidate, stable):
+        bench.lender.model = model
+        model.gate.set()
+        await bench.ask()
+    stable.gate.clear()
+    bench.predictor._lanes[id(stable)].pace_s = 0.3
+    tasks = [bench.ask()]
+    await turn()
+    tasks += [bench.ask(4)]
+    await turn()
+    bench.lender.model = candidate
+    assert (await bench.ask()).rows == 1  # a short run, in the loop: the thread is the other's
+    bench.lender.model = stable
+    with pytest.raises(OverloadError):
+        await bench.ask()
+    stable.gate.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_a_request_whose_time_is_over_is_not_computed() -> None:

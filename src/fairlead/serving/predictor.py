@@ -109,6 +109,7 @@ class Predictor:
         self._in_flight = 0
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[int, Lane] = {}  # by the servable's `id`, as long as it lives
+        self._asked: dict[Target, Lane] = {}  # where the last request for each went, while nothing is tried beside it
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="predict")
         self._decoders = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
@@ -139,6 +140,9 @@ class Predictor:
                 unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait.
         """
         self._admission.check_room(self._in_flight)
+        asked = self._asked.get(target)
+        if asked is not None:  # most likely it is that one again: what is refused need not borrow the version
+            self._admission.check_queue(asked)
         step = None if trace is None else trace.step()
         id_ = self._new_id()
         handle = self._manager.acquire(target, key or id_)
@@ -149,7 +153,9 @@ class Predictor:
         try:
             lane = self._lanes.get(id(handle.servable)) or self._open_lane(handle)
             try:
-                self._admission.check_queue(lane)
+                if lane is not asked:
+                    self._admission.check_queue(lane)
+                    self._remember(target, lane, handle)
                 if size <= _INLINE_BYTES:
                     inputs = decode(handle.manifest)
                 else:
@@ -215,6 +221,13 @@ class Predictor:
         return rows
 
     # -- what waits ------------------------------------------------------------------------------------------------
+
+    def _remember(self, target: Target, lane: Lane, handle: Handle) -> None:
+        """Note where a request for `target` goes; while a candidate is tried each may go elsewhere."""
+        if handle.is_tried:
+            self._asked.pop(target, None)
+        else:
+            self._asked[target] = lane
 
     def _open_lane(self, handle: Handle) -> Lane:
         key = id(handle.servable)
