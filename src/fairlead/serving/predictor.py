@@ -33,6 +33,7 @@ MAX_ROWS = 10_000
 Decode = Callable[[Manifest], Tensors]
 """Turns a request's body into the pinned version's inputs; may raise FairleadError."""
 
+_MOST_ASKED = 1000
 _INLINE_BYTES = 1 << 20
 """More are decoded beside the event loop: that takes milliseconds."""
 
@@ -227,6 +228,8 @@ class Predictor:
         if handle.is_tried:
             self._asked.pop(target, None)
         else:
+            if len(self._asked) >= _MOST_ASKED:  # versions come and go, and may be asked by their numbers
+                self._asked.clear()
             self._asked[target] = lane
 
     def _open_lane(self, handle: Handle) -> Lane:
