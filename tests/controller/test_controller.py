@@ -169,10 +169,10 @@ class World:
         return begun
 
     def traffic(self, rows: int, right: float = 0.95, *, label: bool = True, shift: float = 0.0) -> None:
-        """Predictions of whoever answers now, and labels for them."""
+        """Predictions of whoever answers now, and labels: the same for both arms, so that chance ends no trial."""
         release = self.store.release("digits")
         assert release is not None
-        rng = np.random.default_rng(int(self.now.timestamp()))
+        draws = {arm: np.random.default_rng(int(self.now.timestamp())) for arm in ("stable", "candidate")}
         found = []
         for number in range(rows):
             id_ = f"{int(self.now.timestamp() * 1000) + number:012x}"
@@ -180,6 +180,7 @@ class World:
             trial = release.candidate
             is_new = trial is not None and place(trial.salt, id_) < trial.weight
             version, arm = (trial.version, "candidate") if trial and is_new else (release.stable, "stable")
+            rng = draws[arm]
             found.append(
                 PredictionRow(
                     id=id_,
