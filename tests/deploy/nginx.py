@@ -40,17 +40,23 @@ class Upstream(Protocol):
 class Nginx:
     """nginx before servers, without TLS. It closes each connection after one answer: a reload fails nobody then.
 
+    Args:
+        directory: where it writes.
+        servers: before whom.
+        said: directives about what it logs of requests.
+
     Attributes:
         port: where it answers REST.
         grpc_port: where it answers gRPC.
     """
 
-    def __init__(self, directory: Path, servers: Sequence[Upstream]) -> None:
+    def __init__(self, directory: Path, servers: Sequence[Upstream], *, said: str = "access_log off;") -> None:
         self.port, self.grpc_port, self._other_port = free_port(), free_port(), free_port()
         self._directory = directory
+        self._said = said
         self._log = directory / "nginx.log"
         with self._log.open("wb") as log:
-            command = [program("nginx"), *_flags(directory, self._text(servers)), "-g", "daemon off;"]
+            command = [program("nginx"), *_flags(directory, self._text(servers), said), "-g", "daemon off;"]
             self._process = psutil.Popen(command, stdout=log, stderr=log)
 
     def __enter__(self) -> Self:
@@ -65,7 +71,7 @@ class Nginx:
     def go_on_with(self, servers: Sequence[Upstream], without: Upstream | None = None) -> None:
         """Reload, and return when nobody goes by the old configuration any more: one of the servers is `down`."""
         old = self._process.children()
-        _flags(self._directory, self._text(servers, without))
+        _flags(self._directory, self._text(servers, without), self._said)
         self._process.send_signal(signal.SIGHUP)
         wait_until(lambda: not any(one.is_running() for one in old))
 
@@ -86,10 +92,10 @@ class Nginx:
         return text
 
 
-def _flags(directory: Path, text: str) -> list[str]:
+def _flags(directory: Path, text: str, said: str = "access_log off;") -> list[str]:
     """Those that make nginx write into the directory alone."""
     places = "".join(f"{name}_temp_path {directory}/{name};\n" for name in _WRITTEN)
     (directory / "nginx.conf").write_text(
-        f"pid {directory}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\nkeepalive_timeout 0;\n{places}{text}\n}}\n"
+        f"pid {directory}/nginx.pid;\nevents {{}}\nhttp {{\n{said}\nkeepalive_timeout 0;\n{places}{text}\n}}\n"
     )
     return ["-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", "stderr"]
