@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from fairlead.app.doctor.examination import examine
 from fairlead.app.doctor.finding import Health
@@ -15,6 +16,7 @@ __all__ = ["EXAMPLE", "configure", "run"]
 EXAMPLE = """example:
   fairlead doctor
   fairlead doctor --store /srv/models --rest-port 8501
+  kubectl kustomize deploy/kubernetes/overlays/prod > pods.yaml && fairlead doctor --manifests pods.yaml
 
 Exit status 1 when something would break; warnings alone leave it at 0."""
 
@@ -23,6 +25,14 @@ _MARKS = {Health.OK: "ok  ", Health.WARNING: "warn", Health.FAILED: "FAIL"}
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="look at the autoscalers of these Kubernetes manifests as well; may be given again",
+    )
     add_flags(
         parser,
         "home",
@@ -39,7 +49,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     findings = []
-    for finding in examine(settings_from(arguments)):
+    for finding in examine(settings_from(arguments), manifests=arguments.manifests):
         findings.append(finding)
         if not arguments.json:
             print(f"{_MARKS[finding.health]}  {finding.name}: {finding.message}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 
+from fairlead.app.doctor.autoscalers import autoscalers
 from fairlead.app.doctor.finding import Finding
 from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages, request_path
 from fairlead.app.doctor.machine import clock, disk, memory, memory_bytes
-from fairlead.app.doctor.models import digests, manifests, writable
+from fairlead.app.doctor.models import digests, readable_manifests, writable
 from fairlead.app.doctor.port import port, port_variable
 from fairlead.app.releases import now, open_store
 from fairlead.config import Settings
@@ -18,10 +20,18 @@ from fairlead.config import Settings
 __all__ = ["examine"]
 
 
-def examine(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """Look at everything, in the order of a start: machine, install, port, store, models, memory, clock, disk."""
+def examine(
+    settings: Settings, environ: Mapping[str, str] = os.environ, *, manifests: Iterable[Path] = ()
+) -> Iterator[Finding]:
+    """Look at everything, in the order of a start: machine, install, port, store, models, memory, clock, disk.
+
+    Args:
+        settings: of the server that is to start.
+        environ: the environment.
+        manifests: files of Kubernetes manifests, whose autoscalers are looked at last.
+    """
     store = open_store(settings)
-    known = manifests(store)
+    known = readable_manifests(store)
     yield architecture(platform.machine(), onnxruntime_binary())
     yield request_path()
     yield from packages(metadata.requires("fairlead") or [], installed_version)
@@ -34,3 +44,5 @@ def examine(settings: Settings, environ: Mapping[str, str] = os.environ) -> Iter
     yield memory(known, settings.worker_count, memory_bytes())
     yield clock(store, known, now())
     yield disk(store)
+    for path in manifests:
+        yield from autoscalers(path)

@@ -12,10 +12,10 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store.store import Store
 
-__all__ = ["digests", "manifests", "writable"]
+__all__ = ["digests", "readable_manifests", "writable"]
 
 
-def manifests(store: Store) -> list[Manifest]:
+def readable_manifests(store: Store) -> list[Manifest]:
     """The manifests that can be read; `digests` reports the others."""
     found = []
     for model in store.models():
