@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pytest
 import yaml
+from tests.cli.clients import wait_until
 from tests.cli.prometheus import program
 
 import fairlead
@@ -47,7 +48,16 @@ class Podman:
 
     def __exit__(self, *_: object) -> None:
         self.run("pod", "rm", "--all", "--force", "--time", "0")
-        self._made.cleanup()
+        self.run("rm", "--all", "--force", "--time", "0")
+        wait_until(self._is_cleared)
+
+    def _is_cleared(self) -> bool:
+        """Whether nothing is left; what watched the containers may write for a moment yet."""
+        try:
+            self._made.cleanup()
+        except OSError:
+            return False
+        return True
 
     def run(self, *arguments: str, given: str = "") -> str:
         """What a command says, which must not fail."""
@@ -73,11 +83,15 @@ class Podman:
         self.run("build", "--isolation=chroot", "--format=docker", f"--tag={image}", str(context))
         self._require(image)
 
+    @property
+    def here(self) -> list[str]:
+        """The flags that give a container what the real image would have in it: see `with_this_machine`."""
+        return [f"--volume={place}:{place}:ro" for place in _HERE]
+
     def _require(self, image: str) -> None:
         """Skip, with podman's words, on a machine that lets it run nothing at all."""
-        here = [f"--volume={place}:{place}:ro" for place in _HERE]
         try:
-            self.run("run", "--rm", "--network=slirp4netns", "--entrypoint=/usr/bin/true", *here, image)
+            self.run("run", "--rm", "--network=slirp4netns", "--entrypoint=/usr/bin/true", *self.here, image)
         except AssertionError as error:
             pytest.skip(f"podman can run no container here: {str(error).strip().splitlines()[-1]}")
 
