@@ -46,6 +46,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
     ("jwks_file", "FAIRLEAD_JWKS_FILE", "jwks.json", Path("jwks.json")),
     ("jwt_audience", "FAIRLEAD_JWT_AUDIENCE", "models", "models"),
+    ("open", "FAIRLEAD_OPEN", "predict, metrics", ("predict", "metrics")),
     ("sticky_header", "FAIRLEAD_STICKY_HEADER", "x-user-id", "x-user-id"),
     ("traces", "FAIRLEAD_TRACES", "https://collector:4318", "https://collector:4318"),
     ("trace_sample", "FAIRLEAD_TRACE_SAMPLE", "1", 1.0),

@@ -87,6 +87,17 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        given = _names(text)
+        for word in given:
+            if word not in words:
+                raise ValueError(f"must be some of {', '.join(words)}, by commas")
+        return given
+
+    return parse
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -114,7 +125,7 @@ class Settings:
         "FAIRLEAD_MANAGEMENT_HOST",
         "127.0.0.1",
         str,
-        "address of the management port; but for the console it asks nobody for a password",
+        "address of the management port; one that others reach needs a key",
     )
     management_port: int = _setting(
         "FAIRLEAD_MANAGEMENT_PORT",
@@ -220,6 +231,13 @@ class Settings:
     )
     jwt_audience: str | None = _setting(
         "FAIRLEAD_JWT_AUDIENCE", None, str, "what the tokens' aud must have in it", "not looked at"
+    )
+    open: tuple[str, ...] = _setting(
+        "FAIRLEAD_OPEN",
+        (),
+        _some_of("predict", "feedback", "metrics"),
+        "what whoever reaches a port may do without a credential, by commas: predict, feedback, metrics; never more",
+        "nothing, unless only this machine reaches it and no key is known",
     )
     sticky_header: str = _setting(
         "FAIRLEAD_STICKY_HEADER",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.access.doorkeeper import Doorkeeper
-from fairlead.access.environment import environment_key
+from fairlead.access.environment import environment_keys
 from fairlead.access.followed_keys import FollowedKeys
 from fairlead.access.key_file import KeyFile
 from fairlead.access.scope import Scope
@@ -194,20 +194,18 @@ def test_the_environments_key_predicts_and_gives_feedback(tmp_path: Path) -> Non
     secret = "e" * 32
     (tmp_path / "secret").write_text(f"{secret}\n")
     for environ in ({"API_KEY": secret}, {"API_KEY_FILE": str(tmp_path / "secret")}):
-        key = environment_key(environ)
-        assert key is not None
-        door = Doorkeeper([key])
+        door = Doorkeeper(environment_keys(environ))
         assert [code(door, secret, scope) for scope in (Scope.PREDICT, Scope.FEEDBACK, Scope.ADMIN)] == [
             None,
             None,
             Code.PERMISSION_DENIED,
         ]
-    assert environment_key({}) is None
+    assert environment_keys({}) == []
     with pytest.raises(FairleadError, match="no good") as refused:
-        environment_key({"API_KEY": "hunter2"})
+        environment_keys({"API_KEY": "hunter2"})
     assert "hunter2" not in str(refused.value)
     with pytest.raises(FairleadError, match="cannot be read"):
-        environment_key({"API_KEY_FILE": str(tmp_path / "none")})
+        environment_keys({"API_KEY_FILE": str(tmp_path / "none")})
 
 
 def test_the_cache_of_good_credentials_is_bounded(file: KeyFile, clock: Clock) -> None:

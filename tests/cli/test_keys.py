@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -115,17 +116,59 @@ def test_a_server_with_a_key_file_that_others_may_read_does_not_start(
     assert f"chmod 600 {tmp_path / 'keys.json'}" in capsys.readouterr().err
 
 
-def test_a_server_that_others_reach_without_a_key_warns_of_it(store: WritableStore, start_server: StartServer) -> None:
-    """One that only this machine reaches does not."""
-    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
-    open_to_all = start_server(store.root, "--host", "0.0.0.0", "--workers", "1")
-    at_home = start_server(store.root, "--workers", "1")
-    for server in (open_to_all, at_home):
-        server.wait_ready()
-        assert server.stop() == 0
+@pytest.mark.parametrize("verb", ["serve", "up"])
+@pytest.mark.parametrize("flag", ["--host", "--management-host"])
+def test_a_server_that_others_would_reach_does_not_start_without_a_key(
+    store: WritableStore, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, flag: str
+) -> None:
+    """It says so before anything is open, with what to do next; there is no way to have management open."""
+    flags = ["--home", str(tmp_path), "--store", str(store.root), flag, "0.0.0.0"]
+    flags += ["--open", "predict,feedback,metrics"] if flag == "--management-host" else []
+    flags += ["--rest-port", "0", "--grpc-port", "0", "--management-port", "0"]
 
-    assert "whoever reaches 0.0.0.0 may call: there is no key" in open_to_all.log.read_text()
-    assert "may call" not in at_home.log.read_text()
+    assert main([verb, *flags]) == 2
+    said = capsys.readouterr().err
+    assert "fairlead keys create NAME" in said
+    assert "listening" not in said
+    assert "training" not in said
+
+
+def test_open_prediction_opens_nothing_else(store: WritableStore, start_server: StartServer) -> None:
+    """Who may load models, and what was counted, is asked about as ever."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    server = start_server(store.root, "--host", "0.0.0.0", "--open", "predict", "--workers", "1")
+    server.wait_ready()
+
+    assert server.call("GET", "/models")[0] == 200
+    assert server.call("GET", "/models", None, {"authorization": "Bearer another.proxy.s"})[0] == 200
+    asked = [("GET", "/metrics"), ("POST", "/feedback"), ("POST", "/v2/repository/models/x/load")]
+    assert [server.call(method, path, b"{}")[0] for method, path in asked] == [401] * 3
+    assert server.stop() == 0
+
+
+def test_management_takes_the_scrapers_key(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an address that others reach; probes need none, and the console's own figures come by a key of its own."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    (tmp_path / "key").write_text(PLANTED)
+    monkeypatch.setenv("METRICS_KEY_FILE", str(tmp_path / "key"))
+    server = start_server(store.root, "--management-host", "0.0.0.0", "--workers", "1", "--console", "on")
+    server.wait_ready()
+
+    def status(path: str, **headers: str) -> int:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.management_port, timeout=30)) as connection:
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse().status
+
+    wait_until(lambda: status("/console/login") == 200)
+    for path in ("/metrics", "/workers", "/quality/digits", "/nowhere"):
+        assert [status(path), status(path, authorization="Bearer wrong")] == [401, 401]
+    for path in ("/alive", "/health", "/health/live", "/health/ready", "/health/startup"):
+        assert status(path) == 200
+    assert [status(path, authorization=f"Bearer {PLANTED}") for path in ("/metrics", "/workers")] == [200, 200]
+    assert status("/nowhere", authorization=f"Bearer {PLANTED}") == 404
+    assert server.stop() == 0
 
 
 def test_keys_are_listed_without_their_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

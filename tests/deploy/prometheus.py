@@ -191,6 +191,7 @@ def _configuration(targets: Mapping[str, str]) -> Any:
         manager["static_configs"] = [{"targets": _of(targets, "alertmanager")}]
     for job in found["scrape_configs"]:
         job.pop("scrape_interval", None)
+        job.pop("authorization", None)  # the servers here are this machine's own
         if "static_configs" in job:
             job["static_configs"] = [{"targets": _of(targets, job["job_name"])}]
         for change in job.get("relabel_configs", []):

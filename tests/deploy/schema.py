@@ -32,7 +32,14 @@ _SERVICE_MONITOR = {
     "spec": {
         "jobLabel": str,
         "selector": {"matchLabels": dict},
-        "endpoints": [{"port": str, "path": r"/.*", "interval": r"\d+s"}],
+        "endpoints": [
+            {
+                "port": str,
+                "path": r"/.*",
+                "interval": r"\d+s",
+                "authorization": {"type": str, "credentials": {"name": str, "key": str, "optional": bool}},
+            }
+        ],
     },
 }
 

@@ -172,6 +172,15 @@ def test_the_configurations_are_those_that_are_tested() -> None:
     assert ("../grafana/provisioning", "/etc/grafana/provisioning") in mounts(SERVICES["grafana"])
     alerts = (PROMETHEUS / "alertmanager.yml").read_text()
     assert set(re.findall(r"/run/secrets/(\w+)", alerts)) == set(SERVICES["alertmanager"]["secrets"])
+    scrapes = (PROMETHEUS / "prometheus.yml").read_text()
+    environment = SERVICES["fairlead"]["environment"]
+    assert (
+        re.findall(r"/run/secrets/(\w+)", scrapes)
+        == SERVICES["prometheus"]["secrets"]
+        == SERVICES["fairlead"]["secrets"]
+    )
+    assert environment["METRICS_KEY_FILE"] == f"/run/secrets/{SERVICES['prometheus']['secrets'][0]}"
+    assert environment["API_KEY"].startswith("${API_KEY:?")
 
 
 def test_everyone_finds_the_others() -> None:

@@ -124,9 +124,9 @@ def test_a_server_drains_before_it_is_killed(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_services_are_the_ports_that_are_served(name: str) -> None:
-    """REST and gRPC, of all addresses; management is no service and is reached from the private network alone."""
+    """REST and gRPC, of all addresses; management is the private network's, whose Prometheus has no key to show."""
     assert [one["internal_port"] for one in FILES[name]["services"]] == [DEFAULTS.rest_port, DEFAULTS.grpc_port]
-    assert (settings(name).host, settings(name).management_host) == ("::", "::")
+    assert (settings(name).host, settings(name).management_host, settings(name).open) == ("::", "::", ("metrics",))
     assert (settings(name).rest_port, settings(name).grpc_port) == (DEFAULTS.rest_port, DEFAULTS.grpc_port)
     for service in FILES[name]["services"]:
         assert service["concurrency"]["soft_limit"] < service["concurrency"]["hard_limit"]

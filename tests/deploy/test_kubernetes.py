@@ -168,7 +168,7 @@ def test_pods_have_no_rights_that_they_do_not_need(environment: str, name: str) 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_everything_that_is_referred_to_is_there(environment: str) -> None:
-    """Claims, ports, Services and pods; secrets come from outside, and only the database's has to."""
+    """Claims, ports, Services and pods; secrets come from outside, and few have to."""
     claims = {d["metadata"]["name"] for d in built(environment) if d["kind"] == "PersistentVolumeClaim"}
     used = set()
     for name, (_, spec) in pods(environment).items():
@@ -176,7 +176,8 @@ def test_everything_that_is_referred_to_is_there(environment: str) -> None:
         assert {mount["name"] for mount in container(environment, name)["volumeMounts"]} == set(volumes)
         used |= {v["persistentVolumeClaim"]["claimName"] for v in volumes.values() if "persistentVolumeClaim" in v}
         secrets = [e["valueFrom"]["secretKeyRef"] for e in container(environment, name)["env"] if "valueFrom" in e]
-        assert [s["key"] for s in secrets if not s.get("optional")] == ["database-url"]
+        needed = ["database-url"] + (["metrics-key"] if name == "fairlead-server" else [])
+        assert [s["key"] for s in secrets if not s.get("optional")] == needed
     assert KEY in {variable["name"] for variable in container(environment, "fairlead-server")["env"]}
     assert used == claims
     service = one(environment, "Service")
@@ -186,6 +187,7 @@ def test_everything_that_is_referred_to_is_there(environment: str) -> None:
     assert (backend["name"], tls["hosts"]) == (service["metadata"]["name"], [rule["host"]])
     assert backend["port"]["name"] == "rest"
     monitor = one(environment, "ServiceMonitor")["spec"]
+    assert [e["authorization"]["credentials"]["key"] for e in monitor["endpoints"]] == ["metrics-key"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert service["metadata"]["labels"][monitor["jobLabel"]] == "fairlead"
     assert {endpoint["port"] for endpoint in monitor["endpoints"]} <= {
@@ -305,9 +307,9 @@ def test_the_runtime_serves_what_kserve_puts_there(tmp_path: Path) -> None:
     args = [a.replace("{{.Name}}", "digits").replace("/mnt/models", str(tmp_path / "models")) for a in spec["args"]]
     environment = {variable["name"]: variable["value"] for variable in spec["env"]}
     wanted = settings_of(args, environment)
-    assert wanted.host == "0.0.0.0"
+    assert (wanted.host, wanted.open) == ("0.0.0.0", ("predict", "feedback"))
     assert [port["containerPort"] for port in spec["ports"]] == [wanted.rest_port]
-    flags = [arg for arg in args[1:] if not arg.startswith("--host")]
+    flags = [*args[1:], "--open", environment["FAIRLEAD_OPEN"]]
     with starting(tmp_path) as start:
         server = start(
             tmp_path / "none", "--workers", "1", "--quiet-period-s", "0.1", "--prediction-log", "off", *flags

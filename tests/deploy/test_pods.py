@@ -46,10 +46,12 @@ def test_the_pod_runs_as_its_manifest_says(tmp_path: Path) -> None:
     (container,) = pod["containers"]
     with Podman() as podman:
         podman.build(container["image"])
-        podman.make_secret("fairlead", database_url="sqlite:////var/lib/fairlead/fairlead.db")
+        database = "sqlite:////var/lib/fairlead/fairlead.db"
+        podman.make_secret("fairlead", database_url=database, api_key="k" * 16, metrics_key="m" * 16)
         podman.play([one("prod", "ConfigMap"), found])
         smoke = (DEPLOY / "smoke.py").read_text()
-        said = podman.run("exec", "--interactive", CONTAINER, "python", "-", "http://127.0.0.1:8501", given=smoke)
+        key = ("--env", f"SMOKE_HEADER=x-api-key: {'k' * 16}")
+        said = podman.run("exec", *key, "--interactive", CONTAINER, "python", "-", "http://127.0.0.1:8501", given=smoke)
         assert "ok /predict: label 7, probability" in said
         status = podman.run("exec", CONTAINER, "python", "-c", "print(open('/proc/1/status').read())")
         assert f"Uid:\t{USER}\t{USER}\t{USER}\t{USER}\n" in status

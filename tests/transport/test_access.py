@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import grpc
 import orjson
@@ -16,7 +17,11 @@ from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.access.followed_keys import FollowedKeys
 from fairlead.access.key_file import KeyFile
 from fairlead.access.scope import Scope
+from fairlead.app.management import Management
+from fairlead.app.supervision.supervisor import Supervisor
+from fairlead.telemetry.instruments import Instruments
 from fairlead.transport.grpc.messages import message_class
+from fairlead.transport.http import HttpApp
 from fairlead.transport.openapi.document import OPERATIONS
 
 OPEN_ROUTES = {
@@ -26,6 +31,7 @@ OPEN_ROUTES = {
         *("/v2/health/live", "/v2/health/ready"),
     )
 }
+OPEN_PAGES = {"/alive", "/health", "/health/live", "/health/ready", "/health/startup"}
 HEALTH = "/grpc.health.v1.Health"
 OPEN_METHODS = {f"{HEALTH}/Check", f"{HEALTH}/Watch"} | {
     f"/inference.GRPCInferenceService/{name}" for name in ("ServerLive", "ServerReady")
@@ -184,3 +190,23 @@ def test_every_grpc_method_asks_for_a_credential(channel: grpc.Channel, keys: Ke
         is_admin = path.endswith(("Load", "Unload", "HandleReloadConfigRequest"))
         predict = outcome(channel, path, ("x-api-key", keys.by_scope[Scope.PREDICT]))
         assert (predict == "PERMISSION_DENIED") == is_admin, path
+
+
+def test_every_page_of_the_management_port_asks_for_a_credential(keys: Keys) -> None:
+    """But for the probes. The pages are those that it names itself, and some that it does not have."""
+    management = Management(cast("Supervisor", None), Instruments(), {}, doorkeeper=keys.doorkeeper)
+    pages = Client(cast("HttpApp", management))
+    named = pages.request("GET", "/nowhere", x_api_key=keys.by_scope[Scope.METRICS])
+    assert named.status == 404
+    paths = named.json()["error"]["hint"].removeprefix("try ").split(", ")
+    assert {"/metrics", "/workers", "/quality/MODEL", "/health/ready"} <= set(paths)
+    for path in (*paths, "/", "/console/", "/console/login", "/metrics/", "//metrics", "/health/", "/health/live/x"):
+        if path in OPEN_PAGES:
+            continue
+        for method in ("GET", "POST", "HEAD", "DELETE"):
+            bare = [pages.request(method, path, authorization=f"Bearer {bad}".strip()) for bad in keys.bad]
+            bare += [pages.request(method, path, x_api_key=bad) for bad in keys.bad]
+            assert {answer.status for answer in bare} == {401}, path
+            assert {answer.headers["www-authenticate"] for answer in bare} == {"Bearer"}
+            for scope in (Scope.PREDICT, Scope.FEEDBACK):
+                assert pages.request(method, path, x_api_key=keys.by_scope[scope]).status == 403, path

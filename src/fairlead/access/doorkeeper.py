@@ -14,6 +14,7 @@ __all__ = ["Doorkeeper"]
 _REMEMBER_S = 0.4
 _MOST_REMEMBERED = 1024
 _MOST_BYTES = 8192
+_NO_SCOPES: frozenset[Scope] = frozenset()
 
 
 class Doorkeeper:
@@ -21,6 +22,7 @@ class Doorkeeper:
 
     Args:
         kinds: where a credential is looked for, one after the other.
+        open_to: what whoever shows none may ask for.
         clock: a monotonic second.
         now: the second since 1970.
     """
@@ -29,16 +31,18 @@ class Doorkeeper:
         self,
         kinds: Sequence[Credentials],
         *,
+        open_to: frozenset[Scope] = _NO_SCOPES,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._kinds = tuple(kinds)
+        self._anyone = Principal(name="", scopes=open_to)
         self._clock = clock
         self._now = now
         self._remembered: dict[bytes, tuple[Principal, float]] = {}
 
     def admit(self, credential: bytes, scope: Scope) -> Principal:
-        """Who shows `credential`, which is empty when they show none.
+        """Who shows `credential`, which is empty when they show none. What is open to all asks for no good one.
 
         Raises:
             FairleadError: UNAUTHENTICATED when it is not good, in the same words whatever is wrong with it;
@@ -46,18 +50,26 @@ class Doorkeeper:
         """
         remembered = self._remembered.get(credential)
         if remembered is not None and self._clock() < remembered[1]:
-            principal = remembered[0]
+            principal: Principal | None = remembered[0]
         else:
             principal = self._find(credential)
-        if scope not in principal.scopes:
+        if principal is not None and scope in principal.scopes:
+            return principal
+        if scope in self._anyone.scopes:
+            return self._anyone
+        if principal is None:
             raise FairleadError(
-                Code.PERMISSION_DENIED,
-                f"This needs the scope {scope.value}, which the credential does not have",
-                hint=f"fairlead keys create NAME --scope {scope.value}",
+                Code.UNAUTHENTICATED,
+                "This needs a credential that is good",
+                hint="send it as Authorization: Bearer KEY or x-api-key: KEY",
             )
-        return principal
+        raise FairleadError(
+            Code.PERMISSION_DENIED,
+            f"This needs the scope {scope.value}, which the credential does not have",
+            hint=f"fairlead keys create NAME --scope {scope.value}",
+        )
 
-    def _find(self, credential: bytes) -> Principal:
+    def _find(self, credential: bytes) -> Principal | None:
         self._remembered.pop(credential, None)
         now = self._now()
         for kind in self._kinds if 0 < len(credential) <= _MOST_BYTES else ():
@@ -65,11 +77,7 @@ class Doorkeeper:
             if principal is not None:
                 self._remember(credential, principal, now)
                 return principal
-        raise FairleadError(
-            Code.UNAUTHENTICATED,
-            "This needs a credential that is good",
-            hint="send it as Authorization: Bearer KEY or x-api-key: KEY",
-        )
+        return None
 
     def _remember(self, credential: bytes, principal: Principal, now: float) -> None:
         if len(self._remembered) >= _MOST_REMEMBERED:

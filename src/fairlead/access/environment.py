@@ -9,31 +9,32 @@ from fairlead.access.key import FixedKey
 from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["API_KEY", "JWT_SECRET_KEY", "VARIABLES", "environment_key", "token_secret"]
+__all__ = ["API_KEY", "JWT_SECRET_KEY", "METRICS_KEY", "VARIABLES", "environment_keys", "token_secret"]
 
-API_KEY, JWT_SECRET_KEY = "API_KEY", "JWT_SECRET_KEY"
-VARIABLES = frozenset({API_KEY, f"{API_KEY}_FILE", JWT_SECRET_KEY, f"{JWT_SECRET_KEY}_FILE"})
+API_KEY, METRICS_KEY, JWT_SECRET_KEY = "API_KEY", "METRICS_KEY", "JWT_SECRET_KEY"
+VARIABLES = frozenset(f"{name}{end}" for name in (API_KEY, METRICS_KEY, JWT_SECRET_KEY) for end in ("", "_FILE"))
 """All that is read here: a secret, or a file that has it."""
 
-_LEAST_CHARACTERS = {API_KEY: 16, JWT_SECRET_KEY: 32}
+_LEAST_CHARACTERS = {API_KEY: 16, METRICS_KEY: 16, JWT_SECRET_KEY: 32}
+_SCOPES = {API_KEY: frozenset({Scope.PREDICT, Scope.FEEDBACK}), METRICS_KEY: frozenset({Scope.METRICS})}
 
 
-def environment_key(environ: Mapping[str, str]) -> FixedKey | None:
-    """The key in `API_KEY`, or in the file that `API_KEY_FILE` names; it is good for predictions and feedback.
+def environment_keys(environ: Mapping[str, str]) -> list[FixedKey]:
+    """The keys in `API_KEY`, for predictions and feedback, and `METRICS_KEY`, or in the files that they name.
 
     Raises:
-        FairleadError: FAILED_PRECONDITION when the file cannot be read, INVALID_ARGUMENT for a key that could be
+        FairleadError: FAILED_PRECONDITION when a file cannot be read, INVALID_ARGUMENT for a key that could be
             guessed or that no header can carry.
     """
-    secret = _secret(environ, API_KEY)
-    return FixedKey(API_KEY, secret, frozenset({Scope.PREDICT, Scope.FEEDBACK})) if secret else None
+    secrets = ((name, _secret(environ, name)) for name in _SCOPES)
+    return [FixedKey(name, secret, _SCOPES[name]) for name, secret in secrets if secret]
 
 
 def token_secret(environ: Mapping[str, str]) -> str:
     """The secret that JSON Web Tokens are signed with, in `JWT_SECRET_KEY` or its file; empty when there is none.
 
     Raises:
-        FairleadError: as `environment_key`.
+        FairleadError: as `environment_keys`.
     """
     return _secret(environ, JWT_SECRET_KEY)
 

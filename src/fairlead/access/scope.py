@@ -18,7 +18,7 @@ class Scope(enum.StrEnum):
     FEEDBACK = "feedback"
     """Say what was true of predictions."""
     METRICS = "metrics"
-    """Read the metrics of the public port."""
+    """Read what the server counts and how it is, on either port."""
     ADMIN = "admin"
     """Load, unload and configure models; it implies all the others."""
 

@@ -1,12 +1,13 @@
-"""Who may call the public ports, put together from the home and the environment."""
+"""Who may call which port, put together from the home, the environment, and who can reach it."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 
 from fairlead.access.doorkeeper import Doorkeeper
-from fairlead.access.environment import environment_key, token_secret
+from fairlead.access.environment import environment_keys, token_secret
 from fairlead.access.followed_keys import FollowedKeys
 from fairlead.access.key import FixedKey
 from fairlead.access.key_file import KeyFile
@@ -15,33 +16,83 @@ from fairlead.access.scope import Scope
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["open_doorkeeper"]
+__all__ = ["check_access", "open_doorkeeper", "open_management_doorkeeper"]
+
+_CONSOLE_SCOPES = frozenset({Scope.PREDICT, Scope.FEEDBACK, Scope.METRICS})
+
+
+def check_access(settings: Settings) -> None:
+    """Refuse what cannot be opened before anything is.
+
+    Raises:
+        FairleadError: as `open_doorkeeper` and `open_management_doorkeeper`.
+    """
+    open_doorkeeper(settings, "")
+    open_management_doorkeeper(settings, "")
 
 
 def open_doorkeeper(settings: Settings, console_key: str, environ: Mapping[str, str] = os.environ) -> Doorkeeper | None:
-    """What judges credentials; None when there is no key of any kind, and whoever reaches the ports may call them.
+    """What judges credentials at the REST and gRPC ports; None when only this machine reaches them and no key is known.
 
     Args:
-        settings: where the home is.
+        settings: where the home is, who reaches the ports, and what is open to them.
         console_key: by which the server's own console is known; empty where there is none.
-        environ: where `API_KEY` and `JWT_SECRET_KEY` may be.
+        environ: where `API_KEY`, `METRICS_KEY` and `JWT_SECRET_KEY` may be.
 
     Raises:
-        FairleadError: when keys are meant to be there and cannot be read, or tokens and their library is not.
+        FairleadError: when keys are meant to be there and cannot be read, or tokens and their library is not; when
+            others reach the ports, and neither is a key known nor prediction open to all.
     """
-    kinds: list[Credentials] = []
-    if (key := environment_key(environ)) is not None:
-        kinds.append(key)
+    kinds = _kinds(settings, environ)
+    if not kinds and not _is_loopback(settings.host) and Scope.PREDICT not in settings.open:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"whoever reaches {settings.host or '::'} could predict: no key is known, and FAIRLEAD_OPEN lets nobody",
+            hint=f"fairlead keys create NAME --home {settings.home}, or API_KEY in the environment; in a network that "
+            "lets in only who may predict, FAIRLEAD_OPEN=predict",
+        )
+    return _doorkeeper(settings, kinds, settings.host, console_key)
+
+
+def open_management_doorkeeper(
+    settings: Settings, console_key: str, environ: Mapping[str, str] = os.environ
+) -> Doorkeeper | None:
+    """What judges credentials at the management port; None when only this machine reaches it and no key is known.
+
+    Args:
+        settings: as of `open_doorkeeper`.
+        console_key: as there.
+        environ: as there.
+
+    Raises:
+        FairleadError: as `open_doorkeeper`; nothing makes up for a key that is missing here.
+    """
+    kinds = _kinds(settings, environ)
+    if not kinds and not _is_loopback(settings.management_host):
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"the management port is not opened at {settings.management_host or '::'}: no key is known to ask for",
+            hint="METRICS_KEY in the environment is Prometheus' key (openssl rand -hex 32 makes one); or "
+            f"fairlead keys create NAME --scope metrics --home {settings.home}; or --management-host 127.0.0.1",
+        )
+    return _doorkeeper(settings, kinds, settings.management_host, console_key)
+
+
+def _kinds(settings: Settings, environ: Mapping[str, str]) -> list[Credentials]:
+    kinds: list[Credentials] = [*environment_keys(environ)]
     if (secret := token_secret(environ)) or settings.jwks_file:
         kinds.append(_tokens(settings, secret))
     file = KeyFile(settings.keys_path)
     if file.stamp() is not None:
         kinds.append(FollowedKeys(file))
-    if not kinds:
+    return kinds
+
+
+def _doorkeeper(settings: Settings, kinds: list[Credentials], host: str, console_key: str) -> Doorkeeper | None:
+    if not kinds and _is_loopback(host):
         return None
-    if console_key:
-        kinds.append(FixedKey("console", console_key, frozenset({Scope.PREDICT, Scope.FEEDBACK})))
-    return Doorkeeper(kinds)
+    own = [FixedKey("console", console_key, _CONSOLE_SCOPES)] if console_key else []
+    return Doorkeeper([*kinds, *own], open_to=frozenset(map(Scope, settings.open)))
 
 
 def _tokens(settings: Settings, secret: str) -> Credentials:
@@ -55,3 +106,11 @@ def _tokens(settings: Settings, secret: str) -> Credentials:
         ) from error
     public_keys = read_jwks(settings.jwks_file) if settings.jwks_file else None
     return Tokens(secret, public_keys, audience=settings.jwt_audience)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it; of a name other than localhost nobody knows."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from fairlead.access.doorkeeper import Doorkeeper
+from fairlead.access.scope import Scope
 from fairlead.app.console.line import CONSOLE_PATH, MAX_BODY_BYTES, Console
 from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.state import State
@@ -17,6 +19,7 @@ from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.errors import Code, FairleadError
 from fairlead.telemetry.exposition import Exposition
 from fairlead.telemetry.instruments import Instruments
+from fairlead.transport.credential import admit
 from fairlead.transport.message import Request, Response
 from fairlead.transport.refusal import refusal
 
@@ -25,6 +28,7 @@ __all__ = ["Management"]
 _MAX_BODY_BYTES = 1024
 _UNAVAILABLE = 503
 _METRICS, _QUALITY = "/metrics", "/quality/"
+_PROBES = frozenset({"/alive", "/health", "/health/live", "/health/startup", "/health/ready"})
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +40,8 @@ class Management:
         instruments: what all processes count.
         disks: paths whose file systems the metrics show, by what is kept there.
         recorder: tells how good the models are; None where predictions are not logged.
-        console: answers for its own pages; None where there is none.
+        console: answers for its own pages, and has its own login; None where there is none.
+        doorkeeper: says who may see what is neither; None when everybody may.
     """
 
     def __init__(
@@ -46,9 +51,12 @@ class Management:
         disks: Mapping[str, Path],
         recorder: RecorderClient | None = None,
         console: Console | None = None,
+        *,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         self._disks = disks
         self._console = console
+        self._doorkeeper = doorkeeper
         self._recorder = recorder
         self.draining = False
         self.max_body_bytes = MAX_BODY_BYTES if console else _MAX_BODY_BYTES
@@ -65,6 +73,8 @@ class Management:
 
     async def answer(self, request: Request) -> Response:
         try:
+            if self._doorkeeper is not None and not self._is_open(request.path):
+                admit(self._doorkeeper, request, Scope.METRICS)
             if request.path.startswith(_QUALITY):
                 return await asyncio.create_task(self._quality(request.path.removeprefix(_QUALITY)))
             if request.path == _METRICS:
@@ -77,6 +87,11 @@ class Management:
         except Exception:  # noqa: BLE001 - the outermost handler: a bug must not end the connection
             _log.exception("%s %s broke", request.method, request.path[:200])
             return refusal(FairleadError(Code.INTERNAL, "Internal error", hint="the server's log says more"))
+
+    def _is_open(self, path: str) -> bool:
+        """Whether `path` asks for no credential here: probes have none, and the console asks for its own."""
+        is_console = self._console is not None and (path == "/" or _is_console(path))
+        return path in _PROBES or is_console
 
     def refuse(self, _request: Request, error: FairleadError) -> Response:
         return refusal(error)

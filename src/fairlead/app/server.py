@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 import signal
@@ -11,7 +10,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from fairlead.app.access import open_doorkeeper
+from fairlead.app.access import check_access, open_management_doorkeeper
 from fairlead.app.console.line import console_note, open_console
 from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
@@ -61,10 +60,10 @@ def serve(
         on_ready: told the addresses once every required model answers, with what is served.
 
     Raises:
-        FairleadError: when the store is none, keys or ports cannot be had, or no worker comes up.
+        FairleadError: when the store is none, keys or ports cannot be had, a port would be open to others, or no worker
+            comes up.
     """
-    if open_doorkeeper(settings, "") is None and not _is_loopback(settings.host):
-        _log.warning("whoever reaches %s may call: there is no key (fairlead keys create NAME)", settings.host or "::")
+    check_access(settings)
     sockets = {
         "rest": open_socket(settings.host, settings.rest_port),
         "grpc": open_socket(settings.host, settings.grpc_port, "--grpc-port"),
@@ -112,6 +111,7 @@ async def _serve(
         {"home": settings.home, "store": settings.store_path},
         RecorderClient(spools.directory) if spools else None,
         console,
+        doorkeeper=open_management_doorkeeper(settings, console_key if console else ""),
     )
     server = HttpServer(pages, management, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)
     loop = asyncio.get_running_loop()
@@ -154,14 +154,6 @@ def _claim_spools(settings: Settings) -> Claim | None:
             raise
         _log.warning("predictions are not logged: %s", error)
         return None
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it; of a name other than localhost nobody knows."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _address(host: str, sock: socket.socket) -> str:

@@ -44,6 +44,7 @@ FLAGS = (
     "body_timeout_s",
     "drain_delay_s",
     "drain_timeout_s",
+    "open",
     "jwks_file",
     "jwt_audience",
     "sticky_header",
@@ -72,7 +73,8 @@ FLAGS = (
 
 EXAMPLE = """example:
   fairlead serve --store .fairlead/store
-  fairlead serve --host 0.0.0.0 --rest-port 8501 --grpc-port 8500 --models digits
+  fairlead serve --rest-port 8501 --grpc-port 8500 --models digits
+  API_KEY=$(openssl rand -hex 32) fairlead serve --host 0.0.0.0
 
 SIGTERM drains: open requests are answered, then the process ends with status 0.
 SIGHUP replaces the worker processes one by one, and no request fails."""

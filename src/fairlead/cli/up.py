@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fairlead.app.access import check_access
 from fairlead.app.releases import open_store
 from fairlead.app.sample import write_sample
 from fairlead.app.server import Addresses, serve
@@ -39,6 +40,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     settings = settings_from(arguments)
+    check_access(settings)  # before a training that would be for nothing
     model = Path(arguments.recipe).resolve().name
     if open_store(settings).release(model) is None:
         say(f"there is no champion of {model} yet: training one")

@@ -1,10 +1,17 @@
-"""Where a credential stands in headers or metadata."""
+"""Where a credential stands in headers or metadata, and what is said over HTTP to whoever shows no good one."""
 
 from __future__ import annotations
 
-__all__ = ["credential_in"]
+from fairlead.access.doorkeeper import Doorkeeper
+from fairlead.access.scope import Scope
+from fairlead.errors import Code, FairleadError
+from fairlead.transport.codes import HTTP_STATUS, HttpError
+from fairlead.transport.message import Request
+
+__all__ = ["admit", "credential_in"]
 
 _BEARER = b"bearer "
+_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 
 
 def credential_in(authorization: bytes, api_key: bytes) -> bytes:
@@ -12,3 +19,14 @@ def credential_in(authorization: bytes, api_key: bytes) -> bytes:
     if authorization[: len(_BEARER)].lower() == _BEARER:
         return authorization[len(_BEARER) :].strip()
     return api_key
+
+
+def admit(doorkeeper: Doorkeeper, request: Request, scope: Scope) -> None:
+    """Raise what keeps the request out, if anything does. Its body has not been looked at."""
+    try:
+        doorkeeper.admit(credential_in(request.header(b"authorization"), request.header(b"x-api-key")), scope)
+    except FairleadError as error:
+        if error.code is not Code.UNAUTHENTICATED:
+            raise
+        status = HTTP_STATUS[error.code]
+        raise HttpError(status, error.code, error.message, hint=error.hint, headers=_CHALLENGE) from error

@@ -14,8 +14,8 @@ from fairlead.serving.predictor import MAX_ROWS
 from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.access_log import AccessLog
-from fairlead.transport.codes import HTTP_STATUS, HttpError
-from fairlead.transport.credential import credential_in
+from fairlead.transport.codes import HTTP_STATUS
+from fairlead.transport.credential import admit
 from fairlead.transport.health import Health
 from fairlead.transport.message import STICKY_HEADER, Call, Dialect, Request, Response
 from fairlead.transport.metrics import MetricsPages, TransportMetrics
@@ -38,7 +38,6 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 _log = logging.getLogger(__name__)
 Place = tuple[Dialect, str, Scope | None]
 """Who answers for a path, the protocol it is counted under, and what a caller must be good for."""
-_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _OUR_FAULT = frozenset({Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS})
 
 
@@ -119,7 +118,9 @@ class HttpApp:
             )
         try:
             if self._doorkeeper is not None:
-                self._admit(self._doorkeeper, request)
+                scope = self._scope(request)
+                if scope is not None:
+                    admit(self._doorkeeper, request, scope)
             response = await dialect.answer(request, call)
         except asyncio.CancelledError:
             self._count(call, Code.CANCELLED, request, HTTP_STATUS[Code.CANCELLED])
@@ -153,19 +154,6 @@ class HttpApp:
             return self._v2, "" if path.startswith("/v2/health/") else "v2"
         place = self._places.get(path)
         return (self._nowhere, "") if place is None else (place[0], place[1])
-
-    def _admit(self, doorkeeper: Doorkeeper, request: Request) -> None:
-        """Raise what keeps the request out, if anything does. Its body has not been looked at."""
-        scope = self._scope(request)
-        if scope is None:
-            return
-        try:
-            doorkeeper.admit(credential_in(request.header(b"authorization"), request.header(b"x-api-key")), scope)
-        except FairleadError as error:
-            if error.code is not Code.UNAUTHENTICATED:
-                raise
-            status = HTTP_STATUS[error.code]
-            raise HttpError(status, error.code, error.message, hint=error.hint, headers=_CHALLENGE) from error
 
     def _scope(self, request: Request) -> Scope | None:
         """What the request has to be good for; None for what is open to all. What means nothing here is not."""

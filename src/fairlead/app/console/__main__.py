@@ -63,7 +63,7 @@ async def _main(line: socket.socket) -> int:
     )
     config.load()
     server = uvicorn.Server(config)
-    sampling = asyncio.create_task(Sampler(assignment.management, history).run())
+    sampling = asyncio.create_task(Sampler(assignment.management, assignment.key, history).run())
     ending = asyncio.create_task(when_alone(reader, lambda: setattr(server, "should_exit", True)))
     await server.serve(sockets=[socket.socket(fileno=assignment.listener)])
     sampling.cancel()

@@ -41,7 +41,7 @@ class ConsoleAssignment:
         settings: those of the parent.
         listener: the descriptor of the socket where it answers.
         rest, management: URLs of the parent's ports.
-        key: the console's own credential for the first of them.
+        key: the console's own credential for both.
     """
 
     settings: Settings

@@ -18,11 +18,12 @@ class Sampler:
 
     Args:
         management: the URL of the management port.
+        key: the console's own credential there.
         history: takes the samples.
     """
 
-    def __init__(self, management: str, history: History) -> None:
-        self._url = f"{management}/metrics"
+    def __init__(self, management: str, key: str, history: History) -> None:
+        self._request = urllib.request.Request(f"{management}/metrics", headers={"x-api-key": key})  # noqa: S310 - ours
         self._history = history
 
     async def run(self) -> None:
@@ -36,5 +37,5 @@ class Sampler:
 
     def _read(self) -> Sample:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the user has, not here
-        with opener.open(self._url, timeout=_TIMEOUT_S) as answer:
+        with opener.open(self._request, timeout=_TIMEOUT_S) as answer:
             return parse(answer.read().decode(), time.time())
