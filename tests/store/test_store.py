@@ -116,7 +116,7 @@ def test_a_link_in_place_of_a_file_is_refused(store: WritableStore, tmp_path: Pa
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
 
-    assert refuse(store).code is Code.FAILED_PRECONDITION
+    assert refuse(store).code is Code.DATA_LOSS
 
 
 def test_a_pipe_in_place_of_a_file_is_refused_at_once(store: WritableStore) -> None:

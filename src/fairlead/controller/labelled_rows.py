@@ -63,7 +63,7 @@ def _kept(engine: Engine, model: str, most: int) -> Iterator[tuple[bytes, str]]:
 
 def _row(data: bytes, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
     """The only tensor, if it is such a row."""
-    with np.load(io.BytesIO(data)) as arrays:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         if len(arrays.files) != 1:
             return None
         row = arrays[arrays.files[0]]

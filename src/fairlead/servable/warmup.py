@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["DecodeWarmup", "WarmupRequest", "warm_up"]
 
 _FILE = Path("assets.extra", "tf_serving_warmup_requests")
 _MOST_RECORDS = 1000
+_MOST_VALUES = 2**24
+"""Of a row of zeros: no request may bring as much unless it was allowed to, and memory is not for a mere warm-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ def _run_zeros(model: LoadedModel) -> None:
 
 
 def _is_known(spec: TensorSpec) -> bool:
-    return not spec.is_unranked and -1 not in spec.shape[1:]
+    return not spec.is_unranked and -1 not in spec.shape[1:] and math.prod(map(abs, spec.shape)) <= _MOST_VALUES
 
 
 def _zeros(signature: Signature) -> Mapping[str, Array]:

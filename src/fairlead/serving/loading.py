@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,13 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import LoadedModel, Loader, Servable
 from fairlead.servable.warmup import DecodeWarmup, warm_up
 from fairlead.serving.target import UnknownSignatureError
+from fairlead.store.contents import check_contents
 from fairlead.store.plain import runtime_of
 from fairlead.store.store import Store
 
 __all__ = ["LoadedVersion", "VersionLoader"]
+
+_MOST_VALUES = 2**31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +62,20 @@ class VersionLoader:
         store: where published versions are.
         loaders: by runtime.
         decode_warmup: reads the requests that a plain version brings to be warmed with; None to leave them aside.
+        roots: directories that the links of plain versions may lead into.
     """
 
-    def __init__(self, store: Store, loaders: Mapping[str, Loader], decode_warmup: DecodeWarmup | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        loaders: Mapping[str, Loader],
+        decode_warmup: DecodeWarmup | None = None,
+        roots: Sequence[Path] = (),
+    ) -> None:
         self._store = store
         self._loaders = loaders
         self._decode_warmup = decode_warmup
+        self._roots = roots
 
     def load(self, id_: ServableId, directory: Path | None = None) -> LoadedVersion:
         """Load the version; nothing stays loaded when any of the stages fails.
@@ -81,12 +93,14 @@ class VersionLoader:
         """Verify the digests, load, reproduce the golden outputs."""
         version = self._store.open(id_)
         manifest = version.manifest
+        check_contents(version.directory)
         loader = self._loader(id_, manifest.runtime)
         if GOLDEN_FILE not in manifest.files:
             raise FairleadError(Code.FAILED_PRECONDITION, f"{id_} has no {GOLDEN_FILE} to prove itself with")
         golden = Golden.load(version.directory / GOLDEN_FILE)
         model = loader.load(version.directory)
         try:
+            _check_rows(model)
             _check_signatures(model, manifest)
             began = time.monotonic()
             golden.prove(model.servables[model.default])
@@ -97,12 +111,15 @@ class VersionLoader:
         return _loaded(model, manifest, warmup_s)
 
     def _load_plain(self, id_: ServableId, directory: Path) -> LoadedVersion:
-        """Load, and warm with what the directory has for it."""
+        """Look at the files, load, and warm with what the directory has for it."""
         runtime = runtime_of(directory)
         if runtime is None:
             raise FairleadError(Code.NOT_FOUND, f"{directory} holds no model any more")
-        model = self._loader(id_, runtime).load(directory)
+        loader = self._loader(id_, runtime)
+        check_contents(directory, self._roots)
+        model = loader.load(directory)
         try:
+            _check_rows(model)
             began = time.monotonic()
             warm_up(model, directory, self._decode_warmup)
             warmup_s = time.monotonic() - began
@@ -129,6 +146,17 @@ class VersionLoader:
                 Code.FAILED_PRECONDITION, f"{id_} needs the runtime {runtime!r}; this process has {known}"
             )
         return self._loaders[runtime]
+
+
+def _check_rows(model: LoadedModel) -> None:
+    """Refuse inputs that a single row of could not be held."""
+    for signature in model.signatures.values():
+        for spec in signature.inputs:
+            if math.prod(map(abs, spec.shape)) > _MOST_VALUES:
+                raise FairleadError(
+                    Code.RESOURCE_EXHAUSTED,
+                    f"input {spec.name!r} has shape {list(spec.shape)}: more than {_MOST_VALUES:,} values a row",
+                )
 
 
 def _check_signatures(model: LoadedModel, manifest: Manifest) -> None:

@@ -11,12 +11,14 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["copy_file", "digest_file", "exclusive", "storage_errors", "sync_directory", "write_file"]
+__all__ = ["copy_file", "digest_file", "exclusive", "read_file", "storage_errors", "sync_directory", "write_file"]
 
 _CHUNK = 1 << 20
+_MOST_BYTES = 1 << 25
 _LOCK_POLL_S = 0.02
 
 
@@ -43,16 +45,42 @@ def write_file(target: Path, data: bytes) -> None:
     sync_directory(target.parent)
 
 
+def read_file(path: Path) -> bytes:
+    """A small regular file, such as a manifest.
+
+    Raises:
+        FairleadError: DATA_LOSS for a link, a device, a pipe, or more than 32 MiB.
+        OSError: when it cannot be read.
+    """
+    with _open_regular(path) as reader:
+        data = reader.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise FairleadError(Code.DATA_LOSS, f"{path} is larger than {_MOST_BYTES:,} bytes")
+    return data
+
+
 def digest_file(path: Path) -> str:
     """The SHA-256 (hex) of a regular file; a link, device or pipe is refused with DATA_LOSS."""
     digest = hashlib.sha256()
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as reader:  # noqa: PTH123 - a descriptor has no path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FairleadError(Code.DATA_LOSS, f"{path} is not a regular file")
+    with _open_regular(path) as reader:
         while chunk := reader.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """The file at `path`, open to be read; nobody waits for the other end of a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FairleadError(Code.DATA_LOSS, f"{path} is a link") from error
+        raise
+    reader = open(descriptor, "rb")  # noqa: PTH123, SIM115 - a descriptor has no path, and the caller closes it
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        reader.close()
+        raise FairleadError(Code.DATA_LOSS, f"{path} is not a regular file")
+    return reader
 
 
 def sync_directory(path: Path) -> None:

@@ -82,7 +82,7 @@ class Store:
         """
         path = self.base(id_.model) / str(id_.version) / MANIFEST_FILE
         try:
-            manifest = Manifest.decode(path.read_bytes(), str(path))
+            manifest = Manifest.decode(files.read_file(path), str(path))
         except OSError as error:
             raise self._no_version(id_) from error
         if manifest.id != id_:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.runtimes.onnx_file import check_onnx_file
 from fairlead.servable.servable import LoadedModel
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors, TensorSpec
 
@@ -74,8 +75,10 @@ def open_model(path: Path, threads: int = 1) -> tuple[OnnxServable, Signature]:
     """The ONNX file at `path`, ready to run, and its signature; the name of a free axis becomes -1.
 
     Raises:
-        FairleadError: DATA_LOSS when it cannot be loaded, UNIMPLEMENTED for a type of tensor that is not served.
+        FairleadError: DATA_LOSS when it cannot be loaded, UNIMPLEMENTED for a type of tensor that is not served, and
+            what `check_onnx_file` raises for what it asks for.
     """
+    check_onnx_file(path)
     session = _open(path, threads)
     try:
         return OnnxServable(session), _signature(session)
