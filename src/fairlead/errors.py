@@ -7,6 +7,7 @@ knows which HTTP or gRPC number a code becomes.
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 __all__ = ["Code", "FairleadError", "OverloadError"]
 
@@ -50,6 +51,10 @@ class FairleadError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled; by its arguments alone, as other exceptions are, it could not be made again."""
+        return _made_again, (type(self), self.args), self.__dict__
+
 
 class OverloadError(FairleadError):
     """Nothing is wrong with the request: there is too much to do just now. It may be tried again.
@@ -63,3 +68,7 @@ class OverloadError(FairleadError):
     def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
         super().__init__(Code.RESOURCE_EXHAUSTED, message, hint=hint)
         self.reason = reason
+
+
+def _made_again(kind: type[FairleadError], arguments: tuple[str, ...]) -> FairleadError:
+    return kind.__new__(kind, *arguments)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from fairlead.batch.executor import Threads
 from fairlead.batch.job import Job
+from fairlead.batch.pictures import PictureSource
+from fairlead.errors import FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
+from fairlead.store.writable_store import WritableStore
+from fairlead.testing import publish_digit
 
 from .conftest import WIDTH, answers, rows, write_parquet
 
@@ -41,11 +49,24 @@ def test_threads_lose_and_double_no_row_while_the_run_size_is_chosen(tmp_path: P
         files={},
         created_at=datetime.now(UTC),
     )
-    job = Job(input=write_parquet(tmp_path / "rows.parquet", values), output=tmp_path / "out", part_rows=800, threads=8)
+    job = Job(input=write_parquet(tmp_path / "rows.parquet", values), output=tmp_path / "out", part_rows=800)
 
-    counts = job.run(Fitful(), manifest, lambda _: None)
+    counts = job.run(manifest, Threads(Fitful(), 8), lambda _: None)
 
     assert counts.scored == 6400
     assert [(row["row"], row["outputs.first"]) for row in answers(tmp_path / "out")] == [
         *enumerate(values[:, 0].tolist())
     ]
+
+
+def test_a_folder_that_goes_is_no_fault_of_its_pictures(store: WritableStore, picture: bytes, tmp_path: Path) -> None:
+    """The part fails, and its pictures are not rejected."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(picture)
+    (part,) = PictureSource(folder, publish_digit(store, "digits", 3).manifest).parts(10, ())
+    assert part.decode
+    shutil.rmtree(folder)
+
+    with pytest.raises(FairleadError, match="there is no folder"):
+        part.decode()

@@ -1,22 +1,33 @@
-"""A batch: a version of the store, loaded into this process, and the job that it scores."""
+"""A batch: a version of the store, and the job that it scores here, on a Ray cluster, or all of it there."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
+from fairlead.app.cluster import CLIENT, LOCAL, Package, connected
 from fairlead.app.models import open_loader
 from fairlead.app.releases import open_store
+from fairlead.batch.executor import Threads
 from fairlead.batch.job import Job, check_input
 from fairlead.batch.output import Counts
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
+from fairlead.servable.servable import Servable
+from fairlead.store.store import Store
 
 __all__ = ["batch"]
 
+OnPart = Callable[[ServableId, Counts], None]
+_POLL_S = 0.5
+
 
 def batch(
-    settings: Settings, model: str, version: int | None, job: Job, on_part: Callable[[ServableId, Counts], None]
+    settings: Settings, model: str, version: int | None, job: Job, on_part: OnPart, *, engine: str = LOCAL
 ) -> tuple[ServableId, Counts]:
     """Score `job` with a version, None for the one that serves; who it was, and how many rows there were.
 
@@ -26,27 +37,87 @@ def batch(
         version: which of its.
         job: what is to be scored.
         on_part: told who scores, and how far it is, after each part.
+        engine: `local`, or see `connected`; with `ray://` all paths are those of the cluster.
 
     Raises:
         FairleadError: the reason.
     """
+    if engine.startswith(CLIENT):
+        return _whole_there(settings, model, version, job, on_part, engine=engine)
     check_input(job.input)
     store = open_store(settings)
-    if version is None:
-        release = store.release(model)
-        if release is None and not store.versions(model):
-            raise store.no_model(model)
-        if release is None:
-            raise FairleadError(
-                Code.FAILED_PRECONDITION,
-                f"no version of {model!r} serves",
-                hint=f"name one: --version {store.versions(model)[-1]}",
-            )
-        version = release.stable
-    id_ = ServableId(model, version)
+    id_ = ServableId(model, _serving(store, model) if version is None else version)
+    if engine == LOCAL:
+        return id_, _score_here(settings, id_, job, on_part)
+    return id_, _score_on_nodes(store, id_, job, on_part, engine)
+
+
+def _serving(store: Store, model: str) -> int:
+    release = store.release(model)
+    if release is None and not store.versions(model):
+        raise store.no_model(model)
+    if release is None:
+        raise FairleadError(
+            Code.FAILED_PRECONDITION,
+            f"no version of {model!r} serves",
+            hint=f"name one: --version {store.versions(model)[-1]}",
+        )
+    return release.stable
+
+
+def _score_here(settings: Settings, id_: ServableId, job: Job, on_part: OnPart) -> Counts:
     loaded = open_loader(settings).load(id_)
     try:
         servable, manifest = loaded.answering("")
-        return id_, job.run(servable, manifest, lambda counts: on_part(id_, counts))
+        threads = Threads(servable, len(os.sched_getaffinity(0)))
+        return job.run(manifest, threads, lambda counts: on_part(id_, counts))
     finally:
         loaded.close()
+
+
+def _score_on_nodes(store: Store, id_: ServableId, job: Job, on_part: OnPart, engine: str) -> Counts:
+    package = Package.of(store, id_)
+    with connected(engine):
+        from fairlead.batch.ray_executor import RayExecutor  # noqa: PLC0415 - an extra
+
+        executor = RayExecutor(partial(_load, package))
+        return job.run(store.manifest(id_), executor, lambda counts: on_part(id_, counts))
+
+
+def _load(package: Package) -> Servable:
+    """The model, in an actor of the cluster; proven there as it is here."""
+    with package.unpacked() as root:
+        servable, _ = open_loader(Settings(store=root)).load(package.id).answering("")
+    return servable
+
+
+def _whole_there(
+    settings: Settings, model: str, version: int | None, job: Job, on_part: OnPart, *, engine: str
+) -> tuple[ServableId, Counts]:
+    """All of it in a task of the cluster: who comes by `ray://` is outside, and may have none of the files."""
+    job = replace(job, input=job.input.absolute(), output=job.output.absolute())
+    told = settings.texts() | {"store": str(settings.store_path.absolute())}
+    with connected(engine) as ray:
+        from ray.util.queue import Queue  # noqa: PLC0415 - an extra
+
+        progress = Queue(actor_options={"num_cpus": 0})
+        task = ray.remote(num_cpus=0, max_retries=0)(_task).remote(told, model, version, job, progress)
+        is_done = False
+        while not is_done:
+            is_done = bool(ray.wait([task], timeout=_POLL_S)[0])
+            for said in progress.get_nowait_batch(progress.qsize()):
+                on_part(*said)
+        found: tuple[ServableId, Counts] | FairleadError = ray.get(task)
+    if isinstance(found, FairleadError):
+        raise found
+    return found
+
+
+def _task(
+    told: dict[str, str], model: str, version: int | None, job: Job, progress: Any
+) -> tuple[ServableId, Counts] | FairleadError:
+    try:
+        settings = Settings.read({}, **told)
+        return batch(settings, model, version, job, lambda id_, counts: progress.put((id_, counts)), engine="ray")
+    except FairleadError as error:
+        return error

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead.batch.source import Reject
+from fairlead.batch.scorer import Scored
 from fairlead.errors import Code, FairleadError
 from fairlead.store.files import exclusive, storage_errors, write_file
 
@@ -29,9 +29,11 @@ class Counts:
     scored: int = 0
     rejected: int = 0
 
-    def plus(self, rows: int, rejected: int) -> Counts:
-        """These and a part's."""
-        return Counts(rows=self.rows + rows, scored=self.scored + rows - rejected, rejected=self.rejected + rejected)
+    def plus(self, other: Counts) -> Counts:
+        """These and others."""
+        return Counts(
+            rows=self.rows + other.rows, scored=self.scored + other.scored, rejected=self.rejected + other.rejected
+        )
 
 
 class Output:
@@ -71,25 +73,28 @@ class Output:
         found = (_PART.fullmatch(path.name) for path in self._directory.iterdir())
         return frozenset(int(match[1]) for match in found if match)
 
-    def rejected(self, number: int) -> int:
+    def keep(self, part: Scored) -> Counts:
+        """Put the part there, and before it what was rejected of it, unless it is there; what it came to."""
+        rejected = self._rejected(part.number) if part.answers is None else len(part.rejects)
+        if part.rejects:
+            ordered = sorted(part.rejects, key=lambda reject: reject.row)
+            lines = "".join(json.dumps(reject.to_json(), ensure_ascii=True) + "\n" for reject in ordered)
+            write_file(self._rejects(part.number), lines.encode())
+        if part.answers is not None:
+            write_file(self._directory / f"part-{part.number:05d}.{self._suffix}", part.answers)
+        return Counts(rows=part.rows, scored=part.rows - rejected, rejected=rejected)
+
+    def finish(self, counts: Counts) -> None:
+        """Mark that all is there."""
+        write_file(self._directory / _DONE, json.dumps(asdict(counts)).encode() + b"\n")
+
+    def _rejected(self, number: int) -> int:
         """How many rows of a part that is there were rejected."""
         path = self._rejects(number)
         if not path.is_file():
             return 0
         with path.open("rb") as lines:
             return sum(1 for _ in lines)
-
-    def write(self, number: int, answers: bytes, rejects: Sequence[Reject]) -> None:
-        """Put a part there, and before it what was rejected of it."""
-        if rejects:
-            ordered = sorted(rejects, key=lambda reject: reject.row)
-            lines = "".join(json.dumps(reject.to_json(), ensure_ascii=True) + "\n" for reject in ordered)
-            write_file(self._rejects(number), lines.encode())
-        write_file(self._directory / f"part-{number:05d}.{self._suffix}", answers)
-
-    def finish(self, counts: Counts) -> None:
-        """Mark that all is there."""
-        write_file(self._directory / _DONE, json.dumps(asdict(counts)).encode() + b"\n")
 
     def _rejects(self, number: int) -> Path:
         return self._directory / f"part-{number:05d}.rejects.jsonl"

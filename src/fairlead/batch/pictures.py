@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -57,28 +58,35 @@ class PictureSource:
 
     def parts(self, size: int, done: Collection[int]) -> Iterator[Part]:
         for number, start in enumerate(range(0, len(self._files), size)):
-            names = self._files[start : start + size]
-            decode = None if number in done else partial(self._decode, names, start)
-            yield Part(number=number, rows=len(names), decode=decode)
+            files = self._files[start : start + size]
+            decode = partial(_decode, self._folder, self._transform, self._input, files, start)
+            yield Part(number=number, rows=len(files), decode=None if number in done else decode)
 
     def _find(self) -> list[str]:
         paths = (path for path in self._folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
         return sorted(str(path.relative_to(self._folder)) for path in paths)
 
-    def _decode(self, names: Sequence[str], first: int) -> Decoded:
-        rows, arrays, rejects = [], [], []
-        for row, name in enumerate(names, first):
-            try:
-                arrays.append(self._transform.apply((self._folder / name).read_bytes()))
-                rows.append(row)
-            except FairleadError as error:
-                rejects.append(Reject(row=row, reason=error.message, file=name))
-            except OSError as error:
-                rejects.append(Reject(row=row, reason=f"it cannot be read: {error.strerror}", file=name))
-        tensors = {self._input: np.concatenate(arrays)} if arrays else {}
-        return Decoded(
-            rows=np.array(rows, np.int64),
-            tensors=tensors,
-            rejects=tuple(rejects),
-            files=tuple(names[row - first] for row in rows),
-        )
+
+def _decode(folder: Path, transform: PictureTransform, name: str, files: Sequence[str], first: int) -> Decoded:
+    """The pictures as the input `name`."""
+    rows, arrays, rejects = [], [], []
+    for row, file in enumerate(files, first):
+        try:
+            arrays.append(transform.apply((folder / file).read_bytes()))
+            rows.append(row)
+        except FairleadError as error:
+            rejects.append(Reject(row=row, reason=error.message, file=file))
+        except OSError as error:
+            if not folder.is_dir():  # a node that does not see it, or a mount that went: no fault of the pictures
+                raise FairleadError(
+                    Code.FAILED_PRECONDITION,
+                    f"there is no folder {folder} on {platform.node()}",
+                    hint="pictures are read where they are scored: each node has to see the folder",
+                ) from error
+            rejects.append(Reject(row=row, reason=f"it cannot be read: {error.strerror}", file=file))
+    return Decoded(
+        rows=np.array(rows, np.int64),
+        tensors={name: np.concatenate(arrays)} if arrays else {},
+        rejects=tuple(rejects),
+        files=tuple(files[row - first] for row in rows),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -13,6 +12,7 @@ from fairlead.app.batch import batch
 from fairlead.batch.answers import ENCODERS
 from fairlead.batch.job import Job
 from fairlead.batch.output import Counts
+from fairlead.cli.engine_flag import add_engine_flag
 from fairlead.cli.output import json_line, say, settings_from
 from fairlead.config import add_flags
 from fairlead.servable.identity import ServableId, parse_version
@@ -22,6 +22,7 @@ __all__ = ["EXAMPLE", "configure", "run"]
 EXAMPLE = """example:
   fairlead batch digits rows.parquet scored
   fairlead batch digits pictures/ scored --version 2 --format csv
+  fairlead batch digits rows.parquet scored --engine ray
 
 INPUT is a .csv, .jsonl or .parquet file, or a folder of PNG and JPEG pictures. OUTPUT is a directory: part-00000.csv
 and so on, what was rejected in part-00000.rejects.jsonl, and done.json when all is there. After a kill the same command
@@ -38,6 +39,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--format", choices=sorted(ENCODERS), help="of the answers (default: the input's)")
     parser.add_argument("--part-rows", type=_positive, help="rows a part (default: 8 MiB of inputs, at most 65,536)")
     parser.add_argument("--max-rejects", type=_count, help="fail when more rows are rejected (default: any number may)")
+    add_engine_flag(parser)
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
     add_flags(parser, "home", "store")
 
@@ -50,10 +52,16 @@ def run(arguments: Namespace) -> int:
         format=arguments.format,
         part_rows=arguments.part_rows,
         max_rejects=arguments.max_rejects,
-        threads=len(os.sched_getaffinity(0)),
     )
     try:
-        id_, counts = batch(settings_from(arguments), arguments.model, arguments.version, job, progress.show)
+        id_, counts = batch(
+            settings_from(arguments),
+            arguments.model,
+            arguments.version,
+            job,
+            progress.show,
+            engine=arguments.engine,
+        )
     finally:
         progress.end()
     if arguments.json:
