@@ -44,6 +44,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("body_timeout_s", "FAIRLEAD_BODY_TIMEOUT_S", "60", 60.0),
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),
     ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
+    ("trusted_keys", "FAIRLEAD_TRUSTED_KEYS", "a.pub, keys", ("a.pub", "keys")),
+    ("signing_key", "FAIRLEAD_SIGNING_KEY", "models.pem", Path("models.pem")),
     ("jwks_file", "FAIRLEAD_JWKS_FILE", "jwks.json", Path("jwks.json")),
     ("jwt_audience", "FAIRLEAD_JWT_AUDIENCE", "models", "models"),
     ("open", "FAIRLEAD_OPEN", "predict, metrics", ("predict", "metrics")),

@@ -221,6 +221,16 @@ class Settings:
     drain_timeout_s: float = _setting(
         "FAIRLEAD_DRAIN_TIMEOUT_S", 30.0, _seconds, "seconds after SIGTERM until open requests are given up"
     )
+    trusted_keys: tuple[str, ...] = _setting(
+        "FAIRLEAD_TRUSTED_KEYS",
+        (),
+        _names,
+        "public keys in PEM, files or directories by commas, one of which must have signed a version before it serves",
+        "no signature is needed",
+    )
+    signing_key: Path | None = _setting(
+        "FAIRLEAD_SIGNING_KEY", None, Path, "a private key in PEM (EC P-256) that signs what is published", "unset"
+    )
     jwks_file: Path | None = _setting(
         "FAIRLEAD_JWKS_FILE",
         None,

@@ -23,7 +23,10 @@ from fairlead.testing import publish_digit
 
 from .conftest import Server, StartServer
 
-FORBIDDEN = {"tensorflow", "keras", "sklearn", "pandas", "mlflow", "scipy", "matplotlib", "sqlalchemy", "onnx", "torch"}
+FORBIDDEN = {
+    "tensorflow", "keras", "sklearn", "pandas", "mlflow", "scipy", "matplotlib", "sqlalchemy", "onnx", "torch",
+    "model_signing", "sigstore",
+}  # fmt: skip
 
 
 def picture() -> bytes:

@@ -20,6 +20,7 @@ from fairlead.controller.database_copy import copy_database
 from fairlead.database.engine import open_engine
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
+from fairlead.store.signing import SIGNATURE_FILE
 
 from .live_set import NOW, LiveSet
 
@@ -72,6 +73,15 @@ def test_a_backup_holds_everything_with_its_digests(live: LiveSet, root: Path) -
     assert backups(root) == (made,)
     assert find_backup(root) == made
     assert [path.name for path in root.iterdir() if path.name != ".lock"] == [made.name]
+
+
+def test_a_backup_keeps_signatures(live: LiveSet, root: Path) -> None:
+    """Or nothing of it could be served where signatures are asked for."""
+    (live.places.store / "digits" / "2" / SIGNATURE_FILE).write_text("{}")
+    made = make(live, root)
+
+    assert [path for path in made.files if path.endswith(SIGNATURE_FILE)] == [f"store/digits/2/{SIGNATURE_FILE}"]
+    check_backup(made)
 
 
 def test_the_copies_of_the_databases_are_single_files_and_whole(live: LiveSet, root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlead.app.user import user_name
@@ -12,6 +13,7 @@ from fairlead.config import Settings
 from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.store.release import Release
+from fairlead.store.signing import SigningKey, TrustedKeys
 from fairlead.store.store import Store
 from fairlead.store.writable_store import Rollback, WritableStore
 
@@ -27,13 +29,29 @@ def now() -> datetime:
 
 
 def open_store(settings: Settings) -> Store:
-    """The model store, to read; nothing is read yet."""
-    return Store(settings.store_path)
+    """The model store, to read; of it nothing is read yet.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION when versions must be signed and there is no key to check them with.
+    """
+    return Store(settings.store_path, trusted=_trusted(settings))
 
 
 def open_writable_store(settings: Settings, who: str = "") -> WritableStore:
     """The model store, to write in the name of `who`, else of whoever runs this; nothing is written yet."""
-    return WritableStore(settings.store_path, now=now, who=who or user_name())
+    key = SigningKey(settings.signing_key) if settings.signing_key else None
+    return WritableStore(
+        settings.store_path, now=now, who=who or user_name(), trusted=_trusted(settings), signing_key=key
+    )
+
+
+def _trusted(settings: Settings) -> TrustedKeys | None:
+    """The keys that must have signed a version; None where it needs no signature."""
+    if not settings.trusted_keys:
+        return None
+    trusted = TrustedKeys([Path(place) for place in settings.trusted_keys])
+    trusted.keys()  # what is wrong with them is told before anything depends on it
+    return trusted
 
 
 def promote(settings: Settings, id_: ServableId, why: str, label: str | None, warn: Callable[[str], None]) -> Release:

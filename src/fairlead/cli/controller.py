@@ -20,6 +20,8 @@ FLAGS = (
     "env",
     "tracking_uri",
     "database_url",
+    "trusted_keys",
+    "signing_key",
     "schedule",
     "schedule_zone",
     "rollout_plan",

@@ -24,6 +24,8 @@ _VERBS = {
     "quality": "how good each version is in production, and what has drifted",
     "batch": "score a file or a folder of pictures",
     "versions": "list a model's versions and what serves",
+    "sign": "sign a version, for servers that ask for a signature",
+    "verify": "check every byte of a version, and its signature",
     "rollout": "try a version beside the stable one, under guard",
     "experiment": "report how far apart the two versions of a rollout are",
     "promote": "make a version the one that serves",

@@ -24,7 +24,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--label", help="let this label mean the version, and leave the stable one alone")
     parser.add_argument("--why", default="", help="for the history")
     parser.add_argument("--json", action="store_true", help="print the release as JSON")
-    add_flags(parser, "home", "store", "tracking_uri")
+    add_flags(parser, "home", "store", "tracking_uri", "trusted_keys")
 
 
 def run(arguments: Namespace) -> int:

@@ -45,6 +45,7 @@ FLAGS = (
     "drain_delay_s",
     "drain_timeout_s",
     "open",
+    "trusted_keys",
     "jwks_file",
     "jwt_audience",
     "sticky_header",

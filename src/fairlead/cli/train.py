@@ -22,7 +22,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--profile", help="dev (5 epochs), staging or prod (10); default: FAIRLEAD_ENV, else dev")
     parser.add_argument("--seed", type=int, default=0, help="makes the run repeatable (default: 0)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    add_flags(parser, "home", "store", "data_dir", "tracking_uri")
+    add_flags(parser, "home", "store", "data_dir", "tracking_uri", "signing_key")
 
 
 def run(arguments: Namespace) -> int:

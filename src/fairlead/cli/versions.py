@@ -24,12 +24,12 @@ EXAMPLE = """example:
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("model")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
-    add_flags(parser, "home", "store")
+    add_flags(parser, "home", "store", "trusted_keys")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """One version as it is shown; `manifest` is None when it is damaged, and `problem` says how."""
+    """One version as it is shown; `problem` says why it is not served, and `manifest` is None when it is damaged."""
 
     version: int
     serves_as: tuple[str, ...]
@@ -46,13 +46,17 @@ class _Line:
             serves_as,
             "-" if accuracy is None else f"{accuracy:.2%}",
             f"{self.manifest.created_at:%Y-%m-%d %H:%M}",
-            str(self.manifest.lineage.get("data", {}).get("source", "-")),
+            f"refused: {self.problem}"
+            if self.problem
+            else str(self.manifest.lineage.get("data", {}).get("source", "-")),
         )
 
     def to_json(self) -> dict[str, object]:
         shown: dict[str, object] = {"version": self.version, "serves_as": list(self.serves_as)}
         if self.manifest is None:
             return {**shown, "problem": self.problem}
+        if self.problem:
+            shown["problem"] = self.problem
         return {
             **shown,
             "metrics": dict(self.manifest.metrics),
@@ -64,7 +68,11 @@ class _Line:
 def run(arguments: Namespace) -> int:
     store, model = open_store(settings_from(arguments)), arguments.model
     release = store.release(model)
-    lines = [_line(store, ServableId(model, version), release) for version in reversed(store.versions(model))]
+    unsigned = store.signature_problems(model)
+    lines = [
+        _line(store, ServableId(model, version), release, unsigned.get(version, ""))
+        for version in reversed(store.versions(model))
+    ]
     if not lines:
         raise store.no_model(model)
     if arguments.json:
@@ -84,10 +92,10 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _line(store: Store, id_: ServableId, release: Release | None) -> _Line:
+def _line(store: Store, id_: ServableId, release: Release | None, problem: str) -> _Line:
     stable = ("stable",) if release and release.stable == id_.version else ()
     labels = tuple(label for label, version in (release.labels if release else {}).items() if version == id_.version)
     try:
-        return _Line(version=id_.version, serves_as=stable + labels, manifest=store.manifest(id_))
+        return _Line(version=id_.version, serves_as=stable + labels, manifest=store.manifest(id_), problem=problem)
     except FairleadError as error:
         return _Line(version=id_.version, serves_as=stable + labels, problem=error.message)

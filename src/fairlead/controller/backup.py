@@ -28,6 +28,7 @@ from fairlead.controller.database_copy import copy_database, copy_sqlite, is_emp
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.store import files
+from fairlead.store.signing import SIGNATURE_FILE
 from fairlead.store.store import HISTORY, MANIFEST_FILE, RELEASE_FILE, Store, names_in
 
 __all__ = ["Places", "backup", "backups", "find_backup", "holding_model"]
@@ -241,6 +242,8 @@ def _copy_version(store: Store, id_: ServableId, draft: _Draft) -> None:
         for name, sha256 in manifest.files.items():
             draft.copy(f"{path}/{name}", directory / name, sha256)
         draft.write(f"{path}/{MANIFEST_FILE}", (directory / MANIFEST_FILE).read_bytes())
+        if (directory / SIGNATURE_FILE).is_file():
+            draft.write(f"{path}/{SIGNATURE_FILE}", files.read_file(directory / SIGNATURE_FILE))
     except (FairleadError, FileNotFoundError) as error:
         draft.take_back(path)
         if directory.exists():  # else retention has deleted it just now

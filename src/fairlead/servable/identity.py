@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["MAX_VERSION", "ServableId", "check_label", "check_model_name", "parse_version"]
+__all__ = ["MAX_VERSION", "ServableId", "check_label", "check_model_name", "parse_id", "parse_version"]
 
 MAX_VERSION = 2**63 - 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -23,6 +23,17 @@ class ServableId:
 
     def __str__(self) -> str:
         return f"{self.model}@{self.version}"
+
+
+def parse_id(text: str) -> ServableId:
+    """The version that MODEL@VERSION names, else INVALID_ARGUMENT."""
+    model, _, number = text.rpartition("@")
+    version = parse_version(number)
+    if version is None:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT, f"{text[:80]!r} is not MODEL@VERSION", hint="fairlead versions MODEL lists them"
+        )
+    return ServableId(check_model_name(model), version)
 
 
 def check_model_name(name: str) -> str:

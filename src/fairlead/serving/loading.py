@@ -90,7 +90,7 @@ class VersionLoader:
         return self._load_published(id_) if directory is None else self._load_plain(id_, directory)
 
     def _load_published(self, id_: ServableId) -> LoadedVersion:
-        """Verify the digests, load, reproduce the golden outputs."""
+        """Verify digests and signature, look at the files, load, reproduce the golden outputs."""
         version = self._store.open(id_)
         manifest = version.manifest
         check_contents(version.directory)
@@ -117,6 +117,7 @@ class VersionLoader:
             raise FairleadError(Code.NOT_FOUND, f"{directory} holds no model any more")
         loader = self._loader(id_, runtime)
         check_contents(directory, self._roots)
+        self._store.check_signature(directory)
         model = loader.load(directory)
         try:
             _check_rows(model)

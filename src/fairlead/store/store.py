@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.store import files
 from fairlead.store.plain import plain_versions
 from fairlead.store.release import Release
+from fairlead.store.signing import SIGNATURE_FILE, TrustedKeys
 
 __all__ = ["HISTORY", "MANIFEST_FILE", "RELEASE_FILE", "Store", "Version", "names_in"]
 
@@ -32,10 +34,12 @@ class Store:
 
     Args:
         root: the directory; made by the first publish.
+        trusted: one of these keys must have signed a version; None for versions that need no signature.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, trusted: TrustedKeys | None = None) -> None:
         self.root = root
+        self._trusted = trusted
 
     def check(self) -> None:
         """Raise unless `root` is a store or an empty directory that may become one.
@@ -90,15 +94,16 @@ class Store:
         return manifest
 
     def open(self, id_: ServableId) -> Version:
-        """Check every byte of a version against its manifest.
+        """Check every byte of a version against its manifest, and its signature where it needs one.
 
         Raises:
-            FairleadError: NOT_FOUND, or DATA_LOSS naming the file that is missing, foreign or changed.
+            FairleadError: NOT_FOUND, DATA_LOSS naming the file that is missing, foreign or changed, or
+                FAILED_PRECONDITION saying what is wrong with the signature.
         """
         manifest = self.manifest(id_)
         directory = self.base(id_.model) / str(id_.version)
         with files.storage_errors(f"reading {directory}"):
-            found = set(names_in(directory)) - {MANIFEST_FILE}
+            found = set(names_in(directory)) - {MANIFEST_FILE, SIGNATURE_FILE}
             if found != manifest.files.keys():
                 raise FairleadError(
                     Code.DATA_LOSS,
@@ -112,7 +117,25 @@ class Store:
                         f"{directory / name} has the SHA-256 {actual} but its manifest says {digest}",
                         hint=f"fairlead rollback {id_.model}, then publish the version anew",
                     )
+        self.check_signature(directory)
         return Version(directory=directory, manifest=manifest)
+
+    def check_signature(self, directory: Path) -> None:
+        """Raise unless the version in `directory` is signed with a trusted key, or needs no signature.
+
+        Raises:
+            FairleadError: FAILED_PRECONDITION with the reason.
+        """
+        if self._trusted is not None:
+            self._trusted.check(directory)
+
+    def signature_problems(self, model: str) -> Mapping[int, str]:
+        """Why published versions are not served for want of a good signature; none where they need none."""
+        if self._trusted is None:
+            return {}
+        directories = {self.base(model) / str(version): version for version in self.versions(model)}
+        problems = self._trusted.problems(list(directories))
+        return {directories[directory]: problem for directory, problem in problems.items() if problem}
 
     def release(self, model: str) -> Release | None:
         """What should serve, or None when nothing was ever released.

@@ -16,6 +16,7 @@ from fairlead.servable.identity import ServableId, parse_version
 from fairlead.servable.manifest import Manifest
 from fairlead.store import files
 from fairlead.store.release import Candidate, Note, Release, earlier_stables
+from fairlead.store.signing import SIGNATURE_FILE, SigningKey, TrustedKeys
 from fairlead.store.store import HISTORY, MANIFEST_FILE, RELEASE_FILE, Store, Version, names_in
 
 __all__ = ["Rollback", "WritableStore"]
@@ -41,12 +42,23 @@ class WritableStore(Store):
         root: the directory; made by the first publish.
         now: the clock that stamps releases.
         who: the writer's name in the history.
+        trusted: see `Store`.
+        signing_key: signs what is published; None to leave it unsigned.
     """
 
-    def __init__(self, root: Path, *, now: Callable[[], datetime], who: str) -> None:
-        super().__init__(root)
+    def __init__(
+        self,
+        root: Path,
+        *,
+        now: Callable[[], datetime],
+        who: str,
+        trusted: TrustedKeys | None = None,
+        signing_key: SigningKey | None = None,
+    ) -> None:
+        super().__init__(root, trusted=trusted)
         self._now = now
         self._who = who
+        self._signing_key = signing_key
 
     def publish(
         self, model: str, sources: Mapping[str, Path], describe: Callable[[int, Mapping[str, str]], Manifest]
@@ -70,9 +82,34 @@ class WritableStore(Store):
                 digests = {name: files.copy_file(path, incoming / name) for name, path in sources.items()}
                 manifest = describe(version, digests)
                 files.write_file(incoming / MANIFEST_FILE, manifest.encode())
+                if self._signing_key is not None:
+                    self._sign(self._signing_key, incoming, incoming / SIGNATURE_FILE)
                 incoming.rename(base / str(version))
                 files.sync_directory(base)
         return Version(directory=base / str(version), manifest=manifest)
+
+    def sign(self, id_: ServableId, key: SigningKey) -> None:
+        """Sign a version that was published, after checking its bytes; a signature that it has is replaced.
+
+        Raises:
+            FairleadError: NOT_FOUND, DATA_LOSS, or FAILED_PRECONDITION when the key cannot be used.
+        """
+        with files.storage_errors(f"signing {id_}"), self._writing(id_.model) as base:
+            directory = Store(self.root).open(id_).directory  # whatever signature it has now
+            incoming = base / f"{_INCOMING}signature"
+            incoming.mkdir()
+            try:
+                self._sign(key, directory, incoming / SIGNATURE_FILE)
+                (incoming / SIGNATURE_FILE).rename(directory / SIGNATURE_FILE)
+                files.sync_directory(directory)
+            finally:
+                shutil.rmtree(incoming)
+
+    @staticmethod
+    def _sign(key: SigningKey, directory: Path, target: Path) -> None:
+        """Write the signature of what is in `directory`, so that it survives the loss of power."""
+        key.sign(directory, target)
+        files.write_file(target, target.read_bytes())
 
     def promote(
         self,

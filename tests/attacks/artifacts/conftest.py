@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,15 +55,25 @@ class Target:
         return next((status for status in statuses if status["version"] == str(version)), {})
 
 
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A server that finds models as they appear."""
-    home = tmp_path_factory.mktemp("hostile")
+FLAGS = ("--workers", "1", "--poll-interval-s", "0.05", "--quiet-period-s", "0.1", "--prediction-log", "off")
+
+
+@contextmanager
+def attacked(home: Path, *flags: str) -> Iterator[Target]:
+    """A server that finds models as they appear, with flags of its own."""
     store = WritableStore(home / "store", now=lambda: datetime.now(UTC), who="attacker")
     store.root.mkdir()
     outside = home / "outside"
     outside.mkdir()
     (outside / SECRET).write_bytes(bytes(40))
-    flags = ("--workers", "1", "--poll-interval-s", "0.05", "--quiet-period-s", "0.1", "--prediction-log", "off")
     with starting(home) as start:
-        yield Target(server=start(store.root, *flags), store=store, outside=outside)
+        server = start(store.root, *FLAGS, *flags)
+        assert server.call("GET", "/v1/models/none")[0] == 404  # it has taken the empty store for one
+        yield Target(server=server, store=store, outside=outside)
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A server with nothing but the defaults."""
+    with attacked(tmp_path_factory.mktemp("hostile")) as target:
+        yield target
