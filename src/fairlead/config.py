@@ -249,6 +249,26 @@ class Settings:
         "what whoever reaches a port may do without a credential, by commas: predict, feedback, metrics; never more",
         "nothing, unless only this machine reaches it and no key is known",
     )
+    tls_certificate: Path | None = _setting(
+        "FAIRLEAD_TLS_CERTIFICATE",
+        None,
+        Path,
+        "certificate for the ports and those that lead to one that clients trust, in PEM; followed while it changes",
+        "connections are plain",
+    )
+    tls_key: Path | None = _setting(
+        "FAIRLEAD_TLS_KEY", None, Path, "its private key, which only its owner may read", "unset"
+    )
+    tls_client_ca: Path | None = _setting(
+        "FAIRLEAD_TLS_CLIENT_CA", None, Path, "who signs the certificates that clients have to show", "they show none"
+    )
+    tls_ports: tuple[str, ...] = _setting(
+        "FAIRLEAD_TLS_PORTS",
+        ("rest", "grpc", "management"),
+        _some_of("rest", "grpc", "management"),
+        "the ports that have TLS once there is a certificate, by commas",
+        "rest,grpc,management",
+    )
     sticky_header: str = _setting(
         "FAIRLEAD_STICKY_HEADER",
         "x-sticky-key",

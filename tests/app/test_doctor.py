@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.certificates import Authority
 
 from fairlead.app.doctor import install, machine
 from fairlead.app.doctor.examination import examine
@@ -112,10 +113,12 @@ def test_a_good_deployment_is_all_well(settings: Settings, published: WritableSt
 
     assert {finding.name: finding.message for finding in findings if finding.health is Health.FAILED} == {}
     assert names[:3] == ["architecture", "request path", "packages"]
-    assert names[-10:] == [
+    assert names[-12:] == [
         "port 0",
         "port 0",
         "port 0",
+        "access",
+        "management access",
         "PORT",
         "store",
         "digits@1",
@@ -596,3 +599,28 @@ def test_a_full_disk_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatc
     assert finding.health is health
     assert finding.message.startswith(f"{free // MIB:,} MiB free at ")
     assert finding.hint == ("" if health is Health.OK else f"du -sh {settings.store_path}/*/* | sort -h")
+
+
+def test_a_port_that_would_be_open_to_others_is_found(settings: Settings) -> None:
+    """As the server would refuse it; a key that is known is not shown."""
+    assert look(settings, "access").health is look(settings, "management access").health is Health.OK
+    reached = replace(settings, host="0.0.0.0", management_host="0.0.0.0")
+    for name in ("access", "management access"):
+        finding = look(reached, name)
+        assert (finding.health, "fairlead keys create" in finding.hint) == (Health.FAILED, True)
+        finding = look(reached, name, {"API_KEY": "planted-planted-planted"})
+        assert (finding.health, finding.message) == (Health.OK, "0.0.0.0: credentials are asked for")
+
+
+def test_a_certificate_is_looked_at(settings: Settings, tmp_path: Path) -> None:
+    """One that ends soon is a warning, one that ended a failure, and without TLS nothing is said."""
+    assert not [finding for finding in examine(settings, {}) if finding.name == "certificate"]
+    authority = Authority(tmp_path)
+    for days, health, said in ((90, Health.OK, "ends in 90 days"), (5, Health.WARNING, "ends in 5 days")):
+        pair = authority.issue("server", ends_days=days + 0.1)
+        finding = look(replace(settings, tls_certificate=pair.certificate, tls_key=pair.key), "certificate")
+        assert (finding.health, said in finding.message) == (health, True)
+        assert "localhost, 127.0.0.1" in finding.message
+    pair = authority.issue("server", begins_days=-9, ends_days=-1)
+    finding = look(replace(settings, tls_certificate=pair.certificate, tls_key=pair.key), "certificate")
+    assert (finding.health, "ended at" in finding.message) == (Health.FAILED, True)

@@ -132,7 +132,7 @@ def ports_of(process: subprocess.Popen[bytes], log: Path) -> tuple[int, int, int
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for line in log.read_text().splitlines():
-            if found := re.match(r"listening on http://.*:(\d+) \(gRPC on .*:(\d+)\) .* on http://.*:(\d+)$", line):
+            if found := re.match(r"listening on https?://.*:(\d+) \(gRPC on .*:(\d+)\) .* on https?://.*:(\d+)$", line):
                 return int(found[1]), int(found[2]), int(found[3])
         assert process.poll() is None, log.read_text()
         time.sleep(0.01)

@@ -2,13 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from contextlib import closing
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 
 import uvloop
 from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 
+from fairlead.transport.acceptor import Tls
 from fairlead.transport.limits import Limits
 from fairlead.transport.listener import open_socket
 from fairlead.transport.ports import ModelControl
@@ -20,7 +22,10 @@ TIMEOUT_S = 20.0
 
 
 class Running:
-    """A server in a thread of its own; `shared` is the port if another one accepts from it too."""
+    """A server in a thread of its own.
+
+    `shared` is the port if another one accepts from it too, `context` what clients of one with `tls` go by.
+    """
 
     def __init__(
         self,
@@ -31,7 +36,10 @@ class Running:
         drain_timeout_s: float = 30.0,
         control: ModelControl | None = None,
         catalogue: FakeCatalogue | None = None,
+        tls: Tls | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> None:
+        self._context = context
         catalogue = catalogue or FakeCatalogue()
         self.predictor = FakePredictor(catalogue)
         self.app = build_app(catalogue, self.predictor, control=control)
@@ -44,6 +52,7 @@ class Running:
             owns_port=shared is None,
             quiet_s=quiet_s,
             drain_timeout_s=drain_timeout_s,
+            tls=tls,
         )
         self.thread = threading.Thread(target=lambda: uvloop.run(self._serve()))
         self.thread.start()
@@ -56,7 +65,11 @@ class Running:
 
     def connect(self) -> HTTPConnection:
         """An open connection."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection = (
+            HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+            if self._context is None
+            else HTTPSConnection("127.0.0.1", self.port, timeout=TIMEOUT_S, context=self._context)
+        )
         connection.connect()
         return connection
 

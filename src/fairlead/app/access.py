@@ -13,12 +13,13 @@ from fairlead.access.key import FixedKey
 from fairlead.access.key_file import KeyFile
 from fairlead.access.principal import Credentials
 from fairlead.access.scope import Scope
+from fairlead.app.tls import has_tls
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 
 __all__ = ["check_access", "open_doorkeeper", "open_management_doorkeeper"]
 
-_CONSOLE_SCOPES = frozenset({Scope.PREDICT, Scope.FEEDBACK, Scope.METRICS})
+_ALL_BUT_ADMIN = frozenset(Scope) - {Scope.ADMIN}
 
 
 def check_access(settings: Settings) -> None:
@@ -44,14 +45,15 @@ def open_doorkeeper(settings: Settings, console_key: str, environ: Mapping[str, 
             others reach the ports, and neither is a key known nor prediction open to all.
     """
     kinds = _kinds(settings, environ)
-    if not kinds and not _is_loopback(settings.host) and Scope.PREDICT not in settings.open:
+    open_to = _open_to(settings, kinds, "rest", "grpc")
+    if not kinds and not _is_loopback(settings.host) and Scope.PREDICT not in open_to:
         raise FairleadError(
             Code.INVALID_ARGUMENT,
             f"whoever reaches {settings.host or '::'} could predict: no key is known, and FAIRLEAD_OPEN lets nobody",
             hint=f"fairlead keys create NAME --home {settings.home}, or API_KEY in the environment; in a network that "
             "lets in only who may predict, FAIRLEAD_OPEN=predict",
         )
-    return _doorkeeper(settings, kinds, settings.host, console_key)
+    return _doorkeeper(kinds, settings.host, console_key, open_to)
 
 
 def open_management_doorkeeper(
@@ -68,14 +70,15 @@ def open_management_doorkeeper(
         FairleadError: as `open_doorkeeper`; nothing makes up for a key that is missing here.
     """
     kinds = _kinds(settings, environ)
-    if not kinds and not _is_loopback(settings.management_host):
+    open_to = _open_to(settings, kinds, "management")
+    if not kinds and not _is_loopback(settings.management_host) and not _asks_certificates(settings, "management"):
         raise FairleadError(
             Code.INVALID_ARGUMENT,
             f"the management port is not opened at {settings.management_host or '::'}: no key is known to ask for",
             hint="METRICS_KEY in the environment is Prometheus' key (openssl rand -hex 32 makes one); or "
             f"fairlead keys create NAME --scope metrics --home {settings.home}; or --management-host 127.0.0.1",
         )
-    return _doorkeeper(settings, kinds, settings.management_host, console_key)
+    return _doorkeeper(kinds, settings.management_host, console_key, open_to)
 
 
 def _kinds(settings: Settings, environ: Mapping[str, str]) -> list[Credentials]:
@@ -88,11 +91,22 @@ def _kinds(settings: Settings, environ: Mapping[str, str]) -> list[Credentials]:
     return kinds
 
 
-def _doorkeeper(settings: Settings, kinds: list[Credentials], host: str, console_key: str) -> Doorkeeper | None:
+def _open_to(settings: Settings, kinds: list[Credentials], *ports: str) -> frozenset[Scope]:
+    """What needs no credential: what was said, or all but administration where clients show certificates instead."""
+    if not kinds and all(_asks_certificates(settings, port) for port in ports):
+        return _ALL_BUT_ADMIN
+    return frozenset(map(Scope, settings.open))
+
+
+def _asks_certificates(settings: Settings, port: str) -> bool:
+    return settings.tls_client_ca is not None and has_tls(settings, port)
+
+
+def _doorkeeper(kinds: list[Credentials], host: str, console_key: str, open_to: frozenset[Scope]) -> Doorkeeper | None:
     if not kinds and _is_loopback(host):
         return None
-    own = [FixedKey("console", console_key, _CONSOLE_SCOPES)] if console_key else []
-    return Doorkeeper([*kinds, *own], open_to=frozenset(map(Scope, settings.open)))
+    own = [FixedKey("console", console_key, _ALL_BUT_ADMIN)] if console_key else []
+    return Doorkeeper([*kinds, *own], open_to=open_to)
 
 
 def _tokens(settings: Settings, secret: str) -> Credentials:

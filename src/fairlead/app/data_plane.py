@@ -13,6 +13,7 @@ from fairlead.app.access import open_doorkeeper
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.app.request_logs import open_access_log, open_payload_log
+from fairlead.app.tls import open_tls
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.spool import SpoolWriter
@@ -50,7 +51,7 @@ class DataPlane:
 
     Args:
         settings: what was asked for.
-        sockets: listening sockets by protocol: "rest" and "grpc".
+        sockets: listening sockets by protocol: "rest" and "grpc", and "door", where the console asks past the ports.
         metrics: where it counts.
         recording: where it writes down what it answered; None for nowhere.
         lifetimes: ends what begins here.
@@ -125,13 +126,20 @@ class DataPlane:
             doorkeeper=doorkeeper,
         )
         limits = _limits(settings)
-        self._servers = (
+        door = (
+            [HttpServer(self._http_app, sockets["door"], owns_port=False, drain_timeout_s=settings.drain_timeout_s)]
+            if "door" in sockets
+            else []
+        )
+        self._servers: tuple[HttpServer | GrpcServer, ...] = (
+            *door,
             HttpServer(
                 self._http_app,
                 sockets["rest"],
                 limits=limits,
                 owns_port=False,
                 siblings=metrics.connections["rest"],
+                tls=open_tls(settings, "rest", metrics.tls.failed.inc),
                 drain_timeout_s=settings.drain_timeout_s,
             ),
             GrpcServer(
@@ -140,6 +148,7 @@ class DataPlane:
                 limits=limits,
                 owns_port=False,
                 siblings=metrics.connections["grpc"],
+                tls=open_tls(settings, "grpc", metrics.tls.failed.inc),
                 drain_timeout_s=settings.drain_timeout_s,
             ),
         )

@@ -13,6 +13,7 @@ from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.quality import QualityMetrics
+from fairlead.telemetry.tls import TlsMetrics
 from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.workers import WorkerMetrics
 from fairlead.transport.metrics import TransportMetrics
@@ -41,6 +42,7 @@ class ServiceMetrics:
         self.quality = QualityMetrics(self.instruments)
         self.control = ControlMetrics(self.instruments)
         self.app_log = AppLogMetrics(self.instruments)
+        self.tls = TlsMetrics(self.instruments)
         self.traces = TraceMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
         open_ = connections_gauge(self.instruments)

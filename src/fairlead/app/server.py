@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fairlead.app.access import check_access, open_management_doorkeeper
+from fairlead.app.console.door import open_door
 from fairlead.app.console.line import console_note, open_console
 from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.recorder_line import RecorderClient, keep_recorder
 from fairlead.app.supervision.supervisor import Supervisor
+from fairlead.app.tls import has_tls, keep_watching, open_tls, tls_files
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.spool_home import Claim, claim
@@ -64,6 +66,8 @@ def serve(
             comes up.
     """
     check_access(settings)
+    if (files := tls_files(settings)) is not None:
+        files.load("http/1.1")
     sockets = {
         "rest": open_socket(settings.host, settings.rest_port),
         "grpc": open_socket(settings.host, settings.grpc_port, "--grpc-port"),
@@ -71,7 +75,11 @@ def serve(
     management = open_socket(settings.management_host, settings.management_port, "--management-port")
     rest, grpc = (_address(settings.host, sock) for sock in sockets.values())
     managed = _address(settings.management_host, management)
-    addresses = Addresses(rest=f"http://{rest}", grpc=grpc, management=f"http://{managed}")
+    addresses = Addresses(
+        rest=f"{_scheme(settings, 'rest')}://{rest}",
+        grpc=grpc,
+        management=f"{_scheme(settings, 'management')}://{managed}",
+    )
     on_listening(addresses)
     asyncio.run(_serve(settings, sockets, management, addresses, on_ready))
 
@@ -89,12 +97,19 @@ async def _serve(
     open_log_files(settings, metrics.app_log.failures.inc)
     spools = _claim_spools(settings)
     console_key = secrets.token_urlsafe(32)
-    console = open_console(settings, rest=addresses.rest, management=addresses.management, key=console_key)
+    doors = _open_doors(settings)
+    console = open_console(
+        settings,
+        rest=addresses.rest,
+        management=addresses.management,
+        key=console_key,
+        doors={port: door for port, (_, door) in doors.items()},
+    )
     if console is not None:
         addresses = replace(addresses, console=console_note(settings, addresses.management))
     supervisor = Supervisor(
         settings,
-        sockets,
+        {**sockets, **({"door": doors["rest"][0]} if "rest" in doors else {})},
         memory=memory,
         metrics=metrics,
         on_ready=lambda readiness: on_ready(addresses, readiness),
@@ -113,22 +128,28 @@ async def _serve(
         console,
         doorkeeper=open_management_doorkeeper(settings, console_key if console else ""),
     )
-    server = HttpServer(pages, management, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)
+    tls = open_tls(settings, "management", metrics.tls.failed.inc)
+    servers = [HttpServer(pages, management, tls=tls, drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0)]
+    if "management" in doors:
+        servers.append(HttpServer(pages, doors["management"][0], drain_timeout_s=_LAST_ANSWERS_S, quiet_s=0.0))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, supervisor.stop)
     loop.add_signal_handler(signal.SIGINT, supervisor.stop)
     loop.add_signal_handler(signal.SIGHUP, supervisor.replace)
-    managing, sweeping = loop.create_task(server.serve()), loop.create_task(keep_sweeping(settings))
+    managing = [loop.create_task(server.serve()) for server in servers]
+    beside = [loop.create_task(keep_sweeping(settings)), loop.create_task(keep_watching(settings, metrics.tls))]
     try:
         await supervisor.run()
     finally:
-        sweeping.cancel()
+        for task in beside:
+            task.cancel()
         if console:
             await console.stop()
         if recorder:
             await recorder.stop()
-        server.drain()
-        await managing
+        for server in servers:
+            server.drain()
+        await asyncio.gather(*managing)
 
 
 def _claim_spools(settings: Settings) -> Claim | None:
@@ -154,6 +175,20 @@ def _claim_spools(settings: Settings) -> Claim | None:
             raise
         _log.warning("predictions are not logged: %s", error)
         return None
+
+
+def _open_doors(settings: Settings) -> dict[str, tuple[socket.socket, int]]:
+    """Ways for the console to the ports that have TLS: whatever certificates are asked for there, it has none."""
+    if not (settings.has_console and settings.can_console):
+        return {}
+    doors = {port: open_door(settings.home) for port in ("rest", "management") if has_tls(settings, port)}
+    for listener, _ in doors.values():
+        listener.setblocking(False)
+    return doors
+
+
+def _scheme(settings: Settings, port: str) -> str:
+    return "https" if has_tls(settings, port) else "http"
 
 
 def _address(host: str, sock: socket.socket) -> str:

@@ -42,6 +42,11 @@ def configure(parser: ArgumentParser) -> None:
         "grpc_port",
         "management_host",
         "management_port",
+        "open",
+        "tls_certificate",
+        "tls_key",
+        "tls_client_ca",
+        "tls_ports",
         "workers",
         "threads",
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Protocol
 
 from fairlead.transport.listener import accept_all, turn_away
 
-__all__ = ["Acceptor", "Alone", "Siblings"]
+__all__ = ["Acceptor", "Alone", "Siblings", "Tls"]
 
 _MOST_AT_ONCE = 64
 """Connections a turn of the event loop, so that those that are open are not kept waiting."""
@@ -19,6 +20,8 @@ _MOST_AHEAD = 4
 _HOLD_S = 0.001
 _NO_FILES_S = 0.1
 _HANDSHAKE_S = 0.05
+_TLS_LAST_S = 1.0
+_TLS_LINGER_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -30,6 +33,16 @@ class Siblings(Protocol):
 
     def tell(self, connections: int | None) -> None:
         """Let them know how many this process has; None when it accepts no more."""
+
+
+class Tls(Protocol):
+    """What is shown to clients before anything is said; `transport.tls.followed.FollowedTls` is the one."""
+
+    def context(self) -> ssl.SSLContext:
+        """For a connection that begins now."""
+
+    def failed(self) -> None:
+        """A client did not come to terms with it, or took too long."""
 
 
 class Alone:
@@ -55,6 +68,9 @@ class Acceptor:
         count: how many connections are open.
         siblings: who else accepts from `sock`.
         owns_port: False when another process will accept from `sock` after this one has left.
+        tls: None where connections are plain.
+        handshake_timeout_s: how long a client may take to come to terms with it.
+        most_handshakes: how many clients may be about to; further ones are closed without a word.
     """
 
     def __init__(
@@ -65,12 +81,18 @@ class Acceptor:
         count: Callable[[], int],
         siblings: Siblings,
         owns_port: bool,
+        tls: Tls | None = None,
+        handshake_timeout_s: float = 10.0,
+        most_handshakes: int = 8192,
     ) -> None:
         self._sock = sock
         self._new_protocol = new_protocol
         self._count = count
         self._siblings = siblings
         self._owns_port = owns_port
+        self._tls = tls
+        self._handshake_timeout_s = handshake_timeout_s
+        self._most_handshakes = most_handshakes
         self._beginning: set[asyncio.Task[object]] = set()
         self._hold: asyncio.TimerHandle | None = None
         self._is_over = False
@@ -104,7 +126,11 @@ class Acceptor:
                 self._hold.cancel()
             self._loop.remove_reader(self._sock)
             self._sock.close()
-        await asyncio.gather(*self._beginning, return_exceptions=True)
+        if self._beginning:
+            _, late = await asyncio.wait(self._beginning, timeout=_TLS_LAST_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     @property
     def _open(self) -> int:
@@ -142,6 +168,24 @@ class Acceptor:
 
     def _begin(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        task = self._loop.create_task(self._loop.connect_accepted_socket(self._new_protocol, connection))
+        if self._tls is None:
+            beginning = self._loop.connect_accepted_socket(self._new_protocol, connection)
+        elif len(self._beginning) >= self._most_handshakes:
+            connection.close()
+            return
+        else:
+            beginning = self._loop.connect_accepted_socket(
+                self._new_protocol,
+                connection,
+                ssl=self._tls.context(),
+                ssl_handshake_timeout=self._handshake_timeout_s,
+                ssl_shutdown_timeout=_TLS_LINGER_S,
+            )
+        task = self._loop.create_task(beginning)
         self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task.add_done_callback(self._begun)
+
+    def _begun(self, task: asyncio.Task[object]) -> None:
+        self._beginning.discard(task)
+        if self._tls is not None and (task.cancelled() or task.exception() is not None):
+            self._tls.failed()

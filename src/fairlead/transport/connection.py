@@ -63,7 +63,7 @@ class HttpConnection:
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # so that `pause_writing` means that the client does not read
+        transport.set_write_buffer_limits(high=1)  # so that `pause_writing` means that the client does not read
         excess = len(self._connections) - self._limits.connections
         if excess >= _MOST_REFUSED:
             transport.abort()
@@ -202,8 +202,11 @@ class HttpConnection:
         self._left_at = time.monotonic()
         self._reader.requests.clear()
         self._reader.stop()
-        self._transport.write_eof()
-        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:  # TLS ends in both directions at once, and throws away by itself what still comes
+            self._transport.close()
 
     def _turn_down(self) -> None:
         limit = self._limits.connections

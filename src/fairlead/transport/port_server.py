@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, cast
 
-from fairlead.transport.acceptor import Acceptor, Alone, Siblings
+from fairlead.transport.acceptor import Acceptor, Alone, Siblings, Tls
 from fairlead.transport.limits import Limits
 
 __all__ = ["PortServer"]
@@ -41,6 +41,7 @@ class PortServer(ABC, Generic[C]):
         owns_port: False when another process accepts from the same socket, and will after this one has left: then the
             drain just stops accepting.
         siblings: those processes, for each to have its share.
+        tls: what is shown to clients before anything is said; None where connections are plain.
         drain_timeout_s: the longest wait for open connections.
 
     Attributes:
@@ -55,6 +56,7 @@ class PortServer(ABC, Generic[C]):
         limits: Limits | None = None,
         owns_port: bool = True,
         siblings: Siblings | None = None,
+        tls: Tls | None = None,
         drain_timeout_s: float = 30.0,
     ) -> None:
         self.limits = limits or Limits()
@@ -68,6 +70,9 @@ class PortServer(ABC, Generic[C]):
             count=self.connections.__len__,
             siblings=siblings or Alone(),
             owns_port=owns_port,
+            tls=tls,
+            handshake_timeout_s=self.limits.header_timeout_s,
+            most_handshakes=self.limits.connections,
         )
         self._leaving: asyncio.Task[None] | None = None
         self._end = asyncio.Event()

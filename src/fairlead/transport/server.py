@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from fairlead.transport.acceptor import Siblings
+from fairlead.transport.acceptor import Siblings, Tls
 from fairlead.transport.connection import App, HttpConnection
 from fairlead.transport.limits import Limits
 from fairlead.transport.port_server import PortServer
@@ -20,7 +20,7 @@ class HttpServer(PortServer[HttpConnection]):
 
     Args:
         app: what answers.
-        sock, limits, owns_port, siblings, drain_timeout_s: see `PortServer`.
+        sock, limits, owns_port, siblings, tls, drain_timeout_s: see `PortServer`.
         quiet_s: after this long in a drain, connections without a request are closed.
     """
 
@@ -32,10 +32,13 @@ class HttpServer(PortServer[HttpConnection]):
         limits: Limits | None = None,
         owns_port: bool = True,
         siblings: Siblings | None = None,
+        tls: Tls | None = None,
         drain_timeout_s: float = 30.0,
         quiet_s: float = QUIET_S,
     ) -> None:
-        super().__init__(sock, limits=limits, owns_port=owns_port, siblings=siblings, drain_timeout_s=drain_timeout_s)
+        super().__init__(
+            sock, limits=limits, owns_port=owns_port, siblings=siblings, tls=tls, drain_timeout_s=drain_timeout_s
+        )
         self._app = app
         self._quiet_s = quiet_s
 

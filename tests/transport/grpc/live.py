@@ -12,6 +12,7 @@ from tests.transport.fakes import FakeCatalogue, FakePredictor
 
 from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.telemetry.instruments import Instruments
+from fairlead.transport.acceptor import Tls
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.limits import Limits
@@ -37,6 +38,7 @@ class Running:
         control: ModelControl | None = None,
         config_control: ConfigControl | None = None,
         doorkeeper: Doorkeeper | None = None,
+        tls: Tls | None = None,
         run: Callable[[Coroutine[Any, Any, None]], None] = uvloop.run,
     ) -> None:
         self.run = run
@@ -57,7 +59,7 @@ class Running:
         self.port: int = self.sock.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.server = GrpcServer(
-            self.app, self.sock, limits=limits, drain_timeout_s=drain_timeout_s, owns_port=owns_port
+            self.app, self.sock, limits=limits, drain_timeout_s=drain_timeout_s, owns_port=owns_port, tls=tls
         )
         loops: Future[asyncio.AbstractEventLoop] = Future()
         self.thread = threading.Thread(target=lambda: run(self._serve(loops)))

@@ -43,12 +43,14 @@ async def _main(line: socket.socket) -> int:
     if not first:
         return 0
     assignment = ConsoleAssignment.parse(first)
-    settings = assignment.settings
+    settings, doors = assignment.settings, assignment.doors
     configure_logging(sys.stderr, settings.log_format)
     open_log_files(settings)
     users, history = Users(settings.console_path), History()
     application = create_application(
-        open_views(settings, history, rest=assignment.rest, key=assignment.key), users, Sessions(users)
+        open_views(settings, history, rest=assignment.rest, key=assignment.key, door=doors.get("rest")),
+        users,
+        Sessions(users),
     )
     config = uvicorn.Config(
         application,
@@ -63,7 +65,9 @@ async def _main(line: socket.socket) -> int:
     )
     config.load()
     server = uvicorn.Server(config)
-    sampling = asyncio.create_task(Sampler(assignment.management, assignment.key, history).run())
+    sampling = asyncio.create_task(
+        Sampler(assignment.management, assignment.key, doors.get("management"), history).run()
+    )
     ending = asyncio.create_task(when_alone(reader, lambda: setattr(server, "should_exit", True)))
     await server.serve(sockets=[socket.socket(fileno=assignment.listener)])
     sampling.cancel()

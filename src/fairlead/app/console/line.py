@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import socket
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import httptools
 
+from fairlead.app.console.door import open_door
 from fairlead.app.keeper import Keeper, Program
 from fairlead.app.user import user_name
 from fairlead.config import Settings
@@ -42,6 +40,7 @@ class ConsoleAssignment:
         listener: the descriptor of the socket where it answers.
         rest, management: URLs of the parent's ports.
         key: the console's own credential for both.
+        doors: descriptors by which it reaches the ports that have TLS: "rest" and "management".
     """
 
     settings: Settings
@@ -49,10 +48,11 @@ class ConsoleAssignment:
     rest: str
     management: str
     key: str
+    doors: Mapping[str, int]
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        rest = {field: getattr(self, field) for field in ("listener", "rest", "management", "key")}
+        rest = {field: getattr(self, field) for field in ("listener", "rest", "management", "key", "doors")}
         return json.dumps({"settings": self.settings.texts(), **rest}).encode() + b"\n"
 
     @staticmethod
@@ -62,8 +62,17 @@ class ConsoleAssignment:
         return ConsoleAssignment(settings=Settings.read({}, **told.pop("settings")), **told)
 
 
-def open_console(settings: Settings, *, rest: str, management: str, key: str) -> Console | None:
+def open_console(
+    settings: Settings, *, rest: str, management: str, key: str, doors: Mapping[str, int]
+) -> Console | None:
     """The console, if there is to be one; it starts a little later than the workers, which come first.
+
+    Args:
+        settings: those of the server.
+        rest: the URL of its REST port.
+        management: the URL of its management port.
+        key: the console's own credential for both.
+        doors: see `ConsoleAssignment`.
 
     Raises:
         FairleadError: FAILED_PRECONDITION when one was asked for and cannot be.
@@ -78,7 +87,7 @@ def open_console(settings: Settings, *, rest: str, management: str, key: str) ->
         )
     try:
         Users(settings.console_path).begin(user_name())
-        return Console(settings, rest=rest, management=management, key=key)
+        return Console(settings, rest=rest, management=management, key=key, doors=doors)
     except (FairleadError, OSError) as error:
         if settings.console == "on":
             raise
@@ -87,20 +96,20 @@ def open_console(settings: Settings, *, rest: str, management: str, key: str) ->
 
 
 class Console:
-    """The console's process, and the way to it.
+    """The console's process, and the way to it."""
 
-    The socket has no name that anybody else could find: the file that it was bound to is gone.
-    """
-
-    def __init__(self, settings: Settings, *, rest: str, management: str, key: str) -> None:
-        listener, self._door = _listen(settings.home)
-        assignment = ConsoleAssignment(settings=settings, listener=listener, rest=rest, management=management, key=key)
+    def __init__(self, settings: Settings, *, rest: str, management: str, key: str, doors: Mapping[str, int]) -> None:
+        door, self._door = open_door(settings.home)
+        listener = door.detach()
+        assignment = ConsoleAssignment(
+            settings=settings, listener=listener, rest=rest, management=management, key=key, doors=doors
+        )
         self._keeper = Keeper(
             Program(
                 name="the console",
                 module="fairlead.app.console",
                 assignment=assignment.line(),
-                descriptors=(listener,),
+                descriptors=(listener, *doors.values()),
                 meanwhile="everything else goes on",
                 leave_s=_LEAVE_S,
             )
@@ -189,21 +198,6 @@ def _encoded(request: Request) -> bytes:
     lines = [f"{'GET' if request.method == 'HEAD' else request.method} {target} HTTP/1.1".encode("latin-1")]
     lines += [b"%b: %b" % header for header in headers]
     return b"\r\n".join([*lines, b"", request.body])
-
-
-def _listen(home: Path) -> tuple[int, int]:
-    """The descriptors of a socket that answers, and of the place to reach it by."""
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".console-", dir=home) as name:
-        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            path = f"/proc/self/fd/{directory}/s"  # short enough, whatever the home is called
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(path)
-            listener.listen()
-            return listener.detach(), os.open(path, os.O_PATH | os.O_CLOEXEC)
-        finally:
-            os.close(directory)
 
 
 def _unavailable(message: str) -> FairleadError:

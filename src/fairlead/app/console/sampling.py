@@ -6,6 +6,7 @@ import asyncio
 import time
 import urllib.request
 
+from fairlead.app.console.door import opener
 from fairlead.console.traffic import SAMPLE_EVERY_S, History, Sample, parse
 
 __all__ = ["Sampler"]
@@ -19,10 +20,13 @@ class Sampler:
     Args:
         management: the URL of the management port.
         key: the console's own credential there.
+        door: leads there past the port; None where none is needed.
         history: takes the samples.
     """
 
-    def __init__(self, management: str, key: str, history: History) -> None:
+    def __init__(self, management: str, key: str, door: int | None, history: History) -> None:
+        self._opener = opener(door)
+        management = management if door is None else "http://localhost"
         self._request = urllib.request.Request(f"{management}/metrics", headers={"x-api-key": key})  # noqa: S310 - ours
         self._history = history
 
@@ -36,6 +40,5 @@ class Sampler:
             await asyncio.sleep(SAMPLE_EVERY_S)
 
     def _read(self) -> Sample:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the user has, not here
-        with opener.open(self._request, timeout=_TIMEOUT_S) as answer:
+        with self._opener.open(self._request, timeout=_TIMEOUT_S) as answer:
             return parse(answer.read().decode(), time.time())

@@ -22,7 +22,7 @@ from fairlead.console.traffic import History
 __all__ = ["open_views"]
 
 
-def open_views(settings: Settings, history: History, *, rest: str, key: str = "") -> Views:
+def open_views(settings: Settings, history: History, *, rest: str, key: str = "", door: int | None = None) -> Views:
     """The views of the running system; nothing is opened before it is asked for.
 
     Args:
@@ -30,6 +30,7 @@ def open_views(settings: Settings, history: History, *, rest: str, key: str = ""
         history: of the server's counts.
         rest: the URL of the REST port.
         key: the console's own credential there.
+        door: leads there past the port; None where none is needed.
     """
     records, store = Records(settings), open_store(settings)
     models = LiveModels(store)
@@ -43,5 +44,5 @@ def open_views(settings: Settings, history: History, *, rest: str, key: str = ""
         predictions=LivePredictions(records, store),
         training=LiveTraining(settings, store),
         journal=LiveJournal(records, store),
-        plane=RestPlane(rest, key),
+        plane=RestPlane(rest, key, door),
     )

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from fairlead.app.doctor.autoscalers import autoscalers
+from fairlead.app.doctor.doors import access, certificate
 from fairlead.app.doctor.finding import Finding
 from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages, request_path
 from fairlead.app.doctor.machine import clock, disk, memory, memory_bytes
@@ -23,7 +24,7 @@ __all__ = ["examine"]
 def examine(
     settings: Settings, environ: Mapping[str, str] = os.environ, *, manifests: Iterable[Path] = ()
 ) -> Iterator[Finding]:
-    """Look at everything, in the order of a start: machine, install, port, store, models, memory, clock, disk.
+    """Look at everything, in the order of a start: machine, install, ports, store, models, memory, clock, disk.
 
     Args:
         settings: of the server that is to start.
@@ -38,6 +39,8 @@ def examine(
     yield port(settings.host, settings.rest_port, "--rest-port")
     yield port(settings.host, settings.grpc_port, "--grpc-port")
     yield port(settings.management_host, settings.management_port, "--management-port")
+    yield from access(settings, environ)
+    yield from certificate(settings)
     yield port_variable(settings.rest_port, environ)
     yield writable(store)
     yield from digests(store)

@@ -156,7 +156,10 @@ class Http2Connection:
             self._is_ending = True
             self._left_at = time.monotonic()
             self._flush()
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:  # TLS ends in both directions at once, and throws away by itself what still comes
+                self._transport.close()
 
     def _flush(self) -> None:
         if self._out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from fairlead.transport.acceptor import Siblings
+from fairlead.transport.acceptor import Siblings, Tls
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.http2 import Http2Connection
 from fairlead.transport.limits import Limits
@@ -18,7 +18,7 @@ class GrpcServer(PortServer[Http2Connection]):
 
     Args:
         app: what answers.
-        sock, limits, owns_port, siblings, drain_timeout_s: see `PortServer`.
+        sock, limits, owns_port, siblings, tls, drain_timeout_s: see `PortServer`.
     """
 
     def __init__(
@@ -29,9 +29,12 @@ class GrpcServer(PortServer[Http2Connection]):
         limits: Limits | None = None,
         owns_port: bool = True,
         siblings: Siblings | None = None,
+        tls: Tls | None = None,
         drain_timeout_s: float = 30.0,
     ) -> None:
-        super().__init__(sock, limits=limits, owns_port=owns_port, siblings=siblings, drain_timeout_s=drain_timeout_s)
+        super().__init__(
+            sock, limits=limits, owns_port=owns_port, siblings=siblings, tls=tls, drain_timeout_s=drain_timeout_s
+        )
         self._app = app
 
     def connect(self) -> Http2Connection:
