@@ -5,9 +5,10 @@ many threads as there are CPUs, each with runs of its own, and with all CPUs in 
 command, from its start to its exit: images of the classic network in Parquet, a list of 784 bytes a row, the answers in
 Parquet. Every answer is compared with what ONNX Runtime said to the same image.
 
-Then the same job in another directory, killed at random points, and all of its answers compared again.
+Then the same job in another directory, killed at random points, and all of its answers compared again; and, with --ray,
+in a third one by a Ray cluster of two nodes on this machine, one of which is killed at a random point.
 
-    python -m benchmarks.batch [--rows 1000000] [--kills 10] [--seed 0]
+    python -m benchmarks.batch [--rows 1000000] [--kills 10] [--seed 0] [--ray]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from pyarrow import parquet
 
 from benchmarks.harness.networks import CLASSES, CNN, INPUT, OUTPUT, SHAPE
 from benchmarks.harness.promises import Promises, add_untimed_flag
+from benchmarks.harness.ray_cluster import ray_cluster
 from benchmarks.harness.store import open_store, publish
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 
@@ -39,6 +42,7 @@ _GROUP_ROWS = 10_000
 _BATCHES = (8, 32, 128, 512)
 _RAW_S = 2.0
 _TOLERANCE = 1e-5
+_LOOK_S = 0.05
 _CPUS = len(os.sched_getaffinity(0))
 
 
@@ -109,6 +113,34 @@ def kill(command: list[str], kills: int, spread_s: float, rng: random.Random) ->
     return killed
 
 
+def measure(command: list[str]) -> tuple[float, float]:
+    """Seconds that the command took, and its most memory in MB."""
+    began, peak_kb = time.perf_counter(), 0
+    process = subprocess.Popen(command)
+    while process.poll() is None:
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+        peak_kb = int(found[1]) if found else peak_kb
+        time.sleep(_LOOK_S)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - began, peak_kb / 1024
+
+
+def lose_a_node(command: list[str], output: Path, parts: int) -> None:
+    """Run the command on two nodes, of which one is killed once so many parts are there."""
+    with ray_cluster(nodes=2) as cluster:
+        began = time.perf_counter()
+        with subprocess.Popen(command, env=cluster.environment) as process:
+            while process.poll() is None and len([*output.glob("part-*")]) < parts:
+                time.sleep(_LOOK_S)
+            if process.poll() is not None:
+                sys.exit("it was over before a node was killed")
+            cluster.kill_node(cluster.nodes()[0])
+            if process.wait():
+                sys.exit("it failed")
+        print(f"on Ray: {time.perf_counter() - began:.1f} s from start to exit", flush=True)
+
+
 def judge(promises: Promises, what: str, output: Path, expected: NDArray[np.float32], rows: int) -> None:
     """Every row once, with the right answer, and the counts say so."""
     amiss, wrong = compare(output, expected, rows)
@@ -124,6 +156,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the points at which it is killed")
+    parser.add_argument("--ray", action="store_true", help="on a Ray cluster too")
     add_untimed_flag(parser)
     options = parser.parse_args()
     promises = Promises(is_timed=not options.untimed)
@@ -138,10 +171,12 @@ def main() -> int:
         expected = open_model(model)[0].predict({INPUT: images})[OUTPUT]
         limit = raw_limit(model)
 
-        words = [sys.executable, "-m", "fairlead.cli.main", "batch", CNN.name, str(source)]
-        began = time.perf_counter()
-        subprocess.run([*words, str(folder / "whole"), "--store", str(store.root)], check=True)
-        took_s = time.perf_counter() - began
+        tenth = folder / "tenth.parquet"
+        write_rows(tenth, options.rows // 10)
+
+        words = [sys.executable, "-m", "fairlead.cli.main", "batch", CNN.name, "--store", str(store.root)]
+        _, little_mb = measure([*words, str(tenth), str(folder / "tenth")])
+        took_s, peak_mb = measure([*words, str(source), str(folder / "whole")])
         rate = options.rows / took_s
         print(f"fairlead batch: {rate:,.0f} images a second, {took_s:.1f} s from start to exit", flush=True)
         share = f"share of the raw limit, {limit:,.0f} images a second"
@@ -149,14 +184,25 @@ def main() -> int:
             print(f"noted  {share}: {rate / limit:.3f}")
         else:
             promises.at_least(share, rate / limit, 0.85)
+        promises.at_most(
+            f"memory beyond the {little_mb:,.0f} MB of a tenth of the rows", peak_mb - little_mb, 50, " MB"
+        )
         judge(promises, "undisturbed", folder / "whole", expected, options.rows)
 
-        command = [*words, str(folder / "killed"), "--store", str(store.root)]
-        killed = kill(command, options.kills, took_s / max(options.kills, 1), random.Random(options.seed))  # noqa: S311 - no secret
+        command = [*words, str(source), str(folder / "killed")]
+        rng = random.Random(options.seed)  # noqa: S311 - no secret
+        killed = kill(command, options.kills, took_s / max(options.kills, 1), rng)
         promises.at_least("times that it was killed at work", killed, options.kills)
         print(f"{len([*(folder / 'killed').glob('part-*')])} parts were there after the last kill", flush=True)
         subprocess.run(command, check=True)
         judge(promises, f"killed {killed} times", folder / "killed", expected, options.rows)
+
+        if options.ray:
+            whole = len([*(folder / "whole").glob("part-*")])
+            parts = rng.randrange(1, max(2, whole * 3 // 4))
+            lose_a_node([*words, str(source), str(folder / "ray"), "--engine", "ray"], folder / "ray", parts)
+            what = f"a node of two killed after {parts} of {whole} parts"
+            judge(promises, what, folder / "ray", expected, options.rows)
     return promises.exit_status
 
 

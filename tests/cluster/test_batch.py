@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from tests.batch.conftest import answers, publish_table, rejects, rows, write_csv, write_parquet
 
+from benchmarks.harness.ray_cluster import RayCluster
 from fairlead.servable.identity import ServableId
 from fairlead.store.writable_store import WritableStore
 
-from .conftest import Cluster
+from .conftest import Run, Start
 
 ROWS = 12_500
 
@@ -42,28 +43,28 @@ def parts(output: Path) -> dict[str, bytes]:
 
 
 def test_a_node_and_then_the_command_are_killed_and_every_row_is_there_once(
-    cluster: Cluster, table_store: WritableStore, tmp_path: Path
+    cluster: RayCluster, start: Start, run: Run, table_store: WritableStore, tmp_path: Path
 ) -> None:
     """What the dead node had, the other scores; the command goes on where it was; the files are those made here."""
     source, output, here = write_parquet(tmp_path / "rows.parquet", rows(ROWS)), tmp_path / "out", tmp_path / "here"
     words = ["batch", "sides", source, output, "--store", table_store.root, "--part-rows", 50, "--engine", "ray"]
 
-    first = cluster.start(*words)
+    first = start(*words)
     wait_for_parts(first, output, 30)
-    nodes = cluster.tell("nodes")
-    cluster.tell(f"kill {nodes[0]}")
+    nodes = cluster.nodes()
+    cluster.kill_node(nodes[0])
     wait_for_parts(first, output, len(parts(output)) + 30)
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=30)
-    cluster.tell("add")
+    cluster.add_node()
     there = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
 
-    second = cluster.start(*words)
+    second = start(*words)
     wait_for_parts(second, output, len(there) + 30)
-    cluster.tell(f"kill {nodes[1]}")
+    cluster.kill_node(nodes[1])
     said, erred = second.communicate(timeout=120)
-    cluster.tell("add")
-    assert cluster.run(*words[:3], here, *words[4:8]).returncode == 0
+    cluster.add_node()
+    assert run(*words[:3], here, *words[4:8]).returncode == 0
 
     assert len(there) < ROWS / 50
     assert second.returncode == 0, erred
@@ -74,7 +75,7 @@ def test_a_node_and_then_the_command_are_killed_and_every_row_is_there_once(
 
 
 def test_from_outside_all_of_it_runs_in_the_cluster(
-    cluster: Cluster, table_store: WritableStore, tmp_path: Path
+    cluster: RayCluster, run: Run, table_store: WritableStore, tmp_path: Path
 ) -> None:
     """By `ray://` the answers and rejects are those made here, and an error is the one of here."""
     values = rows(2000)
@@ -82,9 +83,9 @@ def test_from_outside_all_of_it_runs_in_the_cluster(
     source.write_text(source.read_text() + "1,2,3\n1,x,3,4\n")
     words = ["batch", "sides", source, tmp_path / "out", "--store", table_store.root, "--part-rows", 300]
 
-    done = cluster.run(*words, "--engine", cluster.client, "--json")
-    again = cluster.run(*words, "--engine", cluster.client, "--format", "jsonl")
-    here = cluster.run(*words[:3], tmp_path / "here", *words[4:])
+    done = run(*words, "--engine", cluster.client, "--json")
+    again = run(*words, "--engine", cluster.client, "--format", "jsonl")
+    here = run(*words[:3], tmp_path / "here", *words[4:])
 
     assert done.returncode == here.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"model": "sides", "version": 1, "rows": 2002, "scored": 2000, "rejected": 2}
@@ -94,14 +95,14 @@ def test_from_outside_all_of_it_runs_in_the_cluster(
     assert "is of another job: its format is csv, here it is jsonl" in again.stderr
 
 
-def test_no_cluster_is_said_at_once(table_store: WritableStore, cluster: Cluster, tmp_path: Path) -> None:
+def test_no_cluster_is_said_at_once(table_store: WritableStore, run: Run, tmp_path: Path) -> None:
     """Whoever names an address where nobody listens is told within seconds, and nothing is written."""
     source = write_csv(tmp_path / "rows.csv", rows(10))
     words = ["batch", "sides", source, tmp_path / "out", "--store", table_store.root, "--engine", "ray://127.0.0.1:1"]
 
-    done = cluster.run(*words)
+    done = run(*words)
 
     assert done.returncode == 1
     assert "there is no Ray cluster at ray://127.0.0.1:1" in done.stderr
     assert not (tmp_path / "out").exists()
-    assert cluster.run(*words[:-1], "spark").returncode == 2
+    assert run(*words[:-1], "spark").returncode == 2

@@ -17,6 +17,8 @@ from fairlead.servable.signature import Array, Signature
 __all__ = ["ParquetSource", "needs_pyarrow"]
 
 _BATCH_ROWS = 1024
+_WIDE = (np.float32, np.float64)
+"""What holds any whole number: these stay as narrow as they are, in less memory, until they are run."""
 
 
 def needs_pyarrow(what: str) -> Any:
@@ -135,6 +137,8 @@ class ParquetSource:
             flat.dtype == dtype or flat.dtype.kind + dtype.kind in ("ff", "if", "uf")
         ):
             return None
+        if flat.dtype.kind in "iu" and dtype in _WIDE:
+            return flat.reshape(shape)
         with np.errstate(over="ignore"):
             return flat.astype(dtype, copy=False).reshape(shape)
 

@@ -21,6 +21,7 @@ __all__ = ["Scored", "Scorer"]
 _RUN_ROWS = (8, 32, 128, 512)
 _TRIAL_ROWS = 512
 _USUAL_ROWS = 32
+_GAIN = 0.97
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Scorer:
         self._servable = servable
         self._manifest = manifest
         self._suffix = suffix
+        self._dtypes = {spec.name: spec.numpy_dtype for spec in manifest.signature.inputs}
         self._run_rows = 0
         self._choosing = threading.Lock()
 
@@ -103,14 +105,43 @@ class Scorer:
         """How many rows a run; the first part that has any decides for all of them."""
         with self._choosing:
             if not self._run_rows and len(decoded.rows):
-                self._run_rows = _fastest(self._servable, decoded.tensors)
+                self._run_rows = self._fastest(decoded)
             return self._run_rows or 1
+
+    def _fastest(self, decoded: Decoded) -> int:
+        """Larger runs are tried as long as they are faster; where there are few rows it is not worth it."""
+        if len(decoded.rows) < _TRIAL_ROWS:
+            return _USUAL_ROWS
+        best, best_s = _RUN_ROWS[0], self._seconds(decoded, _RUN_ROWS[0])
+        for size in _RUN_ROWS[1:]:
+            if (took_s := self._seconds(decoded, size)) > _GAIN * best_s:  # else it is noise, and costs memory
+                break
+            best, best_s = size, took_s
+        return best
+
+    def _seconds(self, decoded: Decoded, size: int) -> float:
+        """The shorter of two passes over some rows; endless when the model refuses them."""
+        best = float("inf")
+        for _ in range(2):
+            began = time.perf_counter()
+            for start in range(0, _TRIAL_ROWS, size):
+                try:
+                    self._servable.predict(self._inputs(decoded, start, start + size))
+                except FairleadError:
+                    return float("inf")
+            best = min(best, time.perf_counter() - began)
+        return best
+
+    def _inputs(self, decoded: Decoded, start: int, stop: int) -> Tensors:
+        return {
+            name: array[start:stop].astype(self._dtypes[name], copy=False) for name, array in decoded.tensors.items()
+        }
 
     def _run(self, decoded: Decoded, places: range, refused: list[Reject]) -> list[tuple[range, Tensors]]:
         """The outputs of the rows at `places`; each alone, when the model refuses them together."""
-        inputs = {name: array[places.start : places.stop] for name, array in decoded.tensors.items()}
         try:
-            return [(places, _by_row(self._servable.predict(inputs), len(places)))]
+            outputs = self._servable.predict(self._inputs(decoded, places.start, places.stop))
+            return [(places, _by_row(outputs, len(places)))]
         except FairleadError as error:
             if error.code is not Code.INVALID_ARGUMENT:
                 raise
@@ -136,24 +167,3 @@ def _by_row(outputs: Tensors, rows: int) -> Tensors:
                 Code.UNIMPLEMENTED, f"output {name!r} has the shape {list(array.shape)} for {rows} rows: not one a row"
             )
     return outputs
-
-
-def _fastest(servable: Servable, tensors: Tensors) -> int:
-    """How many rows a run the model is fastest with, by trying on some; where there are few it is not worth it."""
-    if len(next(iter(tensors.values()))) < _TRIAL_ROWS:
-        return _USUAL_ROWS
-    return min(_RUN_ROWS, key=lambda size: _seconds(servable, tensors, size))
-
-
-def _seconds(servable: Servable, tensors: Tensors, size: int) -> float:
-    """The shorter of two passes; endless when the model refuses the rows."""
-    best = float("inf")
-    for _ in range(2):
-        began = time.perf_counter()
-        for start in range(0, _TRIAL_ROWS, size):
-            try:
-                servable.predict({name: array[start : start + size] for name, array in tensors.items()})
-            except FairleadError:
-                return float("inf")
-        best = min(best, time.perf_counter() - began)
-    return best

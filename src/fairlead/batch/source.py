@@ -39,7 +39,7 @@ class Decoded:
 
     Attributes:
         rows: the numbers of those that are good, int64 [n].
-        tensors: the good ones as the model's inputs.
+        tensors: the good ones as the model's inputs, or of whole numbers that have yet to be given their dtype.
         rejects: the others.
         files: the good ones' files, where each row is one.
     """
