@@ -55,10 +55,9 @@ def test_every_link_and_variable_leads_somewhere(page: Path) -> None:
     text = page.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (page.parent / target).exists(), target
-    known = {field.metadata["env"] for field in Settings.__dataclass_fields__.values()} | {
-        "FAIRLEAD_TEST_DATA",
-        "FAIRLEAD_PURE",
-    }
+    fields = Settings.__dataclass_fields__.values()
+    known = {field.metadata["env"] for field in fields} | {"FAIRLEAD_TEST_DATA", "FAIRLEAD_PURE"}
+    known |= {f"{field.metadata['env']}_FILE" for field in fields if field.metadata["is_secret"]}
     assert set(re.findall(r"FAIRLEAD_[A-Z_]*[A-Z]", text)) <= known
 
 

@@ -14,18 +14,26 @@ from typing import Any
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["Settings", "add_flags", "available_cpus", "markdown"]
+__all__ = ["Settings", "add_flags", "available_cpus", "check_flags", "markdown", "read_secret"]
+
+_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](password|sslpassword|token)=")
+_NO_FLAGS = frozenset({"notify"})
+"""There is hardly an address of whom to tell without a password."""
 
 _CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 _CGROUP_V1_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 
-def _setting(env: str, default: Any, parse: Callable[[str], Any], describe: str, shown: str = "") -> Any:
-    """A field of `Settings`: its environment variable, default, parser, and what the reference says of it."""
-    return dataclasses.field(
-        default=default, metadata={"env": env, "parse": parse, "describe": describe, "shown": shown}
-    )
+def _setting(
+    env: str, default: Any, parse: Callable[[str], Any], describe: str, shown: str = "", *, is_secret: bool = False
+) -> Any:
+    """A field of `Settings`: its environment variable, default, parser, and what the reference says of it.
+
+    A secret one may have a password in it: it can come from a file that the variable with `_FILE` behind it names.
+    """
+    told = {"env": env, "parse": parse, "describe": describe, "shown": shown, "is_secret": is_secret}
+    return dataclasses.field(default=default, metadata=told)
 
 
 def _positive(text: str) -> int:
@@ -117,7 +125,9 @@ class Settings:
         _one_of("dev", "staging", "prod"),
         "dev, staging or prod; chooses the training profile, and whether there is a page to try models on",
     )
-    tracking_uri: str | None = _setting("MLFLOW_TRACKING_URI", None, str, "the MLflow registry", "sqlite in HOME")
+    tracking_uri: str | None = _setting(
+        "MLFLOW_TRACKING_URI", None, str, "the MLflow registry", "sqlite in HOME", is_secret=True
+    )
     host: str = _setting("FAIRLEAD_HOST", "127.0.0.1", str, "address to listen on; :: or 0.0.0.0 for all")
     rest_port: int = _setting("FAIRLEAD_REST_PORT", 8501, _port, "port of the REST protocols; 0 takes a free one")
     grpc_port: int = _setting("FAIRLEAD_GRPC_PORT", 8500, _port, "port of the gRPC protocols; 0 takes a free one")
@@ -321,7 +331,12 @@ class Settings:
         "disk for predictions that wait for the database; the oldest go first",
     )
     database_url: str | None = _setting(
-        "FAIRLEAD_DATABASE_URL", None, str, "the database: sqlite:///PATH or postgresql+psycopg://...", "sqlite in HOME"
+        "FAIRLEAD_DATABASE_URL",
+        None,
+        str,
+        "the database: sqlite:///PATH or postgresql+psycopg://...",
+        "sqlite in HOME",
+        is_secret=True,
     )
     console: str = _setting(
         "FAIRLEAD_CONSOLE",
@@ -355,6 +370,7 @@ class Settings:
         _names,
         "apprise URLs of whom to tell, by commas; SENDER_EMAIL and so on do as well",
         "nobody",
+        is_secret=True,
     )
     backup_hours: float = _setting(
         "FAIRLEAD_BACKUP_HOURS", 24.0, _time_in("hours"), "hours between two backups by the controller; 0 makes none"
@@ -422,15 +438,16 @@ class Settings:
         """Settings from flags (texts, by field name; None when not given), else the environment, else defaults.
 
         Raises:
-            FairleadError: INVALID_ARGUMENT naming the flag or variable and its value.
+            FairleadError: INVALID_ARGUMENT naming the flag or variable and its value; FAILED_PRECONDITION for a file
+                that cannot be read.
         """
         values: dict[str, Any] = {}
         for field in dataclasses.fields(Settings):
             given = flags.get(field.name)
             if given is not None:
                 values[field.name] = _parse(field, given, _flag(field))
-            elif environ.get(field.metadata["env"]):
-                values[field.name] = _parse(field, environ[field.metadata["env"]], field.metadata["env"])
+            elif text := _told(field, environ):
+                values[field.name] = _parse(field, text, field.metadata["env"])
         return Settings(**values)
 
     @property
@@ -506,6 +523,45 @@ class Settings:
             if value is not None
         }
 
+    def secrets(self) -> dict[str, str]:
+        """The environment by which a child process is told what may have passwords in it: a command line is public."""
+        texts = self.texts()
+        fields = [field for field in dataclasses.fields(self) if field.metadata["is_secret"]]
+        return {field.metadata["env"]: texts[field.name] for field in fields if texts.get(field.name)}
+
+
+def read_secret(environ: Mapping[str, str], name: str) -> str:
+    """What the variable says, or the file that the one with `_FILE` behind its name names; empty when neither does.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION for a file that cannot be read.
+    """
+    path = environ.get(f"{name}_FILE", "")
+    if environ.get(name) or not path:
+        return environ.get(name, "")
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise FairleadError(
+            Code.FAILED_PRECONDITION, f"{path} cannot be read: {error}", hint=f"{name}_FILE names a file with {name}"
+        ) from error
+
+
+def check_flags(flags: Mapping[str, str | None]) -> None:
+    """Refuse a password in a flag, by the field's name: whoever looks at the processes would see it.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT, which does not repeat it.
+    """
+    for field in dataclasses.fields(Settings):
+        if field.metadata["is_secret"] and _PASSWORD.search(flags.get(field.name) or ""):
+            name = field.metadata["env"]
+            raise FairleadError(
+                Code.INVALID_ARGUMENT,
+                f"{_flag(field)} has a password in it, and a command line is seen by everybody on this machine",
+                hint=f"set it as {name}, or write it to a file that {name}_FILE names",
+            )
+
 
 def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add a flag for each named field of `Settings`; its value stays a text for `Settings.read`."""
@@ -526,7 +582,7 @@ def _help(field: dataclasses.Field[Any]) -> str:
 def markdown() -> str:
     """The settings as a Markdown table, the body of `docs/settings.md`."""
     rows = [
-        f"| `{field.metadata['env']}` | `{_flag(field)}` | {_shown(field)} | {field.metadata['describe']} |"
+        f"| `{field.metadata['env']}` | {_flag_shown(field)} | {_shown(field)} | {field.metadata['describe']} |"
         for field in dataclasses.fields(Settings)
     ]
     return "\n".join(["| variable | flag | default | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
@@ -553,6 +609,11 @@ def _cgroup_quota() -> float | None:
         return None
 
 
+def _told(field: dataclasses.Field[Any], environ: Mapping[str, str]) -> str:
+    name = field.metadata["env"]
+    return read_secret(environ, name) if field.metadata["is_secret"] else environ.get(name, "")
+
+
 def _parse(field: dataclasses.Field[Any], text: str, source: str) -> Any:
     try:
         return field.metadata["parse"](text)
@@ -568,3 +629,10 @@ def _shown(field: dataclasses.Field[Any]) -> str:
 
 def _flag(field: dataclasses.Field[Any]) -> str:
     return f"--{field.name.replace('_', '-')}"
+
+
+def _flag_shown(field: dataclasses.Field[Any]) -> str:
+    if not field.metadata["is_secret"]:
+        return f"`{_flag(field)}`"
+    file = f"`{field.metadata['env']}_FILE`"
+    return file if field.name in _NO_FLAGS else f"`{_flag(field)}`, {file}"

@@ -85,9 +85,11 @@ def test_a_version_that_is_tried_is_in_its_release(live: Logged, capsys: Capture
     assert "2 serves, 3 is tried (canary with a weight of 0.25)" in release
 
 
-def test_the_store_alone_is_enough(live: Logged, capsys: Capture) -> None:
+def test_the_store_alone_is_enough(live: Logged, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a database, or with one that does not answer: it says so, and tells what served."""
-    for flags in (["--home", str(live.root / "elsewhere")], ["--database-url", "postgresql://u:secret@127.0.0.1:9/x"]):
+    for flags in (["--home", str(live.root / "elsewhere")], []):
+        if not flags:
+            monkeypatch.setenv("FAIRLEAD_DATABASE_URL", "postgresql://u:secret@127.0.0.1:9/x")
         assert main(["history", "digits", *flags]) == 0
         out, error = capsys.readouterr()
         assert out.count("release ") == 2

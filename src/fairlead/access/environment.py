@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from fairlead.access.key import FixedKey
 from fairlead.access.scope import Scope
+from fairlead.config import read_secret
 from fairlead.errors import Code, FairleadError
 
 __all__ = ["API_KEY", "JWT_SECRET_KEY", "METRICS_KEY", "VARIABLES", "environment_keys", "token_secret"]
@@ -40,25 +40,11 @@ def token_secret(environ: Mapping[str, str]) -> str:
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str:
-    source, secret = name, environ.get(name, "")
-    if not secret and (path := environ.get(f"{name}_FILE")):
-        source, secret = f"{name}_FILE", _read(path, f"{name}_FILE")
-    elif not secret:
-        return ""
-    least = _LEAST_CHARACTERS[name]
-    if len(secret) < least or not secret.isascii() or not secret.isprintable() or " " in secret:
+    secret, least = read_secret(environ, name), _LEAST_CHARACTERS[name]
+    if secret and (len(secret) < least or not secret.isascii() or not secret.isprintable() or " " in secret):
         raise FairleadError(
             Code.INVALID_ARGUMENT,
-            f"the secret in {source} is no good: it must be {least} or more printable ASCII characters",
+            f"the secret in {name} is no good: it must be {least} or more printable ASCII characters",
             hint="openssl rand -hex 32 makes one",
         )
     return secret
-
-
-def _read(path: str, source: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except (OSError, ValueError) as error:
-        raise FairleadError(
-            Code.FAILED_PRECONDITION, f"{path} cannot be read: {error}", hint=f"{source} names a file with a secret"
-        ) from error

@@ -26,7 +26,6 @@ FLAGS = (
     "schedule_zone",
     "rollout_plan",
     "train_on_labels",
-    "notify",
     "backup_hours",
     "keep_backups",
     "keep_versions",

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from fairlead.config import Settings
+from fairlead.config import Settings, check_flags
 
 __all__ = ["columns", "json_line", "say", "settings_from"]
 
@@ -34,4 +34,6 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 def settings_from(arguments: Namespace) -> Settings:
     """The settings that the parsed flags and the environment make."""
     known = Settings.__dataclass_fields__
-    return Settings.read(**{name: value for name, value in vars(arguments).items() if name in known})
+    flags = {name: value for name, value in vars(arguments).items() if name in known}
+    check_flags(flags)
+    return Settings.read(**flags)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
@@ -22,6 +24,8 @@ from fairlead.serving.status import Readiness
 from fairlead.telemetry.logs import configure_logging
 
 __all__ = ["EXAMPLE", "configure", "run"]
+
+_SECRETS = frozenset(field.name for field in dataclasses.fields(Settings) if field.metadata["is_secret"])
 
 EXAMPLE = """example:
   fairlead up
@@ -45,7 +49,8 @@ def run(arguments: Namespace) -> int:
     if open_store(settings).release(model) is None:
         say(f"there is no champion of {model} yet: training one")
         # A process of its own: the one that serves must never have loaded a training framework.
-        trained = subprocess.run(_train_command(settings, arguments), check=False)  # noqa: S603 - our own command
+        command = _train_command(settings, arguments)
+        trained = subprocess.run(command, env=_environment(settings), check=False)  # noqa: S603 - our own command
         if trained.returncode != 0:
             return trained.returncode
         if open_store(settings).release(model) is None:
@@ -73,14 +78,21 @@ def _controller(settings: Settings, recipe: str) -> Iterator[None]:
     if not settings.logs_predictions:
         yield
         return
-    flags = [flag for name in CONTROLLER_FLAGS for flag in _flag(name, settings)]
+    flags = [flag for name in CONTROLLER_FLAGS if name not in _SECRETS for flag in _flag(name, settings)]
     command = [sys.executable, "-m", "fairlead.cli.main", "controller", recipe, "--with-parent", *flags]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, stdin=subprocess.DEVNULL, process_group=0, env=_environment(settings)
+    )
     try:
         yield
     finally:
         process.terminate()
         process.wait()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The environment of a child process, which is told there what no command line may show."""
+    return {**os.environ, **settings.secrets()}
 
 
 def _flag(name: str, settings: Settings) -> list[str]:
@@ -94,7 +106,6 @@ def _train_command(settings: Settings, arguments: Namespace) -> list[str]:
     for flag, value in (
         ("--profile", arguments.profile),
         ("--data-dir", settings.data_dir),
-        ("--tracking-uri", settings.tracking_uri),
     ):
         command += [flag, str(value)] if value is not None else []
     return command

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
 import apprise
 
+from fairlead.config import read_secret
 from fairlead.errors import Code, FairleadError
 
 __all__ = ["Service", "mail_service", "service_at"]
@@ -60,7 +61,7 @@ def service_at(address: str) -> Service:
 
 
 def mail_service(environ: Mapping[str, str]) -> Service:
-    """E-mail, as SENDER_EMAIL, SENDER_PASSWORD, RECIPIENT_EMAIL, SMTP_HOST and SMTP_PORT say.
+    """E-mail, as SENDER_EMAIL, SENDER_PASSWORD (or its file), RECIPIENT_EMAIL, SMTP_HOST and SMTP_PORT say.
 
     Raises:
         FairleadError: INVALID_ARGUMENT naming the variable that is missing or wrong.
@@ -68,11 +69,12 @@ def mail_service(environ: Mapping[str, str]) -> Service:
     sender, recipients = _variable(environ, "SENDER_EMAIL"), _variable(environ, "RECIPIENT_EMAIL")
     if not _ADDRESS.fullmatch(sender):
         raise FairleadError(Code.INVALID_ARGUMENT, f"SENDER_EMAIL is {sender!r}, which is no e-mail address")
+    password = read_secret(environ, "SENDER_PASSWORD")
     plugin = _plugin(
         {
             "schema": "mailtos",
             "user": quote(sender, safe=""),  # apprise undoes the quoting, of parts as of whole addresses
-            "password": quote(environ.get("SENDER_PASSWORD", ""), safe="") or None,
+            "password": quote(password, safe="") or None,
             "host": sender.rpartition("@")[2],
             "from_addr": f"Fairlead <{sender}>",
             "targets": recipients,
@@ -82,8 +84,7 @@ def mail_service(environ: Mapping[str, str]) -> Service:
     wanted = [part for part in recipients.split(",") if part.strip()]
     if plugin is None or len(plugin.targets) != len(wanted):
         raise FairleadError(Code.INVALID_ARGUMENT, f"RECIPIENT_EMAIL is {recipients!r}: not all are e-mail addresses")
-    secrets = (environ.get("SENDER_PASSWORD", ""),)
-    return Service(plugin=plugin, name=f"e-mail to {recipients}", secrets=tuple(filter(None, secrets)))
+    return Service(plugin=plugin, name=f"e-mail to {recipients}", secrets=(password,) if password else ())
 
 
 def _plugin(address: str | dict[str, Any]) -> Any:

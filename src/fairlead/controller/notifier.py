@@ -60,7 +60,9 @@ class Notifier:
             FairleadError: INVALID_ARGUMENT naming the variable that is missing or wrong.
         """
         notifier = Notifier(addresses, timeout_s=timeout_s)
-        if any(environ.get(name) for name in ("SENDER_EMAIL", "SENDER_PASSWORD", "RECIPIENT_EMAIL")):
+        if any(
+            environ.get(name) for name in ("SENDER_EMAIL", "SENDER_PASSWORD", "SENDER_PASSWORD_FILE", "RECIPIENT_EMAIL")
+        ):
             notifier._services.append(mail_service(environ))
         return notifier
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -23,6 +24,7 @@ CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 
 _SQLITE = "sqlite:///"
+_USER = re.compile(r"://[^/@\s]*@")
 _STORE_VERSION = "store_version"
 _STORE_SOURCE = "store_source"
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # MLflow answers 400 to an alias that is not there
@@ -266,9 +268,9 @@ def _connect(tracking_uri: str) -> Any:
             return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
-def _without_password(uri: str) -> str:
-    scheme, _, rest = uri.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest
+def _without_password(text: str) -> str:
+    """The text without who is said to ask in the URLs that it has: MLflow repeats the whole address."""
+    return _USER.sub("://", text)
 
 
 @contextmanager
@@ -278,7 +280,9 @@ def _reported(what: str) -> Iterator[None]:
         yield
     except Exception as error:  # three libraries' exceptions share no base but Exception
         raise FairleadError(
-            Code.UNAVAILABLE, f"{what}: {type(error).__name__}: {error}", hint="check MLFLOW_TRACKING_URI"
+            Code.UNAVAILABLE,
+            f"{what}: {type(error).__name__}: {_without_password(str(error))}",
+            hint="check MLFLOW_TRACKING_URI",
         ) from error
 
 
