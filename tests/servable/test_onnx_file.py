@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from pathlib import Path
@@ -74,6 +75,40 @@ def test_functions_of_the_file_are_no_custom_operators(tmp_path: Path) -> None:
 
     assert "attacker.example::Steal" in fault(path).message
     check_onnx_file(path, may_be_custom=True)
+
+
+def chained(count: int, uses: int) -> tuple[FunctionProto, ...]:
+    """So many functions, each of which uses the one before it so many times."""
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("f", 1)]
+    bodies = [[helper.make_node("Add", ["a", "a"], ["b"])]]
+    for number in range(1, count):
+        names = ["a", *(f"c{use}" for use in range(uses - 1)), "b"]
+        bodies.append([helper.make_node(f"F{number - 1}", [x], [y], domain="f") for x, y in itertools.pairwise(names)])
+    return tuple(helper.make_function("f", f"F{n}", ["a"], ["b"], body, opsets) for n, body in enumerate(bodies))
+
+
+def test_functions_that_grow_without_end_are_refused(tmp_path: Path) -> None:
+    """Forty functions that each use the one before twice are a trillion operators, if ONNX Runtime writes them out."""
+    path = tmp_path / "model.onnx"
+    model = write(path, functions=chained(40, 2))
+    check_onnx_file(path)  # nobody uses them
+    model.graph.node.extend([helper.make_node("F39", ["w"], ["y"], domain="f")])
+    save_model(model, str(path))
+    assert "come to 549,755,813,889 operators when they are written out" in fault(path).message
+    model.functions[0].node.extend([helper.make_node("F39", ["a"], ["z"], domain="f")])
+    save_model(model, str(path))
+    assert "come to endlessly many operators" in fault(path).message
+    for depth, fits in ((100, True), (3000, False)):
+        model = write(path, functions=chained(depth, 1))
+        model.graph.node.extend([helper.make_node(f"F{depth - 1}", ["w"], ["y"], domain="f")])
+        save_model(model, str(path))
+        if fits:
+            check_onnx_file(path)
+        else:
+            assert "endlessly many" in fault(path).message
+    model.functions.extend([model.functions[0]])
+    save_model(model, str(path))
+    assert "the function f::F0 is there twice" in fault(path).message
 
 
 def test_a_field_that_is_there_twice_is_refused(tmp_path: Path) -> None:

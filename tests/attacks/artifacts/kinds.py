@@ -194,6 +194,20 @@ def _python_operator(directory: Path) -> None:
     _add(directory, helper.make_node("PythonOp", ["scores"], ["a", "b"], domain="com.microsoft"), com_microsoft=1)
 
 
+def _functions(directory: Path) -> None:
+    """Forty functions that each use the one before twice: a trillion operators, if somebody writes them out."""
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("f", 1)]
+    bodies = [[helper.make_node("Add", ["a", "a"], ["b"])]]
+    bodies += [[_call(n, "a", "c"), _call(n, "c", "b")] for n in range(39)]
+    functions = [helper.make_function("f", f"F{n}", ["a"], ["b"], body, opsets) for n, body in enumerate(bodies)]
+    _edit(directory, lambda model: model.functions.extend(functions))
+    _add(directory, _call(39, "scores", "grown"), f=1)
+
+
+def _call(number: int, source: str, target: str) -> NodeProto:
+    return helper.make_node(f"F{number}", [source], [target], domain="f")
+
+
 def _library(directory: Path) -> None:
     """A library that runs code as soon as somebody links it, under the name that tools look for."""
     canary = str(directory / CANARY).replace('"', "")
@@ -241,6 +255,7 @@ MODELS: Sequence[tuple[str, Write, str]] = (
     ("huge-input", _huge_input, "more than 2,147,483,648 values a row"),
     ("custom-operator", _custom_operator, "attacker.example::Steal is an operator that runs code from outside"),
     ("python-operator", _python_operator, "com.microsoft::PythonOp is an operator that runs code from outside"),
+    ("functions", _functions, "come to 549,755,813,892 operators when they are written out"),
     ("library", _library, "custom_ops.so is refused: it is a program or a library"),
     ("pickle", _pickle, "model.onnx is refused: it is a pickle"),
     ("joblib", _compressed_pickle, "pipeline.joblib is refused: it is a pickle"),

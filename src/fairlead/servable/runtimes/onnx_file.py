@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ _MAX_DEPTH = 100
 _MAX_AXES = 64
 _MAX_VALUE_BYTES = 16
 _MAX_VALUES_A_BYTE = 2
+_MAX_OPERATORS = 10**6
 _MAX_DENSE_BYTES = 2**31
 """What sparse tensors may be when they are written out: as much as an ONNX file can hold of dense ones."""
 
@@ -42,16 +44,17 @@ _CHILDREN: Final[Mapping[str, Mapping[int, str]]] = MappingProxyType(
 _SINGLE = frozenset({("model", 7), ("attribute", 5), ("attribute", 6), ("attribute", 22), ("sparse", 1), ("sparse", 2)})
 """Those that a message has once. Parsers melt a second one into the first: sizes could be spread over both."""
 
-_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
-_FUNCTION_NAME, _FUNCTION_DOMAIN = 1, 10
+_NODE_NAMES = (7, 4, 8)
+_FUNCTION_NAMES = (10, 1, 13)
+"""The fields with the domain, the operator and the overload."""
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 1, 2, 9, 13, 14
 _TENSOR_NAME, _TENSOR_STRINGS = 8, 6
 _TENSOR_TYPED = frozenset({4, 5, 7, 10, 11})
 _SPARSE_DIMS = 3
 _OWN: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
     {
-        "node": frozenset({_NODE_OPERATOR, _NODE_DOMAIN}),
-        "function": frozenset({_FUNCTION_NAME, _FUNCTION_DOMAIN}),
+        "node": frozenset(_NODE_NAMES),
+        "function": frozenset(_FUNCTION_NAMES),
         "tensor": _TENSOR_TYPED
         | {_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _TENSOR_NAME, _TENSOR_STRINGS},
         "sparse": frozenset({_SPARSE_DIMS}),
@@ -88,13 +91,24 @@ class External:
     size_bytes: int
 
 
+Operator = tuple[str, str, str]
+"""Its domain, its name, and which of several of that name it is."""
+
+
 @dataclass(slots=True)
 class _Asked:
-    """What the messages read so far ask for."""
+    """What the messages read so far ask for.
+
+    Attributes:
+        external: tensors with values elsewhere.
+        operators: how often the graph, or the function that is being read, has each operator.
+        functions: the operators that are made of others, and how often they have each of those.
+        dense_bytes: what sparse tensors take when they are written out.
+    """
 
     external: list[External] = field(default_factory=list)
-    operators: set[tuple[str, str]] = field(default_factory=set)
-    functions: set[tuple[str, str]] = field(default_factory=set)
+    operators: Counter[Operator] = field(default_factory=Counter)
+    functions: dict[Operator, Counter[Operator]] = field(default_factory=dict)
     dense_bytes: int = 0
 
 
@@ -150,6 +164,9 @@ def _walk(kind: str, data: memoryview | Span, asked: _Asked, file: str, depth: i
     """
     if depth > _MAX_DEPTH:
         raise DamagedError(f"messages are nested more than {_MAX_DEPTH} deep")
+    around = asked.operators
+    if kind == "function":
+        asked.operators = Counter()
     children, wanted = _CHILDREN.get(kind, {}), _OWN.get(kind, frozenset())
     own: list[tuple[int, Value]] = []
     seen: set[int] = set()
@@ -164,13 +181,24 @@ def _walk(kind: str, data: memoryview | Span, asked: _Asked, file: str, depth: i
             raise DamagedError(f"field {number} of a {kind} is there twice")
         seen.add(number)
         _walk(child, value, asked, file, depth + 1)
+    if kind in _OWN:
+        _take(kind, own, asked, file)
+    if kind == "function":
+        asked.operators = around
+
+
+def _take(kind: str, own: Fields, asked: _Asked, file: str) -> None:
+    """Note what one message says by itself."""
     if kind == "node":
-        asked.operators.add((_text(own, _NODE_DOMAIN), _text(own, _NODE_OPERATOR)))
+        asked.operators[_names(own, _NODE_NAMES)] += 1
     elif kind == "function":
-        asked.functions.add((_text(own, _FUNCTION_DOMAIN), _text(own, _FUNCTION_NAME)))
+        name = _names(own, _FUNCTION_NAMES)
+        if name in asked.functions:
+            raise DamagedError(f"the function {name[0]}::{name[1]} is there twice")
+        asked.functions[name] = asked.operators
     elif kind == "tensor":
         _take_tensor(own, asked, file)
-    elif kind == "sparse":
+    else:
         _take_sparse(own, asked, file)
 
 
@@ -221,12 +249,42 @@ def _external(entries: Sequence[Value], name: str, size_bytes: int) -> External:
 
 
 def _check_operators(path: Path, asked: _Asked, *, may_be_custom: bool) -> None:
-    for domain, operator in sorted(asked.operators - asked.functions):
+    used = asked.operators.keys() | {name for names in asked.functions.values() for name in names}
+    for domain, operator, _ in sorted(used - asked.functions.keys()):
         if operator in _OUTSIDE or not (may_be_custom or domain in _DOMAINS):
             raise FairleadError(
                 Code.FAILED_PRECONDITION,
                 f"{path.name} is refused: {domain}::{operator} is an operator that runs code from outside of the model",
             )
+    count = _written_out(asked.operators, asked.functions, {})
+    if count > _MAX_OPERATORS:
+        raise FairleadError(
+            Code.RESOURCE_EXHAUSTED,
+            f"{path.name} is refused: its functions come to {_shown(count)} operators when they are written out, "
+            f"and {_MAX_OPERATORS:,} are the most",
+        )
+
+
+def _written_out(
+    operators: Counter[Operator],
+    functions: Mapping[Operator, Counter[Operator]],
+    known: dict[Operator, float],
+    depth: int = 0,
+) -> float:
+    """How many operators these are once functions are replaced by what they are made of; without end in a circle."""
+    if depth > _MAX_DEPTH:
+        return math.inf
+    total = 0.0
+    for operator, count in operators.items():
+        if operator in functions and operator not in known:
+            known[operator] = math.inf  # until it is known: one that is met again in itself never ends
+            known[operator] = _written_out(functions[operator], functions, known, depth + 1)
+        total += count * known.get(operator, 1.0)
+    return total
+
+
+def _shown(count: float) -> str:
+    return f"{count:,.0f}" if count < math.inf else "endlessly many"
 
 
 def _check_external(path: Path, tensor: External) -> None:
@@ -263,6 +321,11 @@ def _count(fields: Fields, number: int, name: str) -> int:
     if len(sizes) > _MAX_AXES or any(size < 0 for size in sizes):
         raise DamagedError(f"tensor {name!r} has {len(sizes)} axes of the sizes {sizes[:8]}")
     return math.prod(sizes)
+
+
+def _names(fields: Fields, numbers: tuple[int, int, int]) -> Operator:
+    domain, name, overload = (_text(fields, number) for number in numbers)
+    return domain, name, overload
 
 
 def _text(fields: Iterable[tuple[int, Value]], number: int) -> str:
