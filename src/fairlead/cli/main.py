@@ -24,6 +24,7 @@ _VERBS = {
     "quality": "how good each version is in production, and what has drifted",
     "batch": "score a file or a folder of pictures",
     "versions": "list a model's versions and what serves",
+    "import": "publish a model that was made elsewhere, after a first load that may break",
     "sign": "sign a version, for servers that ask for a signature",
     "verify": "check every byte of a version, and its signature",
     "rollout": "try a version beside the stable one, under guard",

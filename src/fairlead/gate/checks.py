@@ -1,4 +1,4 @@
-"""The two gates: one before training looks at the data, one after it looks at the model."""
+"""The gates: before training one looks at the data, after it one at the model, and one at models from elsewhere."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from fairlead.gate import contract, data, quality
 from fairlead.gate.evidence import DataEvidence, ModelEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Report
+from fairlead.servable.manifest import Cost, Manifest
 
-__all__ = ["check_data", "check_model"]
+__all__ = ["check_data", "check_import", "check_model"]
 
 
 def check_data(evidence: DataEvidence, thresholds: Thresholds) -> Report:
@@ -49,5 +50,19 @@ def check_model(evidence: ModelEvidence, thresholds: Thresholds) -> Report:
             quality.collapse(evidence, thresholds),
             quality.silent_classes(evidence, thresholds),
             quality.champion(evidence, thresholds),
+        )
+    )
+
+
+def check_import(imported: Manifest, champion: Manifest | None, cost: Cost) -> Report:
+    """Whether a model from elsewhere, which has been loaded once, may be published; the report says what is not known.
+
+    Its verdict is failed or inconclusive: nothing says how good it is.
+    """
+    return Report(
+        checks=(
+            contract.first_load(cost),
+            contract.imported_signature(imported, champion),
+            contract.unknown_quality(),
         )
     )

@@ -10,9 +10,10 @@ from fairlead.gate.evidence import ModelEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Bound, Check, Unit, Verdict
 from fairlead.gate.wording import listed
+from fairlead.servable.manifest import Cost, Manifest
 from fairlead.servable.signature import Signature, TensorSpec
 
-__all__ = ["export", "no_rows", "probabilities", "signature"]
+__all__ = ["export", "first_load", "imported_signature", "no_rows", "probabilities", "signature", "unknown_quality"]
 
 # A softmax in float32 may round to a hair outside 0..1, and a converted model's calibration to a hair more.
 _ROUNDING = 1e-6
@@ -34,7 +35,48 @@ def no_rows(thresholds: Thresholds) -> Check:
 def signature(evidence: ModelEvidence) -> Check:
     """Callers of the champion can call the candidate: same tensors, same classes, each in the same order."""
     champion = evidence.champion_signature
-    changes = None if champion is None else _changes(evidence.signature, champion) + _class_changes(evidence)
+    changes = None
+    if champion is not None:
+        changes = _changes(evidence.signature, champion) + _class_changes(evidence.labels, evidence.champion_labels)
+    return _signature_check(evidence.champion_name, changes)
+
+
+def imported_signature(now: Manifest, champion: Manifest | None) -> Check:
+    """The same of a model that was trained elsewhere; a model may have other outputs than classes."""
+    if champion is None:
+        return _signature_check("", None)
+    changes = _changes(now.signature, champion.signature) + _class_changes(now.labels, champion.labels or None)
+    return _signature_check(str(champion.id), changes)
+
+
+def first_load(cost: Cost) -> Check:
+    """A model from elsewhere loaded and answered in a process of its own, or nobody would be asked to judge it."""
+    return Check(
+        name="first load",
+        verdict=Verdict.PASSED,
+        figure=cost.ms_per_row,
+        threshold=None,
+        bound=Bound.AT_MOST,
+        unit=Unit.NUMBER,
+        detail=f"it loads and answers a sample the same each time: {cost.ms_per_row:g} ms a row, "
+        f"{cost.peak_memory_bytes / 2**20:.0f} MB",
+    )
+
+
+def unknown_quality() -> Check:
+    """No rows whose truth is known came with a model from elsewhere."""
+    return Check(
+        name="held-out rows",
+        verdict=Verdict.INCONCLUSIVE,
+        figure=0,
+        threshold=None,
+        bound=Bound.AT_LEAST,
+        unit=Unit.COUNT,
+        detail="there are none, so nothing says how good the model is: a rollout will",
+    )
+
+
+def _signature_check(champion_name: str, changes: list[str] | None) -> Check:
     return Check(
         name="signature",
         verdict=Verdict.FAILED if changes else Verdict.PASSED,
@@ -42,7 +84,7 @@ def signature(evidence: ModelEvidence) -> Check:
         threshold=0,
         bound=Bound.AT_MOST,
         unit=Unit.COUNT,
-        detail=_signature_detail(evidence.champion_name, changes),
+        detail=_signature_detail(champion_name, changes),
     )
 
 
@@ -100,11 +142,11 @@ def _described(spec: TensorSpec | None) -> str:
     return "none" if spec is None else f"{spec.name!r} {spec.dtype}{list(spec.shape)}"
 
 
-def _class_changes(evidence: ModelEvidence) -> list[str]:
+def _class_changes(now: tuple[str, ...], was: tuple[str, ...] | None) -> list[str]:
     """The same numbers under other names would be wrong answers that look right."""
-    if evidence.champion_labels in (None, evidence.labels):
+    if was in (None, now):
         return []
-    return [f"the classes were {listed(evidence.champion_labels or ())} and are {listed(evidence.labels)}"]
+    return [f"the classes were {listed(was or ())} and are {listed(now)}"]
 
 
 def _signature_detail(champion_name: str, changes: list[str] | None) -> str:

@@ -1,0 +1,62 @@
+"""`fairlead import`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from fairlead.app.importing import import_model
+from fairlead.cli.output import json_line, say, settings_from
+from fairlead.config import add_flags
+from fairlead.gate.table import table
+from fairlead.servable.first_load import Limits
+
+__all__ = ["EXAMPLE", "configure", "run"]
+
+EXAMPLE = """example:
+  fairlead import mnist.onnx --name digits
+  fairlead import tagger.onnx --name tagger --labels spam,ham --sample rows.npz --timeout-s 120
+
+The file is first loaded in a process of its own, with limits, and asked. The first version of a name is released; a
+later one waits for `fairlead rollout` or `fairlead promote`.
+
+Exit status 3: the gate said no; nothing was published and what serves goes on serving."""
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="an ONNX file")
+    parser.add_argument("--name", required=True, help="the model that it becomes a version of")
+    parser.add_argument("--labels", default="", help="names of the classes, by commas (default: of what serves)")
+    parser.add_argument("--sample", type=Path, help="rows to ask it: an .npz with an array for each input")
+    parser.add_argument("--timeout-s", type=float, default=60.0, help="seconds for its first load (default: 60)")
+    parser.add_argument("--memory-mb", type=int, default=2048, help="MB for its first load (default: 2048)")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    add_flags(parser, "home", "store", "signing_key")
+
+
+def run(arguments: Namespace) -> int:
+    done = import_model(
+        settings_from(arguments),
+        arguments.path,
+        arguments.name,
+        labels=tuple(label.strip() for label in arguments.labels.split(",") if label.strip()),
+        sample=arguments.sample,
+        limits=Limits(time_s=arguments.timeout_s, memory_bytes=arguments.memory_mb * 2**20),
+    )
+    if arguments.json:
+        json_line(
+            {
+                "gate": done.report.to_json(),
+                "version": done.version.version if done.version else None,
+                "stable": done.release.stable if done.release else None,
+            }
+        )
+    else:
+        print(table(done.report))
+    if done.version is None:
+        say("nothing was published; import it under another --name")
+        return 3
+    is_stable = done.release is not None and done.release.stable == done.version.version
+    said = "it is the first, and serves" if is_stable else f"next: fairlead promote {arguments.name} VERSION"
+    say(f"published {done.version}; {said.replace('VERSION', str(done.version.version))}")
+    return 0
