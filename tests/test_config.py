@@ -47,6 +47,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("trusted_keys", "FAIRLEAD_TRUSTED_KEYS", "a.pub, keys", ("a.pub", "keys")),
     ("signing_key", "FAIRLEAD_SIGNING_KEY", "models.pem", Path("models.pem")),
     ("jwks_file", "FAIRLEAD_JWKS_FILE", "jwks.json", Path("jwks.json")),
+    ("jwks_url", "FAIRLEAD_JWKS_URL", "https://issuer.example/jwks.json", "https://issuer.example/jwks.json"),
+    ("jwks_refresh_s", "FAIRLEAD_JWKS_REFRESH_S", "60", 60.0),
     ("jwt_audience", "FAIRLEAD_JWT_AUDIENCE", "models", "models"),
     ("open", "FAIRLEAD_OPEN", "predict, metrics", ("predict", "metrics")),
     ("tls_certificate", "FAIRLEAD_TLS_CERTIFICATE", "/tls/tls.crt", Path("/tls/tls.crt")),
@@ -90,6 +92,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("log_format", "FAIRLEAD_LOG_FORMAT", "text", "text"),
 ]
 
+NO_SAFE_URL = "must be a URL of https, or of http on this machine, without a password"
 BAD = [
     ("env", "FAIRLEAD_ENV", "production", "must be one of dev, staging, prod"),
     ("env", "FAIRLEAD_ENV", "DEV", "must be one of dev, staging, prod"),
@@ -110,6 +113,30 @@ BAD = [
     ("poll_interval_s", "FAIRLEAD_POLL_INTERVAL_S", "nan", "must be a number of seconds, 0 or more"),
     ("traces", "FAIRLEAD_TRACES", "collector:4318", "must be a URL of http or https"),
     ("log_sample", "FAIRLEAD_LOG_SAMPLE", "1.5", "must be a share, from 0 to 1"),
+    (
+        "jwks_url",
+        "FAIRLEAD_JWKS_URL",
+        "http://issuer.example/jwks.json",
+        "must be a URL of https, or of http on this machine, without a password",
+    ),
+    (
+        "jwks_url",
+        "FAIRLEAD_JWKS_URL",
+        "http://127.0.0.1.example/",
+        "must be a URL of https, or of http on this machine, without a password",
+    ),
+    (
+        "jwks_url",
+        "FAIRLEAD_JWKS_URL",
+        "http://localhost@issuer.example/",
+        "must be a URL of https, or of http on this machine, without a password",
+    ),
+    (
+        "jwks_url",
+        "FAIRLEAD_JWKS_URL",
+        "file:///etc/passwd",
+        "must be a URL of https, or of http on this machine, without a password",
+    ),
     ("sticky_header", "FAIRLEAD_STICKY_HEADER", "x key", "must be the name of a header"),
     ("backup_hours", "FAIRLEAD_BACKUP_HOURS", "-1", "must be a number of hours, 0 or more"),
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "inf", "must be a number of seconds, 0 or more"),

@@ -86,6 +86,12 @@ def _url(text: str) -> str:
     return text
 
 
+def _safe_url(text: str) -> str:
+    if not re.fullmatch(r"https://[^/\s@]+(/\S*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/\S*)?", text):
+        raise ValueError("must be a URL of https, or of http on this machine, without a password")
+    return text
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -248,6 +254,16 @@ class Settings:
         "public keys (a JWKS) of whoever signs tokens for the public ports with RS256 or ES256; JWT_SECRET_KEY is for "
         "HS256",
         "unset",
+    )
+    jwks_url: str | None = _setting(
+        "FAIRLEAD_JWKS_URL",
+        None,
+        _safe_url,
+        "where that issuer publishes them, in place of a file: https, or http on this machine",
+        "unset",
+    )
+    jwks_refresh_s: float = _setting(
+        "FAIRLEAD_JWKS_REFRESH_S", 300.0, _seconds, "seconds from one look at what is published to the next"
     )
     jwt_audience: str | None = _setting(
         "FAIRLEAD_JWT_AUDIENCE", None, str, "what the tokens' aud must have in it", "not looked at"

@@ -1,11 +1,11 @@
-"""JSON Web Tokens: signed with a secret that is shared, or with a private key whose public one is in a file."""
+"""JSON Web Tokens: signed with a secret that is shared, or with a private key whose public one is known."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 
@@ -13,7 +13,7 @@ from fairlead.access.principal import Principal
 from fairlead.access.scope import Scope, with_implied
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["Tokens", "read_jwks"]
+__all__ = ["PublicKeys", "Tokens", "parse_jwks", "read_jwks"]
 
 _LEEWAY_S = 30
 _LEAST_RSA_BITS = 2048
@@ -22,6 +22,13 @@ _SECRET_ALGORITHM = "HS256"  # noqa: S105 - the name of an algorithm
 _SCOPES = {scope.value: scope for scope in Scope}
 _FAULTS = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 """What the library raises for tokens that anybody may have made; a header can be nested deeper than Python reads."""
+
+
+class PublicKeys(Protocol):
+    """Public keys by their ids."""
+
+    def get(self, key_id: str, /) -> jwt.PyJWK | None:
+        """The key of that id; None when there is none."""
 
 
 class Tokens:
@@ -36,11 +43,9 @@ class Tokens:
         FairleadError: INVALID_ARGUMENT when the secret is none.
     """
 
-    def __init__(
-        self, secret: str = "", public_keys: Mapping[str, jwt.PyJWK] | None = None, *, audience: str | None = None
-    ) -> None:
+    def __init__(self, secret: str = "", public_keys: PublicKeys | None = None, *, audience: str | None = None) -> None:
         self._secret = secret
-        self._public_keys = public_keys or {}
+        self._public_keys: PublicKeys = {} if public_keys is None else public_keys
         self._audience = audience
         if secret:
             _try_secret(secret)
@@ -76,20 +81,30 @@ def read_jwks(path: Path) -> dict[str, jwt.PyJWK]:
     """The public keys in a file of JSON Web Keys, by their ids.
 
     Raises:
-        FairleadError: FAILED_PRECONDITION when it cannot be read, INVALID_ARGUMENT when it has none, or one that is not
-            taken.
+        FairleadError: FAILED_PRECONDITION when it cannot be read, and as `parse_jwks`.
     """
     try:
-        keys = json.loads(path.read_bytes())["keys"]
-        found = {key["kid"]: _public_key(key) for key in keys if key.get("use", "sig") == "sig"}
+        body = path.read_bytes()
     except OSError as error:
         raise FairleadError(
             Code.FAILED_PRECONDITION, f"{path} cannot be read: {error}", hint="FAIRLEAD_JWKS_FILE names it"
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError, jwt.PyJWTError) as error:
-        raise _no_jwks(path, f"{type(error).__name__}: {error}") from error
+    return parse_jwks(body, str(path))
+
+
+def parse_jwks(body: bytes, source: str) -> dict[str, jwt.PyJWK]:
+    """The public keys in a set of JSON Web Keys that comes from `source`, by their ids.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when it has none, or one that is not taken.
+    """
+    try:
+        keys = json.loads(body)["keys"]
+        found = {key["kid"]: _public_key(key) for key in keys if key.get("use", "sig") == "sig"}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, jwt.PyJWTError) as error:
+        raise _no_jwks(source, f"{type(error).__name__}: {error}") from error
     if not found:
-        raise _no_jwks(path, "it has no key that signs")
+        raise _no_jwks(source, "it has no key that signs")
     return found
 
 
@@ -106,10 +121,10 @@ def _public_key(described: Mapping[str, Any]) -> jwt.PyJWK:
     return key
 
 
-def _no_jwks(path: Path, fault: str) -> FairleadError:
+def _no_jwks(source: str, fault: str) -> FairleadError:
     return FairleadError(
         Code.INVALID_ARGUMENT,
-        f"{path} is no set of public keys for RS256 and ES256: {fault}",
+        f"{source} is no set of public keys for RS256 and ES256: {fault}",
         hint="each has kid, kty and the public numbers, as the issuer's jwks.json",
     )
 

@@ -28,8 +28,9 @@ def check_access(settings: Settings) -> None:
     Raises:
         FairleadError: as `open_doorkeeper` and `open_management_doorkeeper`.
     """
-    open_doorkeeper(settings, "")
-    open_management_doorkeeper(settings, "")
+    kinds = _kinds(settings, os.environ)
+    _check_public(settings, kinds)
+    _check_management(settings, kinds)
 
 
 def open_doorkeeper(settings: Settings, console_key: str, environ: Mapping[str, str] = os.environ) -> Doorkeeper | None:
@@ -45,15 +46,8 @@ def open_doorkeeper(settings: Settings, console_key: str, environ: Mapping[str, 
             others reach the ports, and neither is a key known nor prediction open to all.
     """
     kinds = _kinds(settings, environ)
-    open_to = _open_to(settings, kinds, "rest", "grpc")
-    if not kinds and not _is_loopback(settings.host) and Scope.PREDICT not in open_to:
-        raise FairleadError(
-            Code.INVALID_ARGUMENT,
-            f"whoever reaches {settings.host or '::'} could predict: no key is known, and FAIRLEAD_OPEN lets nobody",
-            hint=f"fairlead keys create NAME --home {settings.home}, or API_KEY in the environment; in a network that "
-            "lets in only who may predict, FAIRLEAD_OPEN=predict",
-        )
-    return _doorkeeper(kinds, settings.host, console_key, open_to)
+    _check_public(settings, kinds)
+    return _doorkeeper(kinds, settings.host, console_key, _open_to(settings, kinds, "rest", "grpc"))
 
 
 def open_management_doorkeeper(
@@ -70,7 +64,22 @@ def open_management_doorkeeper(
         FairleadError: as `open_doorkeeper`; nothing makes up for a key that is missing here.
     """
     kinds = _kinds(settings, environ)
-    open_to = _open_to(settings, kinds, "management")
+    _check_management(settings, kinds)
+    return _doorkeeper(kinds, settings.management_host, console_key, _open_to(settings, kinds, "management"))
+
+
+def _check_public(settings: Settings, kinds: list[Credentials]) -> None:
+    open_to = _open_to(settings, kinds, "rest", "grpc")
+    if not kinds and not _is_loopback(settings.host) and Scope.PREDICT not in open_to:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"whoever reaches {settings.host or '::'} could predict: no key is known, and FAIRLEAD_OPEN lets nobody",
+            hint=f"fairlead keys create NAME --home {settings.home}, or API_KEY in the environment; in a network that "
+            "lets in only who may predict, FAIRLEAD_OPEN=predict",
+        )
+
+
+def _check_management(settings: Settings, kinds: list[Credentials]) -> None:
     if not kinds and not _is_loopback(settings.management_host) and not _asks_certificates(settings, "management"):
         raise FairleadError(
             Code.INVALID_ARGUMENT,
@@ -78,12 +87,11 @@ def open_management_doorkeeper(
             hint="METRICS_KEY in the environment is Prometheus' key (openssl rand -hex 32 makes one); or "
             f"fairlead keys create NAME --scope metrics --home {settings.home}; or --management-host 127.0.0.1",
         )
-    return _doorkeeper(kinds, settings.management_host, console_key, open_to)
 
 
 def _kinds(settings: Settings, environ: Mapping[str, str]) -> list[Credentials]:
     kinds: list[Credentials] = [*environment_keys(environ)]
-    if (secret := token_secret(environ)) or settings.jwks_file:
+    if (secret := token_secret(environ)) or settings.jwks_file or settings.jwks_url:
         kinds.append(_tokens(settings, secret))
     file = KeyFile(settings.keys_path)
     if file.stamp() is not None:
@@ -110,15 +118,26 @@ def _doorkeeper(kinds: list[Credentials], host: str, console_key: str, open_to: 
 
 
 def _tokens(settings: Settings, secret: str) -> Credentials:
+    if settings.jwks_file is not None and settings.jwks_url is not None:
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            "FAIRLEAD_JWKS_FILE and FAIRLEAD_JWKS_URL both name keys of tokens",
+            hint="unset one of them",
+        )
     try:
-        from fairlead.access.tokens import Tokens, read_jwks  # noqa: PLC0415 - an optional extra
+        from fairlead.access.published_keys import PublishedKeys  # noqa: PLC0415 - an optional extra
+        from fairlead.access.tokens import PublicKeys, Tokens, read_jwks  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise FairleadError(
             Code.FAILED_PRECONDITION,
             f"tokens are to be judged, and their library is not installed: {error}",
             hint="pip install 'fairlead[access]'",
         ) from error
-    public_keys = read_jwks(settings.jwks_file) if settings.jwks_file else None
+    public_keys: PublicKeys | None = None
+    if settings.jwks_url is not None:
+        public_keys = PublishedKeys(settings.jwks_url, settings.home / "jwks.json", refresh_s=settings.jwks_refresh_s)
+    elif settings.jwks_file is not None:
+        public_keys = read_jwks(settings.jwks_file)
     return Tokens(secret, public_keys, audience=settings.jwt_audience)
 
 

@@ -51,6 +51,8 @@ FLAGS = (
     "tls_client_ca",
     "tls_ports",
     "jwks_file",
+    "jwks_url",
+    "jwks_refresh_s",
     "jwt_audience",
     "sticky_header",
     "prediction_log",
