@@ -27,6 +27,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("model_config_file", "FAIRLEAD_MODEL_CONFIG_FILE", "/etc/models.config", Path("/etc/models.config")),
     ("model_name", "FAIRLEAD_MODEL_NAME", "digits", "digits"),
     ("model_base_path", "FAIRLEAD_MODEL_BASE_PATH", "/models/digits", Path("/models/digits")),
+    ("model_roots", "FAIRLEAD_MODEL_ROOTS", "/models,/data", ("/models", "/data")),
     ("model_control", "FAIRLEAD_MODEL_CONTROL", "explicit", "explicit"),
     ("version_policy", "FAIRLEAD_VERSION_POLICY", "latest:2", "latest:2"),
     ("quiet_period_s", "FAIRLEAD_QUIET_PERIOD_S", "0.5", 0.5),

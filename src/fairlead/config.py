@@ -168,6 +168,13 @@ class Settings:
     model_base_path: Path | None = _setting(
         "FAIRLEAD_MODEL_BASE_PATH", None, Path, "the versions of a single plain model, in place of the store", "unset"
     )
+    model_roots: tuple[str, ...] = _setting(
+        "FAIRLEAD_MODEL_ROOTS",
+        (),
+        _names,
+        "directories, by commas, that all base paths must be in, and that links of plain versions may lead into",
+        "where the base paths are that were given at the start; links stay in their version",
+    )
     model_control: str = _setting(
         "FAIRLEAD_MODEL_CONTROL",
         "release",

@@ -99,6 +99,45 @@ def test_a_model_configuration_is_replaced_over_grpc(tmp_path: Path, start_serve
     assert digit(server, "two") == 2
 
 
+def test_a_request_names_no_directory_but_beside_those_that_were_given(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    """Whoever may reload the configuration may not read the machine: neither by a path nor by a link."""
+    one = put(tmp_path / "models" / "one", 1)
+    put(tmp_path / "outside", 2)
+    (tmp_path / "models" / "link").symlink_to(tmp_path / "outside")
+    flags = ("--model-base-path", one, "--model-name", "one", "--home", str(tmp_path / "home"))
+    server = start_server(tmp_path / "no store", *flags, "--quiet-period-s", "0", "--workers", "1")
+    server.wait_ready()
+    attacks = (f"{tmp_path}/outside", f"{one}/../../outside", f"{tmp_path}/models/link", f"{tmp_path}", "/", "/etc")
+    with Channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        for base_path in attacks:
+            request = message_class("tensorflow.serving.ReloadConfigRequest")()
+            request.config.model_config_list.config.add(name="m", base_path=base_path, model_platform="tensorflow")
+            code, sentence = channel.refusal(MODEL, "HandleReloadConfigRequest", request)
+            assert (code, "where no model may be" in sentence) == ("INVALID_ARGUMENT", True), base_path
+
+    assert digit(server, "one") == 1
+    assert "m@" not in server.log.read_text()
+
+
+def test_models_are_in_the_directories_that_are_named(tmp_path: Path, start_server: StartServer) -> None:
+    """A configuration that leads elsewhere ends the start; links of plain versions may lead into them."""
+    base = tmp_path / "models" / "one"
+    put(tmp_path / "blobs", 1)
+    base.mkdir(parents=True)
+    (base / "1").symlink_to(tmp_path / "blobs" / "1")
+    flags = ["--model-base-path", str(base), "--model-name", "one", "--home", str(tmp_path / "home")]
+    flags += ["--quiet-period-s", "0", "--workers", "1", "--model-roots"]
+    server = start_server(tmp_path / "no store", *flags, str(tmp_path / "blobs"))
+    assert server.process.wait(30) == 2
+    assert f"model one has the base path {base}, where no model may be" in server.log.read_text()
+
+    server = start_server(tmp_path / "no store", *flags, f"{tmp_path}/models,{tmp_path}/blobs")
+    server.wait_ready()
+    assert digit(server, "one") == 1
+
+
 def test_a_single_model_by_its_base_path(tmp_path: Path, start_server: StartServer) -> None:
     """As TensorFlow Serving is started by most."""
     base = put(tmp_path / "anything", 5)

@@ -15,7 +15,7 @@ from fairlead.serving.configured import ConfigInForce, ConfiguredSource
 from fairlead.serving.explicit import ChosenModels, ExplicitControl, ExplicitSource
 from fairlead.serving.loading import VersionLoader
 from fairlead.serving.manager import Manager
-from fairlead.serving.model_config import ModelConfig
+from fairlead.serving.model_config import ModelConfig, check_roots
 from fairlead.serving.reload import ConfigReload
 from fairlead.serving.source import Source, StoreSource
 from fairlead.serving.version_policy import VersionPolicy
@@ -33,11 +33,13 @@ def check_models(settings: Settings) -> None:
         open_store(settings).check()
         return
     try:
-        in_force.read()
+        configs = in_force.read()
     except OSError as error:
         raise FairleadError(
             Code.NOT_FOUND, f"the model configuration {settings.model_config_file} cannot be read: {error.strerror}"
         ) from error
+    if settings.model_roots:
+        check_roots(configs, _roots(settings))
 
 
 def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
@@ -60,13 +62,13 @@ def open_loader(settings: Settings) -> VersionLoader:
     """What loads versions of the store; nothing is read or loaded yet."""
     # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
     loaders: dict[str, Loader] = {"onnx": OnnxLoader(threads=1), "tensorflow": SavedModelLoader(threads=1)}
-    return VersionLoader(open_store(settings), loaders, decode_warmup)
+    return VersionLoader(open_store(settings), loaders, decode_warmup, _roots(settings))
 
 
 def open_reload(settings: Settings, manager: Manager) -> ConfigReload | None:
     """What replaces the model configuration that `manager` follows; None when it follows a store."""
     in_force = _in_force(settings)
-    return ConfigReload(in_force, manager) if in_force else None
+    return ConfigReload(in_force, manager, _roots(settings)) if in_force else None
 
 
 def _source(settings: Settings) -> Source:
@@ -80,8 +82,12 @@ def _all_models(settings: Settings, required: tuple[str, ...]) -> Source:
     policy = VersionPolicy.parse(settings.version_policy)
     in_force = _in_force(settings)
     if in_force:
-        return ConfiguredSource(in_force, policy=policy, quiet_period_s=settings.quiet_period_s)
+        return ConfiguredSource(in_force, policy=policy, quiet_period_s=settings.quiet_period_s, roots=_roots(settings))
     return StoreSource(open_store(settings), required, policy=policy, quiet_period_s=settings.quiet_period_s)
+
+
+def _roots(settings: Settings) -> list[Path]:
+    return [Path(root) for root in settings.model_roots]
 
 
 def _in_force(settings: Settings) -> ConfigInForce | None:

@@ -27,6 +27,7 @@ FLAGS = (
     "model_config_file",
     "model_name",
     "model_base_path",
+    "model_roots",
     "model_control",
     "version_policy",
     "quiet_period_s",

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.errors import FairleadError
-from fairlead.serving.model_config import ModelConfig, check_configs
+from fairlead.serving.model_config import ModelConfig, check_configs, check_roots
 from fairlead.serving.source import Aspired, aspire_plain
 from fairlead.serving.version_policy import LATEST, VersionPolicy
 from fairlead.store.files import exclusive, storage_errors, write_file
@@ -73,6 +73,13 @@ class ConfigInForce:
         self._last = now
         return now.configs
 
+    def given(self) -> Configs:
+        """What the user gives; nothing while that cannot be read or makes no sense."""
+        try:
+            return self._parse(self._given())
+        except (FairleadError, OSError):
+            return ()
+
     def replace(self, configs: Configs) -> None:
         """Put `configs` in force until another text is given.
 
@@ -130,10 +137,19 @@ class ConfiguredSource:
         in_force: the configuration.
         policy: of models whose configuration has none.
         quiet_period_s: see `QuietVersions`.
+        roots: directories that all base paths must be in; none for anywhere.
     """
 
-    def __init__(self, in_force: ConfigInForce, *, policy: VersionPolicy = LATEST, quiet_period_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        in_force: ConfigInForce,
+        *,
+        policy: VersionPolicy = LATEST,
+        quiet_period_s: float = 2.0,
+        roots: Sequence[Path] = (),
+    ) -> None:
         self._in_force = in_force
+        self._roots = roots
         self._policy = policy
         self._quiet = QuietVersions(quiet_period_s)
         self._known: set[str] = set()
@@ -145,10 +161,12 @@ class ConfiguredSource:
         problems: dict[str, str] = {}
         for config in configs:
             try:
+                if self._roots:
+                    check_roots([config], self._roots)
                 aspired[config.name] = aspire_plain(
                     Path(config.base_path), config.policy or self._policy, self._quiet, config.labels
                 )
-            except OSError as error:
+            except (FairleadError, OSError) as error:
                 del aspired[config.name]
                 problems[config.name] = str(error)
             else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import check_model_name
 from fairlead.serving.version_policy import VersionPolicy
 
-__all__ = ["ModelConfig", "check_configs"]
+__all__ = ["ModelConfig", "check_configs", "check_roots", "neighbourhood"]
 
 _PLATFORMS = frozenset({"tensorflow", "onnx"})
 
@@ -59,6 +60,24 @@ def check_configs(configs: Iterable[ModelConfig]) -> None:
         check_model_name(config.name)
         _check_platform(config)
         _check_base_path(config)
+
+
+def check_roots(configs: Iterable[ModelConfig], roots: Collection[Path]) -> None:
+    """Raise INVALID_ARGUMENT unless every base path, links followed, is in one of the directories `roots`."""
+    allowed = [os.path.realpath(root) for root in roots]
+    for config in configs:
+        base = Path(os.path.realpath(config.base_path))
+        if not any(base.is_relative_to(root) for root in allowed):
+            raise _invalid(
+                f"model {config.name} has the base path {config.base_path}, where no model may be",
+                hint="FAIRLEAD_MODEL_ROOTS names the directories that models may be in",
+            )
+
+
+def neighbourhood(configs: Iterable[ModelConfig]) -> frozenset[Path]:
+    """The directories that the base paths are in; the base path itself where that is the file system's root."""
+    bases = [Path(config.base_path) for config in configs]
+    return frozenset(base if base.parent == base.parent.parent else base.parent for base in bases)
 
 
 def _check_platform(config: ModelConfig) -> None:

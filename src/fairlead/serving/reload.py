@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.configured import ConfigInForce
 from fairlead.serving.manager import Manager
-from fairlead.serving.model_config import ModelConfig, check_configs
+from fairlead.serving.model_config import ModelConfig, check_configs, check_roots, neighbourhood
 from fairlead.serving.status import State, VersionStatus
 
 __all__ = ["ConfigReload"]
@@ -24,9 +25,11 @@ class ConfigReload:
     Args:
         in_force: the configuration.
         manager: follows it.
+        roots: directories that all base paths must be in; none for those that the user's own base paths are in.
     """
 
-    def __init__(self, in_force: ConfigInForce, manager: Manager) -> None:
+    def __init__(self, in_force: ConfigInForce, manager: Manager, roots: Sequence[Path] = ()) -> None:
+        self._roots = roots
         self._in_force = in_force
         self._manager = manager
 
@@ -44,6 +47,7 @@ class ConfigReload:
                 changed, UNKNOWN when a new model cannot be loaded, DEADLINE_EXCEEDED.
         """
         check_configs(configs)
+        check_roots(configs, self._roots or neighbourhood(await asyncio.to_thread(self._in_force.given)))
         before = {config.name: config for config in await asyncio.to_thread(self._in_force.read)}
         for config in configs:
             self._check_change(config, before.get(config.name))

@@ -20,14 +20,14 @@ from .kinds import CANARY, FILES, MODELS, SECRET, write_external, write_good
 Write = Callable[[Path], None]
 
 
-def publish(target: Target, model: str, directory: Path) -> ServableId:
+def publish(target: Target, model: str, directory: Path, runtime: str = "onnx") -> ServableId:
     """Publish what is in the directory as the next version, and make it stable: its digests are right."""
 
     def describe(version: int, files: Mapping[str, str]) -> Manifest:
         return Manifest(
             model=model,
             version=version,
-            runtime="onnx",
+            runtime=runtime,
             signature=DIGIT_SIGNATURE,
             labels=(),
             files=files,
@@ -71,6 +71,21 @@ def test_a_plain_version(target: Target, tmp_path: Path, name: str, write: Write
     assert target.digit(base.name) == 5
     assert not list(tmp_path.rglob(CANARY))
     assert not list(base.rglob(CANARY))
+
+
+@pytest.mark.parametrize("runtime", ["python", "pickle", "os"])
+def test_a_model_in_python(target: Target, tmp_path: Path, runtime: str) -> None:
+    """Is none: there is no runtime that runs a version's own code, whatever a manifest calls it."""
+    model = f"runtime-{runtime}"
+    target.store.promote(publish_digit(target.store, model, 7).manifest.id, why="")
+    target.wait_up(model, 1)
+    write_good(tmp_path)
+    (tmp_path / "model.py").write_text(f"open({str(tmp_path / CANARY)!r}, 'w')")
+    publish(target, model, tmp_path, runtime)
+
+    assert f"needs the runtime {runtime!r}; this process has onnx, tensorflow" in target.refusal(model, 2)
+    assert target.digit(model) == 7
+    assert not (tmp_path / CANARY).exists()
 
 
 def test_a_version_that_is_a_link(target: Target, tmp_path: Path) -> None:
