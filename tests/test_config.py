@@ -10,6 +10,7 @@ import pytest
 from fairlead import config
 from fairlead.config import Settings, add_flags, available_cpus, markdown
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.rate import Rate
 
 GOOD: list[tuple[str, str, str, Any]] = [
     ("home", "FAIRLEAD_HOME", "/srv/home", Path("/srv/home")),
@@ -51,6 +52,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("jwks_url", "FAIRLEAD_JWKS_URL", "https://issuer.example/jwks.json", "https://issuer.example/jwks.json"),
     ("jwks_refresh_s", "FAIRLEAD_JWKS_REFRESH_S", "60", 60.0),
     ("jwt_audience", "FAIRLEAD_JWT_AUDIENCE", "models", "models"),
+    ("token_rate", "FAIRLEAD_TOKEN_RATE", "100/s:200", Rate(count=100, unit="s", burst=200)),
+    ("model_rates", "FAIRLEAD_MODEL_RATES", "digits=50/s, 6000/m", ("digits=50/s", "6000/m")),
     ("open", "FAIRLEAD_OPEN", "predict, metrics", ("predict", "metrics")),
     ("tls_certificate", "FAIRLEAD_TLS_CERTIFICATE", "/tls/tls.crt", Path("/tls/tls.crt")),
     ("tls_key", "FAIRLEAD_TLS_KEY", "/tls/tls.key", Path("/tls/tls.key")),
@@ -96,6 +99,18 @@ GOOD: list[tuple[str, str, str, Any]] = [
 NO_SAFE_URL = "must be a URL of https, or of http on this machine, without a password"
 BAD = [
     ("env", "FAIRLEAD_ENV", "production", "must be one of dev, staging, prod"),
+    (
+        "token_rate",
+        "FAIRLEAD_TOKEN_RATE",
+        "0/s",
+        "must be a rate, from 1 to 1000000 requests: 100/s, 6000/m, 10/h or 100/s:200",
+    ),
+    (
+        "model_rates",
+        "FAIRLEAD_MODEL_RATES",
+        "a=1/s,a=2/s",
+        "'a=2/s': must be MODEL=RATE, each model once, or RATE for all others",
+    ),
     ("env", "FAIRLEAD_ENV", "DEV", "must be one of dev, staging, prod"),
     ("log_format", "FAIRLEAD_LOG_FORMAT", "xml", "must be one of auto, json, text"),
     ("rest_port", "FAIRLEAD_REST_PORT", "65536", "must be between 0 and 65535"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.rate import Rate, model_rates
 
 __all__ = ["Settings", "add_flags", "available_cpus", "check_flags", "markdown", "read_secret"]
 
@@ -114,6 +115,12 @@ def _some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _model_rates(text: str) -> tuple[str, ...]:
+    given = _names(text)
+    model_rates(given)
+    return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +281,20 @@ class Settings:
     )
     jwt_audience: str | None = _setting(
         "FAIRLEAD_JWT_AUDIENCE", None, str, "what the tokens' aud must have in it", "not looked at"
+    )
+    token_rate: Rate | None = _setting(
+        "FAIRLEAD_TOKEN_RATE",
+        None,
+        Rate.parse,
+        "requests that each subject of a token may ask for: 100/s, 6000/m, 10/h; 100/s:200 saves up 200",
+        "any number",
+    )
+    model_rates: tuple[str, ...] = _setting(
+        "FAIRLEAD_MODEL_RATES",
+        (),
+        _model_rates,
+        "requests that models may be asked, by commas: MODEL=RATE, and RATE for each of the others",
+        "any number",
     )
     open: tuple[str, ...] = _setting(
         "FAIRLEAD_OPEN",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-__all__ = ["Code", "FairleadError", "OverloadError"]
+__all__ = ["Code", "FairleadError", "OverloadError", "RateLimitError"]
 
 
 class Code(enum.StrEnum):
@@ -68,6 +68,21 @@ class OverloadError(FairleadError):
     def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
         super().__init__(Code.RESOURCE_EXHAUSTED, message, hint=hint)
         self.reason = reason
+
+
+class RateLimitError(FairleadError):
+    """Whoever asks has had as much as they may have for now.
+
+    Args:
+        message: as for every error.
+        reason: whose limit was met, in a word that metrics can count by.
+        retry_after_s: in how many seconds they may have more.
+    """
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, message, hint=f"try again in {retry_after_s:.3g} s")
+        self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 def _made_again(kind: type[FairleadError], arguments: tuple[str, ...]) -> FairleadError:

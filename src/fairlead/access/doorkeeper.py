@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fairlead.access.principal import Credentials, Principal
 from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.meter import Meter
 
 __all__ = ["Doorkeeper"]
 
@@ -23,6 +24,7 @@ class Doorkeeper:
     Args:
         kinds: where a credential is looked for, one after the other.
         open_to: what whoever shows none may ask for.
+        meter: charges for requests; None where they are not counted.
         clock: a monotonic second.
         now: the second since 1970.
     """
@@ -32,11 +34,13 @@ class Doorkeeper:
         kinds: Sequence[Credentials],
         *,
         open_to: frozenset[Scope] = _NO_SCOPES,
+        meter: Meter | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._kinds = tuple(kinds)
         self._anyone = Principal(name="", scopes=open_to)
+        self._meter = meter
         self._clock = clock
         self._now = now
         self._remembered: dict[bytes, tuple[Principal, float]] = {}
@@ -46,7 +50,7 @@ class Doorkeeper:
 
         Raises:
             FairleadError: UNAUTHENTICATED when it is not good, in the same words whatever is wrong with it;
-                PERMISSION_DENIED when it is not good for `scope`.
+                PERMISSION_DENIED when it is not good for `scope`; RateLimitError when they have asked too often.
         """
         remembered = self._remembered.get(credential)
         if remembered is not None and self._clock() < remembered[1]:
@@ -54,6 +58,8 @@ class Doorkeeper:
         else:
             principal = self._find(credential)
         if principal is not None and scope in principal.scopes:
+            if principal.account is not None:
+                self.charge(principal)
             return principal
         if scope in self._anyone.scopes:
             return self._anyone
@@ -68,6 +74,15 @@ class Doorkeeper:
             f"This needs the scope {scope.value}, which the credential does not have",
             hint=f"fairlead keys create NAME --scope {scope.value}",
         )
+
+    def charge(self, principal: Principal) -> None:
+        """Count one more request of whoever was admitted.
+
+        Raises:
+            RateLimitError: when they have asked too often.
+        """
+        if self._meter is not None and principal.account is not None:
+            self._meter.charge(principal.account)
 
     def _find(self, credential: bytes) -> Principal | None:
         self._remembered.pop(credential, None)

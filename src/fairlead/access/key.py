@@ -13,6 +13,8 @@ from typing import Any
 
 from fairlead.access.principal import Principal
 from fairlead.access.scope import Scope, parse_scopes, with_implied
+from fairlead.metering.meter import Account
+from fairlead.metering.rate import Rate
 
 __all__ = ["FixedKey", "Key", "id_in", "mint"]
 
@@ -34,6 +36,8 @@ class Key:
         digest: SHA-256 of the whole key, in hexadecimal digits.
         created, expires: seconds since 1970; a key that does not expire has None.
         is_revoked: whether it is good for nothing any more, whatever else is said here.
+        rate: how often it may be shown; None for as often as one likes.
+        account: the id of the first of the keys that follow each other by rotation: their requests count together.
     """
 
     id: str
@@ -43,6 +47,8 @@ class Key:
     created: float
     expires: float | None = None
     is_revoked: bool = False
+    rate: Rate | None = None
+    account: str = ""
 
     def state(self, now: float) -> str:
         """What it is at the second `now`: "good", "expired" or "revoked"."""
@@ -57,7 +63,9 @@ class Key:
 
     def principal(self) -> Principal:
         """Who shows it."""
-        return Principal(name=f"{self.name} ({self.id})", scopes=with_implied(self.scopes), expires=self.expires)
+        name = f"{self.name} ({self.id})"
+        account = None if self.rate is None else Account("key", self.account or self.id, f"the key {name}", self.rate)
+        return Principal(name=name, scopes=with_implied(self.scopes), expires=self.expires, account=account)
 
     def to_json(self) -> dict[str, Any]:
         """The key as it is kept."""
@@ -68,6 +76,8 @@ class Key:
             "created": _date(self.created),
             "expires": None if self.expires is None else _date(self.expires),
             "revoked": self.is_revoked,
+            "rate": None if self.rate is None else str(self.rate),
+            "account": self.account or self.id,
         }
 
     @staticmethod
@@ -90,6 +100,8 @@ class Key:
             created=_second(kept["created"]),
             expires=None if kept["expires"] is None else _second(kept["expires"]),
             is_revoked=is_revoked,
+            rate=Rate.parse(kept["rate"]) if kept.get("rate") is not None else None,
+            account=str(kept.get("account", "")),
         )
 
 
@@ -111,12 +123,15 @@ class FixedKey:
         return self._principal if is_same else None
 
 
-def mint(name: str, scopes: frozenset[Scope], created: float, expires: float | None) -> tuple[Key, str]:
+def mint(
+    name: str, scopes: frozenset[Scope], created: float, expires: float | None, rate: Rate | None = None
+) -> tuple[Key, str]:
     """A new key, and the text that opens: it is told once, and kept nowhere."""
     id_ = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_CHARACTERS))
     text = f"{_PREFIX}{id_}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Key(id=id_, name=name, digest=digest, scopes=scopes, created=created, expires=expires), text
+    key = Key(id=id_, name=name, digest=digest, scopes=scopes, created=created, expires=expires, rate=rate, account=id_)
+    return key, text
 
 
 def id_in(credential: bytes) -> str:

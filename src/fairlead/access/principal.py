@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fairlead.access.scope import Scope
+from fairlead.metering.meter import Account
 
 __all__ = ["Credentials", "Principal"]
 
@@ -18,11 +19,13 @@ class Principal:
         name: for people; it is no secret.
         scopes: what they may ask for, what is implied included.
         expires: the second since 1970 from which on the credential is good for nothing; None for never.
+        account: what their requests are charged to; None when they may ask as often as they like.
     """
 
     name: str
     scopes: frozenset[Scope]
     expires: float | None = None
+    account: Account | None = None
 
 
 class Credentials(Protocol):

@@ -12,6 +12,8 @@ import jwt
 from fairlead.access.principal import Principal
 from fairlead.access.scope import Scope, with_implied
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.meter import Account
+from fairlead.metering.rate import Rate
 
 __all__ = ["PublicKeys", "Tokens", "parse_jwks", "read_jwks"]
 
@@ -38,12 +40,21 @@ class Tokens:
         secret: signs with HS256; empty when there is none.
         public_keys: of RS256 and ES256, by their ids.
         audience: what `aud` must have in it; None when it is not looked at.
+        rate: how often each subject may ask; None for as often as one likes.
 
     Raises:
         FairleadError: INVALID_ARGUMENT when the secret is none.
     """
 
-    def __init__(self, secret: str = "", public_keys: PublicKeys | None = None, *, audience: str | None = None) -> None:
+    def __init__(
+        self,
+        secret: str = "",
+        public_keys: PublicKeys | None = None,
+        *,
+        audience: str | None = None,
+        rate: Rate | None = None,
+    ) -> None:
+        self._rate = rate
         self._secret = secret
         self._public_keys: PublicKeys = {} if public_keys is None else public_keys
         self._audience = audience
@@ -54,7 +65,7 @@ class Tokens:
         if credential.count(b".") != 2:  # noqa: PLR2004 - a token has three parts
             return None
         try:
-            return _principal(self._claims(credential))
+            return _principal(self._claims(credential), self._rate)
         except _FAULTS:
             return None
 
@@ -139,11 +150,13 @@ def _try_secret(secret: str) -> None:
         ) from error
 
 
-def _principal(claims: Mapping[str, Any]) -> Principal:
+def _principal(claims: Mapping[str, Any], rate: Rate | None) -> Principal:
+    name = str(claims.get("sub", ""))
     return Principal(
-        name=str(claims.get("sub", "")),
+        name=name,
         scopes=with_implied(_scopes(claims)),
         expires=float(claims["exp"]) + _LEEWAY_S,
+        account=None if rate is None else Account("token", name, f"the subject {name!r:.80}", rate),
     )
 
 

@@ -16,6 +16,7 @@ from fairlead.access.scope import Scope
 from fairlead.app.tls import has_tls
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.meter import Meter
 
 __all__ = ["check_access", "open_doorkeeper", "open_management_doorkeeper"]
 
@@ -33,13 +34,16 @@ def check_access(settings: Settings) -> None:
     _check_management(settings, kinds)
 
 
-def open_doorkeeper(settings: Settings, console_key: str, environ: Mapping[str, str] = os.environ) -> Doorkeeper | None:
+def open_doorkeeper(
+    settings: Settings, console_key: str, environ: Mapping[str, str] = os.environ, meter: Meter | None = None
+) -> Doorkeeper | None:
     """What judges credentials at the REST and gRPC ports; None when only this machine reaches them and no key is known.
 
     Args:
         settings: where the home is, who reaches the ports, and what is open to them.
         console_key: by which the server's own console is known; empty where there is none.
         environ: where `API_KEY`, `METRICS_KEY` and `JWT_SECRET_KEY` may be.
+        meter: charges for requests; None where none come.
 
     Raises:
         FairleadError: when keys are meant to be there and cannot be read, or tokens and their library is not; when
@@ -47,7 +51,7 @@ def open_doorkeeper(settings: Settings, console_key: str, environ: Mapping[str, 
     """
     kinds = _kinds(settings, environ)
     _check_public(settings, kinds)
-    return _doorkeeper(kinds, settings.host, console_key, _open_to(settings, kinds, "rest", "grpc"))
+    return _doorkeeper(kinds, settings.host, console_key, _open_to(settings, kinds, "rest", "grpc"), meter)
 
 
 def open_management_doorkeeper(
@@ -110,11 +114,13 @@ def _asks_certificates(settings: Settings, port: str) -> bool:
     return settings.tls_client_ca is not None and has_tls(settings, port)
 
 
-def _doorkeeper(kinds: list[Credentials], host: str, console_key: str, open_to: frozenset[Scope]) -> Doorkeeper | None:
+def _doorkeeper(
+    kinds: list[Credentials], host: str, console_key: str, open_to: frozenset[Scope], meter: Meter | None = None
+) -> Doorkeeper | None:
     if not kinds and _is_loopback(host):
         return None
     own = [FixedKey("console", console_key, _ALL_BUT_ADMIN)] if console_key else []
-    return Doorkeeper([*kinds, *own], open_to=open_to)
+    return Doorkeeper([*kinds, *own], open_to=open_to, meter=meter)
 
 
 def _tokens(settings: Settings, secret: str) -> Credentials:
@@ -138,7 +144,7 @@ def _tokens(settings: Settings, secret: str) -> Credentials:
         public_keys = PublishedKeys(settings.jwks_url, settings.home / "jwks.json", refresh_s=settings.jwks_refresh_s)
     elif settings.jwks_file is not None:
         public_keys = read_jwks(settings.jwks_file)
-    return Tokens(secret, public_keys, audience=settings.jwt_audience)
+    return Tokens(secret, public_keys, audience=settings.jwt_audience, rate=settings.token_rate)
 
 
 def _is_loopback(host: str) -> bool:

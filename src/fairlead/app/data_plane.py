@@ -16,6 +16,8 @@ from fairlead.app.request_logs import open_access_log, open_payload_log
 from fairlead.app.tls import open_tls
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.meter import Meter, ModelMeter
+from fairlead.metering.rate import model_rates
 from fairlead.monitoring.spool import SpoolWriter
 from fairlead.serving.prediction_log import PredictionLog
 from fairlead.serving.predictor import Predictor
@@ -55,6 +57,7 @@ class DataPlane:
         metrics: where it counts.
         recording: where it writes down what it answered; None for nowhere.
         lifetimes: ends what begins here.
+        meter: charges callers and models for requests.
         console_key: by which the server's own console is known; empty where there is none.
 
     Raises:
@@ -69,10 +72,11 @@ class DataPlane:
         recording: Recording | None,
         lifetimes: AsyncExitStack,
         *,
+        meter: Meter,
         console_key: str = "",
     ) -> None:
         check_models(settings)
-        doorkeeper = open_doorkeeper(settings, console_key)
+        doorkeeper = open_doorkeeper(settings, console_key, meter=meter)
         allow_connections(settings.max_connections)
         self._manager = open_manager(settings, metrics.load)
         self._manager.start()
@@ -89,6 +93,7 @@ class DataPlane:
             max_queue_s=settings.max_queue_s,
             max_rows=settings.max_rows,
             log=log,
+            meter=ModelMeter(meter, model_rates(settings.model_rates)) if settings.model_rates else None,
         )
         lifetimes.callback(predictor.close)
         tracer = _open_tracer(settings, metrics.traces, lifetimes)

@@ -19,6 +19,8 @@ from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.control import Assignment, Failure, Order, Report
 from fairlead.errors import FairleadError
+from fairlead.metering.ledger import Ledger
+from fairlead.metering.meter import Meter
 from fairlead.telemetry.logs import configure_logging
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import stop_arrivals
@@ -51,6 +53,7 @@ class Worker:
         open_log_files(assignment.settings, self._metrics.app_log.failures.inc)
         self._recording = _recording(assignment)
         self._console_key = assignment.console_key
+        self._meter = Meter(Ledger(assignment.ledger))
         self._orders = orders
         self._reports = reports
         self._may_begin = asyncio.Event()
@@ -71,6 +74,7 @@ class Worker:
                     self._recording,
                     lifetimes,
                     console_key=self._console_key,
+                    meter=self._meter,
                 )
             except FairleadError as error:
                 self._reports.write(Failure(error).line())

@@ -13,11 +13,13 @@ from fairlead.access.scope import Scope, parse_scopes
 from fairlead.cli.output import columns, json_line, say, settings_from
 from fairlead.config import add_flags
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.rate import Rate
 
 __all__ = ["EXAMPLE", "configure", "run"]
 
 EXAMPLE = """example:
   fairlead keys create shop --scope predict --scope feedback --expires 90d
+  fairlead keys create crawler --rate 100/s --burst 200
   fairlead keys list
   fairlead keys rotate 4k2m9x1q --grace 24h
   fairlead keys revoke 4k2m9x1q
@@ -37,6 +39,8 @@ def configure(parser: ArgumentParser) -> None:
         "--scope", action="append", default=[], help=f"what it is good for: {scopes}; predict when left out"
     )
     create.add_argument("--expires", metavar="TIME", help="how long it is good for: 90d, 12h; for ever when left out")
+    create.add_argument("--rate", help="requests that it may ask for: 100/s, 6000/m, 10/h; any number when left out")
+    create.add_argument("--burst", help="requests that it may save up (default: a second's worth)")
     listing = actions.add_parser("list", help="list the keys, which shows none")
     revoke = actions.add_parser("revoke", help="make a key good for nothing")
     rotate = actions.add_parser("rotate", help="make a key in place of another, and show it this once")
@@ -62,7 +66,8 @@ def run(arguments: Namespace) -> int:
     else:
         scopes = parse_scopes(arguments.scope or [Scope.PREDICT.value])
         lives_s = None if arguments.expires is None else _seconds("--expires", arguments.expires)
-        _tell(*file.create(arguments.name, scopes, lives_s=lives_s), as_json=arguments.json)
+        rate = _rate(arguments.rate, arguments.burst)
+        _tell(*file.create(arguments.name, scopes, lives_s=lives_s, rate=rate), as_json=arguments.json)
     return 0
 
 
@@ -84,7 +89,7 @@ def _show(keys: list[Key], *, as_json: bool) -> None:
     if as_json:
         json_line([_public(key) for key in keys])
         return
-    rows = [("id", "name", "scopes", "created", "expires", "state")]
+    rows = [("id", "name", "scopes", "created", "expires", "rate", "state")]
     rows += [
         (
             key.id,
@@ -92,6 +97,7 @@ def _show(keys: list[Key], *, as_json: bool) -> None:
             ",".join(sorted(key.scopes)),
             _day(key.created),
             "never" if key.expires is None else _day(key.expires),
+            "any" if key.rate is None else str(key.rate),
             key.state(time.time()),
         )
         for key in keys
@@ -110,3 +116,21 @@ def _seconds(flag: str, text: str) -> float:
             Code.INVALID_ARGUMENT, f"{flag} is {text!r:.80}: a number and s, m, h or d", hint=f"{flag} 90d"
         )
     return float(int(match[1]) * _UNIT_S[match[2]])
+
+
+def _rate(rate: str | None, burst: str | None) -> Rate | None:
+    flag = "--rate"
+    if rate is None:
+        if burst is not None:
+            raise FairleadError(
+                Code.INVALID_ARGUMENT, f"--burst is {burst!r:.80}, and no --rate is given", hint="--rate 100/s"
+            )
+        return None
+    try:
+        parsed = Rate.parse(rate)
+        flag = "--burst"
+        return parsed if burst is None else parsed.with_burst(burst)
+    except ValueError as error:
+        given = rate if flag == "--rate" else burst
+        hint = "--rate 100/s --burst 200"
+        raise FairleadError(Code.INVALID_ARGUMENT, f"{flag} is {given!r:.80}: it {error}", hint=hint) from error

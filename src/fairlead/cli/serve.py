@@ -55,6 +55,8 @@ FLAGS = (
     "jwks_url",
     "jwks_refresh_s",
     "jwt_audience",
+    "token_rate",
+    "model_rates",
     "sticky_header",
     "prediction_log",
     "log_sample",

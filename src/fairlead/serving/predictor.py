@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from weakref import finalize
 
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.meter import ModelMeter
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.admission import Admission
@@ -72,6 +73,7 @@ class Predictor:
     Args:
         manager: lends the versions.
         metrics, statistics: told of every batch.
+        meter: charges models for requests; None when they may be asked as often as one likes.
         log: where what was answered is written down, before anybody has the answer; None for nowhere.
         new_id: makes a prediction's id.
         threads: how many batches of one version run at once.
@@ -93,10 +95,12 @@ class Predictor:
         max_batch_delay_s: float = 0.0,
         max_queue_s: float = 5.0,
         max_rows: int = MAX_ROWS,
+        meter: ModelMeter | None = None,
         log: PredictionLog | None = None,
         new_id: Callable[[], str] | None = None,
     ) -> None:
         self._log = log
+        self._meter = meter
         self._new_id = new_id or PredictionIds()
         self._manager = manager
         self._metrics = metrics
@@ -138,7 +142,8 @@ class Predictor:
 
         Raises:
             FairleadError: NOT_FOUND for an unknown model or a version that is not available, INVALID_ARGUMENT for an
-                unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait.
+                unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait,
+                RateLimitError when the model is asked too often.
         """
         self._admission.check_room(self._in_flight)
         asked = self._asked.get(target)
@@ -154,6 +159,8 @@ class Predictor:
         try:
             lane = self._lanes.get(id(handle.servable)) or self._open_lane(handle)
             try:
+                if self._meter is not None:
+                    self._meter.charge(handle.manifest.model)
                 if lane is not asked:
                     self._admission.check_queue(lane)
                     self._remember(target, lane, handle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from fairlead.errors import Code, FairleadError, OverloadError
+from fairlead.errors import Code, FairleadError, OverloadError, RateLimitError
 from fairlead.telemetry.exposition import Exposition
 from fairlead.telemetry.instruments import Counter, Histogram, Instruments
 from fairlead.transport.message import Call, Request, Response
@@ -45,13 +45,21 @@ class TransportMetrics:
             "Requests refused because there was too much to do, by the bound that was met.",
             ("protocol", "reason"),
         )
+        self._limited = Counter(
+            instruments,
+            "fairlead_limited",
+            "Requests refused because more was asked for than may be, by whose limit was met.",
+            ("protocol", "reason"),
+        )
 
         self._counted: dict[_Key, _Counted] = {}
 
     def refused(self, protocol: str, error: Exception) -> None:
-        """Count a refusal, if `error` is one that overload makes."""
+        """Count a refusal, if `error` is one that overload or a limit makes."""
         if protocol and isinstance(error, OverloadError):
             self._refused.labels(protocol, error.reason).inc()
+        elif protocol and isinstance(error, RateLimitError):
+            self._limited.labels(protocol, error.reason).inc()
 
     def record(self, call: Call, code: Code | None, seconds: float, knows: Knows) -> None:
         """Count one answered request.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.errors import Code, FairleadError, OverloadError
+from fairlead.errors import Code, FairleadError, OverloadError, RateLimitError
 from fairlead.transport.codes import HttpError, http_status
 from fairlead.transport.message import Response
 
@@ -24,4 +25,6 @@ def refused(value: Mapping[str, Any], error: FairleadError) -> Response:
     headers = error.headers if isinstance(error, HttpError) else ()
     if error.code is Code.UNAVAILABLE or isinstance(error, OverloadError):
         headers = (*headers, _RETRY_AFTER)
+    elif isinstance(error, RateLimitError):
+        headers = (*headers, (b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
     return Response.of(value, status=http_status(error), headers=headers, code=error.code)

@@ -15,7 +15,7 @@ from fairlead.serving.status import Readiness
 def test_an_assignment_comes_back() -> None:
     """Settings and descriptors."""
     settings = Settings(store=Path("a b\n"), models=("x", "y"), workers=2, threads=1, drain_timeout_s=0.5)
-    assignment = Assignment(settings=settings, sockets={"rest": 5}, memory=6, regions=5, region=2, console_key="own")
+    assignment = Assignment(settings=settings, sockets={"rest": 5}, memory=6, regions=5, region=2, ledger=7)
 
     assert Assignment.parse(assignment.line()) == assignment
     assert assignment.line().count(b"\n") == 1

@@ -49,6 +49,7 @@ class Assignment:
         spools: the directory of the server's spools, where the recorder answers too; None when nothing is logged.
         lock: the descriptor that keeps that directory the server's own, for as long as the worker lives.
         console_key: the credential of the server's own console; empty where there is none.
+        ledger: the descriptor of what callers have used, which all workers share.
     """
 
     settings: Settings
@@ -59,15 +60,16 @@ class Assignment:
     spools: str | None = None
     lock: int | None = None
     console_key: str = ""
+    ledger: int
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What the worker inherits."""
-        return (self.memory, *self.sockets.values(), *(() if self.lock is None else (self.lock,)))
+        return (self.memory, self.ledger, *self.sockets.values(), *(() if self.lock is None else (self.lock,)))
 
     def line(self) -> bytes:
         """The assignment as it is sent."""
-        fields = ("sockets", "memory", "regions", "region", "spools", "lock", "console_key")
+        fields = ("sockets", "memory", "regions", "region", "spools", "lock", "console_key", "ledger")
         rest = {field: getattr(self, field) for field in fields}
         return _line({"settings": self.settings.texts(), **rest})
 

@@ -17,6 +17,7 @@ from fairlead.app.supervision.seat import Seat
 from fairlead.app.supervision.state import WorkerState
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.ledger import Ledger
 from fairlead.monitoring.spool_home import Claim
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.region import Memory
@@ -56,6 +57,7 @@ class Supervisor:
     ) -> None:
         self._spools = spools
         self._console_key = console_key
+        self._ledger = Ledger.make()
         self._settings = settings
         self._sockets = sockets
         self._memory = memory
@@ -183,6 +185,7 @@ class Supervisor:
                     spools=str(self._spools.directory.absolute()) if self._spools else None,
                     lock=self._spools.lock if self._spools else None,
                     console_key=self._console_key,
+                    ledger=self._ledger.descriptor,
                 ),
                 restarts=seat.starts,
                 drain_timeout_s=self._settings.drain_timeout_s,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import cast
 
 from fairlead.access.doorkeeper import Doorkeeper
+from fairlead.access.principal import Principal
+from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import MAX_ROWS
@@ -101,26 +104,29 @@ class GrpcApp:
         if not isinstance(opening, Opening):
             stream.send_trailers(opening)
             return NOBODY  # it was answered by its headers alone
-        if self._doorkeeper is not None and not self._is_admitted(self._doorkeeper, stream, opening.method):
-            return NOBODY
+        charge = _nothing
+        if self._doorkeeper is not None and opening.method.scope is not None:
+            caller = self._admit(self._doorkeeper, stream, opening.method, opening.method.scope)
+            if caller is None:
+                return NOBODY
+            charge = partial(self._doorkeeper.charge, caller)
         if opening.method.unary is not None:
             return UnaryCall(self, stream, opening, opening.method.unary)
-        return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming))
+        return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming), charge)
 
-    def _is_admitted(self, doorkeeper: Doorkeeper, stream: Stream, method: Method) -> bool:
-        """Whether the caller may; if not, they have been told."""
-        if method.scope is None:
-            return True
+    def _admit(self, doorkeeper: Doorkeeper, stream: Stream, method: Method, scope: Scope) -> Principal | None:
+        """Who calls; None when they may not, and have been told."""
         fields, began = stream.head.fields, time.monotonic()
         try:
-            doorkeeper.admit(
-                credential_in(fields.get(b"authorization", b""), fields.get(b"x-api-key", b"")), method.scope
+            return doorkeeper.admit(
+                credential_in(fields.get(b"authorization", b""), fields.get(b"x-api-key", b"")), scope
             )
         except FairleadError as error:
-            self.record(method, Context(protocol=method.protocol, api=method.name), error.code, began)
+            context = Context(protocol=method.protocol, api=method.name)
+            self.refused(context, error)
+            self.record(method, context, error.code, began)
             stream.send_trailers(refusal(error, method.details(error)))
-            return False
-        return True
+            return None
 
     def record(self, method: Method, context: Context, code: Code | None, started: float) -> None:
         """Count a call that ended; `code` is None for a success, `started` when, a monotonic second."""
@@ -143,3 +149,7 @@ class GrpcApp:
 
     def _is_ready(self) -> bool:
         return self._catalogue.readiness().is_ready and not self.withdrawn
+
+
+def _nothing() -> None:
+    """What a message costs whom nobody counts."""

@@ -228,11 +228,20 @@ class UnaryCall(_Call):
 
 
 class StreamingCall(_Call):
-    """Messages in, messages out, for as long as both sides like."""
+    """Messages in, messages out, for as long as both sides like.
 
-    def __init__(self, server: Server, stream: Stream, opening: Opening, answer: Streaming) -> None:
+    Args:
+        server, stream, opening: as for every call.
+        answer: answers the messages.
+        charge: counts each message but the first, which the opening was counted for; may raise RateLimitError.
+    """
+
+    def __init__(
+        self, server: Server, stream: Stream, opening: Opening, answer: Streaming, charge: Callable[[], None]
+    ) -> None:
         super().__init__(server, stream, opening)
         self._answer = answer
+        self._charge = charge
         self._is_received = False
         self._arrival = asyncio.Event()
         stream.stop_clock()
@@ -282,6 +291,8 @@ class StreamingCall(_Call):
                 self._arrival.clear()
                 await self._arrival.wait()
                 continue
+            if count:
+                self._charge()
             yield await self._parse(*taken)
             inbox.settle()
             self._await_more(inbox, has_begun=True)

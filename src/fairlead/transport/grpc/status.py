@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import quote
 
-from fairlead.errors import Code, FairleadError, OverloadError
+from fairlead.errors import Code, FairleadError, OverloadError, RateLimitError
 from fairlead.transport.grpc.headers import encode_headers
 
 __all__ = ["GRPC_STATUS", "HEAD", "OK", "not_grpc", "refusal", "trailers"]
@@ -64,6 +65,11 @@ def trailers(error: FairleadError, details: str) -> bytes:
     ]
     if error.code is Code.UNAVAILABLE or isinstance(error, OverloadError):
         fields += _LATER
+    elif isinstance(error, RateLimitError):
+        fields += [
+            (b"grpc-retry-pushback-ms", b"%d" % math.ceil(1000 * error.retry_after_s)),
+            (b"retry-after", b"%d" % math.ceil(error.retry_after_s)),
+        ]
     if error.code is Code.UNIMPLEMENTED:
         fields.append(_ACCEPTED)
     return encode_headers(fields)

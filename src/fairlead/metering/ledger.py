@@ -1,0 +1,87 @@
+"""What accounts have used, in memory that all workers of a server share."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+
+from fairlead.errors import Code, FairleadError
+
+__all__ = ["Ledger"]
+
+_SETS = 2048
+_WAYS = 8
+_WORDS = 2
+_SET_WORDS = _WAYS * _WORDS
+_BYTES = _SETS * _SET_WORDS * 8
+
+
+class Ledger:
+    """A slot for each account that has used something lately: its number, and when all of that will be paid back.
+
+    An account's slot is one of the eight of its set, and a set is changed under a lock of its own. The lock is the
+    kernel's and belongs to the process: it ends with it, however that ends. Where more than eight accounts of one set
+    owe something, the one that owes least is forgiven; there are 16,384 slots.
+
+    Args:
+        descriptor: of the memory that `make` made. One thread of a process uses it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._words: memoryview[int] = memoryview(mmap.mmap(descriptor, _BYTES)).cast("q")
+
+    @classmethod
+    def make(cls) -> Ledger:
+        """A ledger in which nobody owes anything; nameless, gone with the last process that has it.
+
+        Raises:
+            FairleadError: RESOURCE_EXHAUSTED when there is no memory for it.
+        """
+        descriptor = os.memfd_create("fairlead-ledger")
+        try:
+            os.posix_fallocate(descriptor, 0, _BYTES)
+        except OSError as error:
+            os.close(descriptor)
+            raise FairleadError(
+                Code.RESOURCE_EXHAUSTED, f"there is no memory for {_BYTES // 1024} KiB of budgets: {error}"
+            ) from error
+        return cls(descriptor)
+
+    def charge(self, account: int, now: int, *, cost: int, most: int) -> int:
+        """Let the account owe `cost` more, unless it owes more than `most`.
+
+        Args:
+            account: its number, of 63 bits and not 0.
+            now: a nanosecond of the clock that all processes of a machine share.
+            cost: what it costs, in nanoseconds until that is paid back.
+            most: what it may owe before, in nanoseconds.
+
+        Returns:
+            0 when it was charged, else in how many nanoseconds it will be.
+        """
+        which = account % _SETS
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, which)
+        try:
+            words, at = self._words, self._slot(which, account)
+            paid = max(words[at + 1], now) if words[at] == account else now
+            wait = paid - now - most
+            if wait > 0:
+                return wait
+            words[at + 1] = paid + cost  # before the number: a process that dies between the two makes nobody owe less
+            words[at] = account
+            return 0
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
+
+    def _slot(self, which: int, account: int) -> int:
+        """Where the account's slot is, or else the one that is given to it: whose owner owes least."""
+        words, first = self._words, which * _SET_WORDS
+        found = first
+        for at in range(first, first + _SET_WORDS, _WORDS):
+            if words[at] == account:
+                return at
+            if words[at + 1] < words[found + 1]:
+                found = at
+        return found

@@ -1,0 +1,90 @@
+"""Refuses whoever asks for more than their rate allows."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+
+from fairlead.errors import RateLimitError
+from fairlead.metering.ledger import Ledger
+from fairlead.metering.rate import Rate
+
+__all__ = ["Account", "Meter", "ModelMeter"]
+
+
+class Account:
+    """Whose requests are counted together, and how many they may be.
+
+    Args:
+        kind: what it is of: a word that metrics can count by.
+        name: which of that kind; it may be anything.
+        shown: as people are told of it.
+        rate: how often it may ask.
+    """
+
+    __slots__ = ("kind", "number", "rate", "shown")
+
+    def __init__(self, kind: str, name: str, shown: str, rate: Rate) -> None:
+        digest = hashlib.blake2b(f"{kind}:{name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self.kind = kind
+        self.number = int.from_bytes(digest, "big") >> 1 or 1
+        self.shown = shown
+        self.rate = rate
+
+
+class Meter:
+    """Charges accounts for requests, in all workers of a server together.
+
+    Args:
+        ledger: where what each has used is kept.
+        clock: a nanosecond that all processes of a machine share.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def charge(self, account: Account) -> None:
+        """Let the account have one request.
+
+        Raises:
+            RateLimitError: when it has had as many as it may.
+        """
+        rate = account.rate
+        cost = rate.interval_ns
+        wait = self._ledger.charge(account.number, self._clock(), cost=cost, most=cost * (rate.burst - 1))
+        if wait:
+            raise RateLimitError(
+                f"{account.shown} has had the {rate.count}/{rate.unit} that it may ask for",
+                reason=account.kind,
+                retry_after_s=wait / 1e9,
+            )
+
+
+class ModelMeter:
+    """Charges models for what is asked of them, whoever asks.
+
+    Args:
+        meter: charges.
+        rates: by model; that of all others is under the empty name, where they have one.
+    """
+
+    def __init__(self, meter: Meter, rates: Mapping[str, Rate]) -> None:
+        self._meter = meter
+        self._rates = rates
+        self._accounts: dict[str, Account | None] = {}
+
+    def charge(self, model: str) -> None:
+        """Let the model, one that there is, be asked once.
+
+        Raises:
+            RateLimitError: when it has been asked as often as it may be.
+        """
+        account = self._accounts.get(model)
+        if account is None and model not in self._accounts:
+            rate = self._rates.get(model) or self._rates.get("")
+            account = None if rate is None else Account("model", model, f"the model {model}", rate)
+            self._accounts[model] = account
+        if account is not None:
+            self._meter.charge(account)

@@ -1,0 +1,214 @@
+"""Keys, tokens and models that may be asked so often, over every protocol and all workers of a server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+import jwt
+import numpy as np
+import psutil
+import pytest
+from tests.transport.grpc.protos import infer_request, predict_request
+
+from fairlead.cli.main import main
+from fairlead.store.writable_store import WritableStore
+from fairlead.testing import publish_digit
+
+from .clients import BODY, wait_until
+from .conftest import Server, StartServer
+from .test_keys import PLANTED, made
+
+V1, V2 = "/v1/models/digits:predict", "/v2/models/digits/infer"
+"""Where the body may be any: it is not looked at when the request is refused."""
+
+
+def asked(server: Server, path: str, key: str, body: bytes = b"{") -> tuple[int, http.client.HTTPMessage, bytes]:
+    """Status, headers and body of one request on a connection of its own, so that either worker may have it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.request("POST", path, body, {"authorization": f"Bearer {key}"})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+    finally:
+        connection.close()
+
+
+def test_a_key_has_one_budget_over_both_workers_and_every_protocol(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it asks beyond is refused in each protocol's own shape, and says when to come again; others are served."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = ["--home", str(tmp_path / "home")]
+    slow = made(capsys, "create", "slow", "--rate", "20/h", "--burst", "40", *home)
+    free = made(capsys, "create", "free", *home)["key"]
+    server = start_server(store.root, *home, "--workers", "2")
+    server.wait_ready()
+    key = slow["key"]
+
+    statuses = Counter(asked(server, V1, key, BODY)[0] for _ in range(60))
+    assert statuses == {200: 40, 429: 20}
+    rotated = made(capsys, "rotate", slow["id"], *home)["key"]
+    wait_until(lambda: asked(server, V1, rotated)[0] == 429)  # which is no way around it
+
+    for path in ("/predict", V1, V2):
+        status, headers, body = asked(server, path, key)
+        assert status == 429
+        assert 100 < int(headers["retry-after"]) <= 180
+        error = json.loads(body)["error"]
+        shown = error["message"] if path == "/predict" else error
+        assert f"the key slow ({slow['id']}) has had the 20/h that it may ask for" in shown
+        assert asked(server, path, free)[0] != 429
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        picture = np.zeros((1, 28, 28, 1), np.float32)
+        for path, message in (
+            ("/tensorflow.serving.PredictionService/Predict", predict_request("digits", image=picture)),
+            ("/inference.GRPCInferenceService/ModelInfer", infer_request("digits", image=picture)),
+        ):
+            call = channel.unary_unary(path)
+            with pytest.raises(grpc.RpcError) as refused:
+                call(message.SerializeToString(), metadata=[("x-api-key", key)], timeout=30)
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            trailers = dict(refused.value.trailing_metadata())
+            assert 100_000 < int(trailers["grpc-retry-pushback-ms"]) <= 180_000
+            call(message.SerializeToString(), metadata=[("x-api-key", free)], timeout=30)
+
+    page = server.page("/metrics", server.management_port)
+    assert page[0] == 401
+    scraper = made(capsys, "create", "scraper", "--scope", "metrics", *home)["key"]
+
+    def counted() -> str:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.management_port, timeout=30)) as connection:
+            connection.request("GET", "/metrics", headers={"x-api-key": scraper})
+            return connection.getresponse().read().decode()
+
+    wait_until(lambda: 'fairlead_limited_total{protocol="v2",reason="key"} 1.0' in counted())
+    assert 'fairlead_limited_total{protocol="tfserving-grpc",reason="key"} 1.0' in counted()
+    assert server.stop() == 0
+
+
+def test_a_stream_counts_each_message(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends where the budget does."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = ["--home", str(tmp_path / "home")]
+    key = made(capsys, "create", "slow", "--rate", "1/h", "--burst", "5", *home)["key"]
+    server = start_server(store.root, *home, "--workers", "1")
+    server.wait_ready()
+    message = infer_request("digits", image=np.zeros((1, 28, 28, 1), np.float32)).SerializeToString()
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+        answers = stream(iter([message] * 9), metadata=[("x-api-key", key)], timeout=30)
+        got = [next(answers) for _ in range(5)]
+        with pytest.raises(grpc.RpcError) as ended:
+            next(answers)
+    assert len(got) == 5
+    assert ended.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert server.stop() == 0
+
+
+def test_a_worker_that_is_killed_neither_gives_the_budget_back_nor_keeps_it_locked(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor do workers that are replaced."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = ["--home", str(tmp_path / "home")]
+    key = made(capsys, "create", "slow", "--rate", "1/h", "--burst", "10", *home)["key"]
+    server = start_server(store.root, *home, "--workers", "2")
+    server.wait_ready()
+    assert [asked(server, V1, key, BODY)[0] for _ in range(5)] == [200] * 5
+    children = psutil.Process(server.process.pid).children()
+    workers = [child for child in children if "fairlead.app.worker" in child.cmdline()]
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGKILL)
+
+    def status() -> int:
+        try:
+            return asked(server, V1, key, BODY)[0]
+        except (OSError, http.client.HTTPException):
+            return 0
+
+    wait_until(lambda: status() == 200)
+    statuses = Counter(status() for _ in range(12))
+    assert statuses[200] <= 4  # what a worker had read when it was killed may have been counted
+    assert statuses[429] >= 8
+    assert server.stop() == 0
+
+
+def test_tokens_by_subject_and_models_have_rates(
+    store: WritableStore, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both from settings; the model's is for all that ask, and a model that there is not uses none of it."""
+    for name in ("digits", "other"):
+        store.promote(publish_digit(store, name, 7).manifest.id, why="")
+    monkeypatch.setenv("JWT_SECRET_KEY", PLANTED)
+    server = start_server(store.root, "--workers", "2", "--token-rate", "1/h:12", "--model-rates", "other=1/h:5,1/h:90")
+    server.wait_ready()
+    tokens = [
+        jwt.encode({"sub": sub, "exp": time.time() + 600, "n": n}, PLANTED) for sub in ("ann", "bob") for n in range(2)
+    ]
+
+    assert [asked(server, f"/v1/models/nowhere{n}:predict", tokens[0], BODY)[0] for n in range(3)] == [404] * 3
+    of_other = [asked(server, "/v1/models/other:predict", tokens[0], BODY) for _ in range(6)]
+    assert [status for status, _, _ in of_other] == [200] * 5 + [429]
+    assert b"the model other has had the 1/h" in of_other[-1][2]
+    assert asked(server, "/v1/models/other:predict", tokens[2], BODY)[0] == 429
+    assert [asked(server, V1, token, BODY)[0] for token in (tokens[0], tokens[1], tokens[1], tokens[0])] == [
+        *(200, 200, 200),
+        429,
+    ]
+    assert asked(server, V1, tokens[3], BODY)[0] == 200
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--rate", "0/s"], "--rate is '0/s': it must be a rate, from 1 to 1000000 requests: 100/s"),
+        (["--rate", "-5/s"], "--rate is '-5/s'"),
+        (["--rate", "5/fortnight"], "--rate is '5/fortnight'"),
+        (["--rate", "5/s", "--burst", "0"], "--burst is '0': it must be a burst"),
+        (["--burst", "5"], "--burst is '5', and no --rate is given"),
+    ],
+)
+def test_a_rate_that_is_none_makes_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    """The refusal names it, and shows one."""
+    given = [f"{flags[0]}={flags[1]}", *flags[2:]]
+    assert main(["keys", "create", "shop", *given, "--home", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "--rate 100/s" in told
+    assert not (tmp_path / "keys.json").exists()
+
+
+def test_a_setting_that_is_no_rate_starts_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says which and what it is."""
+    assert main(["serve", "--home", str(tmp_path), "--model-rates", "digits=ten"]) == 2
+    assert "--model-rates is 'digits=ten': must be a rate" in capsys.readouterr().err
+
+
+def test_keys_are_listed_with_their_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Keys of before there were any may ask as often as they like."""
+    made(capsys, "create", "shop", "--rate", "100/s", "--burst", "200", "--home", str(tmp_path))
+    made(capsys, "create", "old", "--home", str(tmp_path))
+    path = tmp_path / "keys.json"
+    kept = json.loads(path.read_text())
+    old = next(key for key in kept["keys"].values() if key["name"] == "old")
+    del old["rate"], old["account"]
+    path.write_text(json.dumps(kept))
+
+    assert main(["keys", "list", "--home", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[-2:] for line in lines] == [["100/s:200", "good"], ["any", "good"]]
