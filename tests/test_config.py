@@ -15,6 +15,7 @@ from fairlead.metering.rate import Rate
 GOOD: list[tuple[str, str, str, Any]] = [
     ("home", "FAIRLEAD_HOME", "/srv/home", Path("/srv/home")),
     ("store", "FAIRLEAD_STORE", "models", Path("models")),
+    ("store_cache_bytes", "FAIRLEAD_STORE_CACHE_BYTES", "1000", 1000),
     ("data_dir", "FAIRLEAD_DATA_DIR", "/data", Path("/data")),
     ("env", "FAIRLEAD_ENV", "prod", "prod"),
     ("tracking_uri", "MLFLOW_TRACKING_URI", "http://mlflow:5000", "http://mlflow:5000"),
@@ -98,6 +99,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
 
 NO_SAFE_URL = "must be a URL of https, or of http on this machine, without a password"
 BAD = [
+    ("store_cache_bytes", "FAIRLEAD_STORE_CACHE_BYTES", "0", "must be at least 1"),
     ("env", "FAIRLEAD_ENV", "production", "must be one of dev, staging, prod"),
     (
         "token_rate",
@@ -219,7 +221,7 @@ def test_a_command_takes_the_flags_it_names() -> None:
     assert (
         "--rest-port PORT port of the REST protocols; 0 takes a free one (default: 8501; $FAIRLEAD_REST_PORT)" in shown
     )
-    assert "--store STORE the model store, a directory (default: HOME/store; $FAIRLEAD_STORE)" in shown
+    assert "--store STORE the model store: a directory, or a bucket as s3://BUCKET/FOLDER" in shown
 
 
 def test_the_reference_page_is_the_code() -> None:
@@ -332,3 +334,13 @@ def test_without_a_cgroup_the_affinity_counts(tmp_path: Path, monkeypatch: pytes
 def test_where_models_can_be_tried_in_a_browser(env: str, try_page: str, is_shown: bool) -> None:
     """In development, unless it is said otherwise."""
     assert Settings(env=env, try_page=try_page).has_try_page == is_shown
+
+
+def test_a_store_is_a_directory_or_a_bucket() -> None:
+    """A bucket is seen as one directory by whoever reads it, the same for the same URL and home."""
+    bucket = Settings.read({"FAIRLEAD_STORE": "s3://models/prod/", "FAIRLEAD_HOME": "/srv"})
+    assert bucket.bucket_url == "s3://models/prod"
+    assert bucket.store_path.parent == Path("/srv/mirrors")
+    assert Settings.read({}, **bucket.texts()).store_path == bucket.store_path
+    assert Settings.read({"FAIRLEAD_STORE": "s3://models/dev", "FAIRLEAD_HOME": "/srv"}).store_path != bucket.store_path
+    assert Settings.read({"FAIRLEAD_STORE": "models"}).bucket_url is None

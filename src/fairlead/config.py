@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import importlib.util
 import os
 import re
@@ -113,6 +114,10 @@ def _some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def _directory_or_bucket(text: str) -> Path | str:
+    return text.rstrip("/") if "://" in text else Path(text)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -130,7 +135,19 @@ class Settings:
     home: Path = _setting(
         "FAIRLEAD_HOME", Path(".fairlead"), Path, "where everything that the embedded defaults write goes"
     )
-    store: Path | None = _setting("FAIRLEAD_STORE", None, Path, "the model store, a directory", "HOME/store")
+    store: Path | str | None = _setting(
+        "FAIRLEAD_STORE",
+        None,
+        _directory_or_bucket,
+        "the model store: a directory, or a bucket as s3://BUCKET/FOLDER (gs://, az://)",
+        "HOME/store",
+    )
+    store_cache_bytes: int = _setting(
+        "FAIRLEAD_STORE_CACHE_BYTES",
+        10 * 2**30,
+        _positive,
+        "disk for versions of a bucket that no release names; those not needed for longest go first",
+    )
     data_dir: Path | None = _setting("FAIRLEAD_DATA_DIR", None, Path, "pre-downloaded data sets (mnist/*.gz)", "unset")
     env: str = _setting(
         "FAIRLEAD_ENV",
@@ -495,7 +512,15 @@ class Settings:
         return Settings(**values)
 
     @property
+    def bucket_url(self) -> str | None:
+        """Where the model store is, if it is in a bucket."""
+        return self.store if isinstance(self.store, str) else None
+
+    @property
     def store_path(self) -> Path:
+        """The model store's directory: its own, or that of this host's copy of the bucket."""
+        if isinstance(self.store, str):
+            return self.home / "mirrors" / hashlib.blake2b(self.store.encode(), digest_size=8).hexdigest()
         return self.store or self.home / "store"
 
     @property

@@ -96,7 +96,7 @@ def _whole_there(
 ) -> tuple[ServableId, Counts]:
     """All of it in a task of the cluster: who comes by `ray://` is outside, and may have none of the files."""
     job = replace(job, input=job.input.absolute(), output=job.output.absolute())
-    told = settings.texts() | {"store": str(settings.store_path.absolute())}
+    told = settings.texts() | {"store": settings.bucket_url or str(settings.store_path.absolute())}
     with connected(engine) as ray:
         from ray.util.queue import Queue  # noqa: PLC0415 - an extra
 

@@ -15,7 +15,7 @@ from fairlead.controller.journal import Journal
 from fairlead.controller.restore import finish_restore
 from fairlead.controller.rollouts import Rollouts
 from fairlead.database.engine import migrate, open_engine
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import FairleadError
 from fairlead.monitoring.feedback import Feedback
 from fairlead.monitoring.retention import Records
 from fairlead.servable.identity import ServableId
@@ -81,11 +81,8 @@ def open_rollouts(settings: Settings, engine: Engine, who: str = "") -> Rollouts
 def places(settings: Settings) -> Places:
     """What a backup holds: the store, the database, and the registry where it is the embedded one.
 
-    Raises:
-        FairleadError: FAILED_PRECONDITION when the store is no directory.
+    Of a store in a bucket it is this host's copy.
     """
-    if "://" in str(settings.store_path):
-        raise FairleadError(Code.FAILED_PRECONDITION, f"the store {settings.store_path} is no directory to copy")
     registry = None if settings.tracking_uri else settings.home / "mlflow.db"
     return Places(store=settings.store_path, database_url=settings.database, registry=registry)
 

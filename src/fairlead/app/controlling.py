@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from fairlead.app.control import backup_root, kept_days, now_us, open_database, open_journal, places
 from fairlead.app.log_files import sweep_logs
-from fairlead.app.releases import now, open_writable_store
+from fairlead.app.releases import now, open_mirror, open_writable_store
 from fairlead.app.retraining import SubprocessTrainer
 from fairlead.app.tensorboard import tidy_training_logs
 from fairlead.config import Settings
@@ -71,11 +71,14 @@ def control(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     controller: Controller | None = None
+    mirror = open_mirror(settings)
     last: str | None = None
     pause_s = _FIRST_RETRY_S
     while not over.is_set() and not (is_child and os.getppid() != parent):
         try:
             controller = controller or open_controller(settings, recipes, is_confirmed=is_confirmed)
+            if mirror is not None:
+                mirror.pull()
             holding = controller.look()
         except FairleadError as error:
             if is_once or error.code is not Code.UNAVAILABLE:
@@ -179,7 +182,7 @@ class _Tidy:
         for records, days in kept_days(self._settings).items():
             self._sweep(records, days)
         for model in self._store.models():
-            if self._store.release(model) is None:
+            if self._store.release(model) is None or self._settings.bucket_url is not None:
                 continue
             deleted = delete_versions(
                 self._store, model, keep=self._settings.keep_versions, rollback_targets=_ROLLBACK_TARGETS
@@ -206,5 +209,8 @@ class _Tidy:
 
 
 def _back_up(settings: Settings, engine: Engine, why: str) -> None:
+    mirror = open_mirror(settings)
+    if mirror is not None:
+        mirror.pull_all()
     made = backup(places(settings), backup_root(settings), at=now(), why=why, keep=settings.keep_backups)
     open_journal(engine).write(Action.BACKED_UP, model="", subject=made.directory.name, why=why)

@@ -23,6 +23,7 @@ from fairlead.telemetry.instruments import Counter, Exemplars, Family, Gauge, Hi
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.quality import QualityMetrics
+from fairlead.telemetry.store import StoreMetrics
 from fairlead.telemetry.tls import TlsMetrics
 from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.workers import WorkerMetrics
@@ -75,6 +76,7 @@ SECTIONS = (
     Section(title="Prediction log", process="workers and recorder", make=LogMetrics),
     Section(title="Quality in production", process="recorder", make=QualityMetrics),
     Section(title="Control plane", process="recorder", make=ControlMetrics),
+    Section(title="Store", process="the parent", make=StoreMetrics),
     Section(title="TLS", process="the parent; failures every process", make=TlsMetrics),
     Section(title="Traces", process="workers", make=TraceMetrics),
     Section(title="Application log", process="every process", make=AppLogMetrics),

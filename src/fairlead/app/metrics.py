@@ -13,6 +13,7 @@ from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.quality import QualityMetrics
+from fairlead.telemetry.store import StoreMetrics
 from fairlead.telemetry.tls import TlsMetrics
 from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.workers import WorkerMetrics
@@ -43,6 +44,7 @@ class ServiceMetrics:
         self.control = ControlMetrics(self.instruments)
         self.app_log = AppLogMetrics(self.instruments)
         self.tls = TlsMetrics(self.instruments)
+        self.store = StoreMetrics(self.instruments)
         self.traces = TraceMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
         open_ = connections_gauge(self.instruments)

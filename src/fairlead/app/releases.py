@@ -12,6 +12,9 @@ from fairlead.app.user import user_name
 from fairlead.config import Settings
 from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
+from fairlead.store.bucket import Bucket
+from fairlead.store.mirror import Mirror
+from fairlead.store.mirrored_store import MirroredStore
 from fairlead.store.release import Release
 from fairlead.store.signing import SigningKey, TrustedKeys
 from fairlead.store.store import Store
@@ -20,7 +23,7 @@ from fairlead.store.writable_store import Rollback, WritableStore
 if TYPE_CHECKING:
     from fairlead.training.registry import Registry
 
-__all__ = ["follow", "now", "open_registry", "open_store", "open_writable_store", "promote", "rollback"]
+__all__ = ["follow", "now", "open_mirror", "open_registry", "open_store", "open_writable_store", "promote", "rollback"]
 
 
 def now() -> datetime:
@@ -28,21 +31,42 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_store(settings: Settings) -> Store:
-    """The model store, to read; of it nothing is read yet.
+def open_mirror(settings: Settings) -> Mirror | None:
+    """This host's copy of the store, which may be old; None where the store is a directory.
 
     Raises:
-        FairleadError: FAILED_PRECONDITION when versions must be signed and there is no key to check them with.
+        FairleadError: INVALID_ARGUMENT or FAILED_PRECONDITION for a bucket that cannot be one.
     """
+    if settings.bucket_url is None:
+        return None
+    return Mirror(Bucket(settings.bucket_url), settings.store_path, settings.store_cache_bytes)
+
+
+def open_store(settings: Settings) -> Store:
+    """The model store, to read. Of a directory nothing is read yet; what a bucket has is known here from then on.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION when versions must be signed and there is no key to check them with, and what
+            `Mirror.pull` raises.
+    """
+    if settings.bucket_url is not None:
+        return open_writable_store(settings)
     return Store(settings.store_path, trusted=_trusted(settings))
 
 
 def open_writable_store(settings: Settings, who: str = "") -> WritableStore:
-    """The model store, to write in the name of `who`, else of whoever runs this; nothing is written yet."""
+    """The model store, to write in the name of `who`, else of whoever runs this; nothing is written yet.
+
+    Raises:
+        FairleadError: as `open_store`.
+    """
     key = SigningKey(settings.signing_key) if settings.signing_key else None
-    return WritableStore(
-        settings.store_path, now=now, who=who or user_name(), trusted=_trusted(settings), signing_key=key
-    )
+    trusted, writer = _trusted(settings), who or user_name()
+    mirror = open_mirror(settings)
+    if mirror is None:
+        return WritableStore(settings.store_path, now=now, who=writer, trusted=trusted, signing_key=key)
+    mirror.pull(is_whole=True)
+    return MirroredStore(mirror, now=now, who=writer, trusted=trusted, signing_key=key)
 
 
 def _trusted(settings: Settings) -> TrustedKeys | None:

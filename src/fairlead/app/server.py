@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from fairlead.app.access import check_access, open_management_doorkeeper
 from fairlead.app.console.door import open_door
@@ -16,6 +17,7 @@ from fairlead.app.console.line import console_note, open_console
 from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
 from fairlead.app.metrics import ServiceMetrics
+from fairlead.app.mirroring import begin_mirroring, keep_mirroring, on_this_host
 from fairlead.app.recorder_line import RecorderClient, keep_recorder
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.app.tls import has_tls, keep_watching, open_tls, tls_files
@@ -26,6 +28,9 @@ from fairlead.serving.status import Readiness
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import open_socket
 from fairlead.transport.server import HttpServer
+
+if TYPE_CHECKING:
+    from fairlead.store.mirror import Mirror
 
 __all__ = ["Addresses", "serve"]
 
@@ -68,6 +73,7 @@ def serve(
     check_access(settings)
     if (files := tls_files(settings)) is not None:
         files.load("http/1.1")
+    mirror = begin_mirroring(settings)
     sockets = {
         "rest": open_socket(settings.host, settings.rest_port),
         "grpc": open_socket(settings.host, settings.grpc_port, "--grpc-port"),
@@ -81,7 +87,7 @@ def serve(
         management=f"{_scheme(settings, 'management')}://{managed}",
     )
     on_listening(addresses)
-    asyncio.run(_serve(settings, sockets, management, addresses, on_ready))
+    asyncio.run(_serve(settings, sockets, management, addresses, on_ready, mirror=mirror))
 
 
 async def _serve(
@@ -90,6 +96,8 @@ async def _serve(
     management: socket.socket,
     addresses: Addresses,
     on_ready: Callable[[Addresses, Readiness], None],
+    *,
+    mirror: Mirror | None,
 ) -> None:
     regions = 1 + 2 * settings.worker_count + 1  # a worker and the one that follows it count at once; the recorder too
     memory = Memory.make(regions)
@@ -107,8 +115,9 @@ async def _serve(
     )
     if console is not None:
         addresses = replace(addresses, console=console_note(settings, addresses.management))
+    local = on_this_host(settings)
     supervisor = Supervisor(
-        settings,
+        local,
         {**sockets, **({"door": doors["rest"][0]} if "rest" in doors else {})},
         memory=memory,
         metrics=metrics,
@@ -118,7 +127,7 @@ async def _serve(
     )
     recorder = None
     if spools:
-        recorder = keep_recorder(settings, spools, memory.descriptor, regions, on_end=metrics.instruments.abandon)
+        recorder = keep_recorder(local, spools, memory.descriptor, regions, on_end=metrics.instruments.abandon)
         recorder.start()
     pages = Management(
         supervisor,
@@ -138,6 +147,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, supervisor.replace)
     managing = [loop.create_task(server.serve()) for server in servers]
     beside = [loop.create_task(keep_sweeping(settings)), loop.create_task(keep_watching(settings, metrics.tls))]
+    beside.append(loop.create_task(keep_mirroring(mirror, metrics.store)))
     try:
         await supervisor.run()
     finally:

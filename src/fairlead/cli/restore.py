@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from fairlead.app.releases import now
 from fairlead.cli.output import json_line, say, settings_from
 from fairlead.config import add_flags
+from fairlead.errors import Code, FairleadError
 from fairlead.training.extras import INSTALL_CONTROL, needs_extras
 
 __all__ = ["EXAMPLE", "configure", "run"]
@@ -35,6 +36,12 @@ def run(arguments: Namespace) -> int:
         from fairlead.controller.restore import restore  # noqa: PLC0415 - likewise
         from fairlead.database.engine import open_engine  # noqa: PLC0415 - likewise
     settings = settings_from(arguments)
+    if settings.bucket_url is not None:
+        raise FairleadError(
+            Code.FAILED_PRECONDITION,
+            f"a backup is restored into a directory, not into {settings.bucket_url}",
+            hint="fairlead restore --store DIR; a bucket keeps what was overwritten where its versioning is on",
+        )
     open_engine(settings.database).dispose()  # an address that makes no sense is told before anything is moved
     made = find_backup(backup_root(settings), arguments.name)
     aside = restore(made, places(settings), at=now(), force=arguments.force)

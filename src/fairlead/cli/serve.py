@@ -17,6 +17,7 @@ __all__ = ["EXAMPLE", "FLAGS", "configure", "run", "share"]
 FLAGS = (
     "home",
     "store",
+    "store_cache_bytes",
     "host",
     "rest_port",
     "grpc_port",

@@ -102,7 +102,7 @@ def _flag(name: str, settings: Settings) -> list[str]:
 
 def _train_command(settings: Settings, arguments: Namespace) -> list[str]:
     command = [sys.executable, "-m", "fairlead.cli.main", "train", arguments.recipe]
-    command += ["--home", str(settings.home), "--store", str(settings.store_path)]
+    command += ["--home", str(settings.home), "--store", str(settings.store or settings.store_path)]
     for flag, value in (
         ("--profile", arguments.profile),
         ("--data-dir", settings.data_dir),
