@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["write_adder", "write_half_plus_two", "write_many"]
+__all__ = ["write_adder", "write_file_writer", "write_half_plus_two", "write_many"]
 
 
 def write_adder(directory: Path, amount: float, size: int = 1) -> None:
@@ -24,6 +24,22 @@ def write_adder(directory: Path, amount: float, size: int = 1) -> None:
 
     adder = Adder()
     tf.saved_model.save(adder, str(directory), signatures={"serving_default": adder.add})
+
+
+def write_file_writer(directory: Path, target: Path) -> None:
+    """A model that writes what it is asked into the file `target`, from a function inside of a function."""
+
+    class Writer(tf.Module):  # type: ignore[misc] # TensorFlow has no types
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="x")])  # type: ignore[untyped-decorator]
+        def write(self, x: Any) -> dict[str, Any]:
+            def act() -> Any:
+                with tf.control_dependencies([tf.io.write_file(str(target), tf.strings.reduce_join(x))]):
+                    return tf.identity(x)
+
+            return {"y": tf.cond(tf.size(x) > 0, act, lambda: x)}
+
+    writer = Writer()
+    tf.saved_model.save(writer, str(directory), signatures={"serving_default": writer.write})
 
 
 def write_half_plus_two(directory: Path) -> None:

@@ -47,6 +47,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("body_timeout_s", "FAIRLEAD_BODY_TIMEOUT_S", "60", 60.0),
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),
     ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
+    ("operator_libraries", "FAIRLEAD_OPERATOR_LIBRARIES", "/lib/a.so", ("/lib/a.so",)),
+    ("file_operators", "FAIRLEAD_FILE_OPERATORS", "on", "on"),
     ("trusted_keys", "FAIRLEAD_TRUSTED_KEYS", "a.pub, keys", ("a.pub", "keys")),
     ("signing_key", "FAIRLEAD_SIGNING_KEY", "models.pem", Path("models.pem")),
     ("jwks_file", "FAIRLEAD_JWKS_FILE", "jwks.json", Path("jwks.json")),

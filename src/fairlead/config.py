@@ -268,6 +268,19 @@ class Settings:
     drain_timeout_s: float = _setting(
         "FAIRLEAD_DRAIN_TIMEOUT_S", 30.0, _seconds, "seconds after SIGTERM until open requests are given up"
     )
+    operator_libraries: tuple[str, ...] = _setting(
+        "FAIRLEAD_OPERATOR_LIBRARIES",
+        (),
+        _names,
+        "shared libraries, by commas, with operators for ONNX models; their code runs in the server",
+        "ONNX Runtime's own operators alone",
+    )
+    file_operators: str = _setting(
+        "FAIRLEAD_FILE_OPERATORS",
+        "off",
+        _one_of("off", "on"),
+        "whether SavedModels may have operators that read and write files",
+    )
     trusted_keys: tuple[str, ...] = _setting(
         "FAIRLEAD_TRUSTED_KEYS",
         (),

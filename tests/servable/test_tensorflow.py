@@ -214,3 +214,21 @@ def test_fifty_reloads_give_their_memory_back(saved: Path) -> None:
 
     assert max(reload() for _ in range(50)) < settled + 20 * 2**20
     assert process.num_threads() <= threads
+
+
+def test_operators_on_files_need_a_word(tmp_path: Path) -> None:
+    """A model that writes files is refused before anything of it runs, wherever in it the operator is."""
+    from tests.saved_models import write_file_writer
+
+    write_file_writer(tmp_path / "model", tmp_path / "written")
+    error = fault(lambda: LOADER.load(tmp_path / "model"))
+    assert (error.code, error.message) == (
+        Code.FAILED_PRECONDITION,
+        "the SavedModel is refused: WriteFile is an operator that reads or writes files, or runs Python",
+    )
+    assert not (tmp_path / "written").exists()
+
+    model = SavedModelLoader(may_use_files=True).load(tmp_path / "model")
+    model.servables["serving_default"].predict({"x": np.array(["a", "b"], object)})
+    assert (tmp_path / "written").read_text() == "ab"
+    model.close()

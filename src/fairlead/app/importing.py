@@ -71,13 +71,14 @@ def import_model(
     """
     check_model_name(name)
     _check_file(path)
-    check_onnx_file(path)
+    libraries = [Path(library) for library in settings.operator_libraries]
+    check_onnx_file(path, may_be_custom=bool(libraries))
     store = open_writable_store(settings)
     with files.storage_errors(f"importing {path}"), workspace(settings.home / "work") as work:
         digest = _copy(path, work)
         check_contents(work)
-        signature = load_first(work, limits, sample)
-        cost = measure(work)
+        signature = load_first(work, limits, sample, libraries)
+        cost = measure(work, libraries)
         draft = Manifest(
             model=name,
             version=0,

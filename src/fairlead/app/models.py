@@ -61,7 +61,11 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
 def open_loader(settings: Settings) -> VersionLoader:
     """What loads versions of the store; nothing is read or loaded yet."""
     # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
-    loaders: dict[str, Loader] = {"onnx": OnnxLoader(threads=1), "tensorflow": SavedModelLoader(threads=1)}
+    libraries = [Path(library) for library in settings.operator_libraries]
+    loaders: dict[str, Loader] = {
+        "onnx": OnnxLoader(1, libraries),
+        "tensorflow": SavedModelLoader(1, may_use_files=settings.file_operators == "on"),
+    }
     return VersionLoader(open_store(settings), loaders, decode_warmup, _roots(settings))
 
 

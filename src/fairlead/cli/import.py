@@ -31,7 +31,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--timeout-s", type=float, default=60.0, help="seconds for its first load (default: 60)")
     parser.add_argument("--memory-mb", type=int, default=2048, help="MB for its first load (default: 2048)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    add_flags(parser, "home", "store", "signing_key")
+    add_flags(parser, "home", "store", "signing_key", "operator_libraries")
 
 
 def run(arguments: Namespace) -> int:

@@ -47,6 +47,8 @@ FLAGS = (
     "drain_delay_s",
     "drain_timeout_s",
     "open",
+    "operator_libraries",
+    "file_operators",
     "trusted_keys",
     "tls_certificate",
     "tls_key",

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
@@ -26,13 +27,17 @@ _RUNS = 200
 _TIMEOUT_S = 120
 
 
-def measure(directory: Path) -> Cost:
+def measure(directory: Path, libraries: Sequence[Path] = ()) -> Cost:
     """Load the ONNX model in `directory` in a fresh process, prove it on its golden rows, and measure it.
+
+    Args:
+        directory: has the model and its golden rows.
+        libraries: see `open_model`.
 
     Raises:
         FairleadError: FAILED_PRECONDITION with the process's last words when it failed, crashed or hung.
     """
-    command = [sys.executable, "-m", "fairlead.servable.cost", str(directory)]
+    command = [sys.executable, "-m", "fairlead.servable.cost", str(directory), *map(str, libraries)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)  # noqa: S603 - our own module
     except subprocess.TimeoutExpired as error:
@@ -45,12 +50,12 @@ def measure(directory: Path) -> Cost:
     return Cost.from_json(json.loads(done.stdout))
 
 
-def _measure_here(directory: Path) -> Cost:
+def _measure_here(directory: Path, libraries: Sequence[Path]) -> Cost:
     import onnxruntime  # noqa: F401, PLC0415 - loaded first, so that its own memory is not counted as the model's
 
     before = _peak_bytes()
     golden = Golden.load(directory / GOLDEN_FILE)
-    servable, _ = open_model(directory / MODEL_FILE)
+    servable, _ = open_model(directory / MODEL_FILE, libraries=libraries)
     golden.prove(servable)
     milliseconds = _time_row(servable, {name: array[:1] for name, array in golden.inputs.items()})
     return Cost(peak_memory_bytes=_peak_bytes() - before, ms_per_row=milliseconds)
@@ -73,6 +78,7 @@ def _time_row(servable: Servable, row: Tensors) -> float:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(_measure_here(Path(sys.argv[1])).to_json()))  # noqa: T201 - the answer to the parent process
+        directory, *libraries = map(Path, sys.argv[1:])
+        print(json.dumps(_measure_here(directory, libraries).to_json()))  # noqa: T201 - the answer to the parent process
     except FairleadError as failure:
         sys.exit(str(failure))

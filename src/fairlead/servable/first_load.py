@@ -13,7 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,13 +50,16 @@ class Limits:
     memory_bytes: int = 2**31
 
 
-def load_first(directory: Path, limits: Limits, sample: Path | None = None) -> Signature:
+def load_first(
+    directory: Path, limits: Limits, sample: Path | None = None, libraries: Sequence[Path] = ()
+) -> Signature:
     """Load the ONNX model in `directory`, ask it, and leave what it answered there as golden rows.
 
     Args:
         directory: holds the model, and nothing that must not be lost.
         limits: what it may take.
         sample: rows to ask it, an `.npz` with an array for each input; None for some made from its signature.
+        libraries: see `open_model`.
 
     Returns:
         What it takes and gives.
@@ -67,6 +70,7 @@ def load_first(directory: Path, limits: Limits, sample: Path | None = None) -> S
     order = {
         "directory": str(directory),
         "sample": str(sample.absolute()) if sample else None,
+        "libraries": [str(library) for library in libraries],
         "time_s": limits.time_s,
         "memory_bytes": limits.memory_bytes,
     }
@@ -115,7 +119,9 @@ def _load_here(order: Mapping[str, Any]) -> Signature:
     _leave_the_network()
     _limit(order["time_s"], order["memory_bytes"])
     directory = Path(order["directory"])
-    servable, signature = open_model(directory / MODEL_FILE)
+    servable, signature = open_model(
+        directory / MODEL_FILE, libraries=[Path(library) for library in order["libraries"]]
+    )
     given = Path(order["sample"]) if order["sample"] else None
     golden = _ask(servable, signature, [_read_sample(given, signature)] if given else _samples(signature))
     golden.save(directory / GOLDEN_FILE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,25 +61,32 @@ class OnnxLoader:
 
     Args:
         threads: how many threads one run may use.
+        libraries: see `open_model`.
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, libraries: Sequence[Path] = ()) -> None:
         self._threads = threads
+        self._libraries = libraries
 
     def load(self, directory: Path) -> LoadedModel:
-        servable, signature = open_model(directory / MODEL_FILE, self._threads)
+        servable, signature = open_model(directory / MODEL_FILE, self._threads, self._libraries)
         return LoadedModel(signatures={DEFAULT_SIGNATURE: signature}, servables={DEFAULT_SIGNATURE: servable})
 
 
-def open_model(path: Path, threads: int = 1) -> tuple[OnnxServable, Signature]:
+def open_model(path: Path, threads: int = 1, libraries: Sequence[Path] = ()) -> tuple[OnnxServable, Signature]:
     """The ONNX file at `path`, ready to run, and its signature; the name of a free axis becomes -1.
+
+    Args:
+        path: the file.
+        threads: how many threads one run may use.
+        libraries: shared libraries with operators that ONNX Runtime does not have. Their code runs in this process.
 
     Raises:
         FairleadError: DATA_LOSS when it cannot be loaded, UNIMPLEMENTED for a type of tensor that is not served, and
             what `check_onnx_file` raises for what it asks for.
     """
-    check_onnx_file(path)
-    session = _open(path, threads)
+    check_onnx_file(path, may_be_custom=bool(libraries))
+    session = _open(path, threads, libraries)
     try:
         return OnnxServable(session), _signature(session)
     except UnicodeDecodeError as error:  # a damaged name is met only when it is read
@@ -97,7 +104,7 @@ def _texts(name: str, array: Array) -> Array:
     return np.array(texts, object).reshape(array.shape)
 
 
-def _open(path: Path, threads: int) -> InferenceSession:
+def _open(path: Path, threads: int, libraries: Sequence[Path]) -> InferenceSession:
     import onnxruntime  # noqa: PLC0415 - 50 MB and 0.2 s that only a process with a model should pay
 
     onnxruntime.set_default_logger_severity(3)
@@ -106,6 +113,11 @@ def _open(path: Path, threads: int) -> InferenceSession:
     options.inter_op_num_threads = 1
     # Spinning threads steal the cores of their neighbours in a container.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for library in libraries:
+        try:
+            options.register_custom_ops_library(str(library.absolute()))
+        except Exception as error:  # as above, ONNX Runtime's own
+            raise FairleadError(Code.FAILED_PRECONDITION, f"{library} is no library of operators: {error}") from error
     try:
         # Without the fallback, which prints to standard output and tries the same file again.
         return onnxruntime.InferenceSession(

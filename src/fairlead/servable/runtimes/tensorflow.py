@@ -26,6 +26,15 @@ _DTYPES = {
     17: "uint16", 19: "float16", 22: "uint32", 23: "uint64",
 }  # fmt: skip
 """By the number of TensorFlow's DataType."""
+_OUTSIDE = frozenset({
+    "CSVDataset", "CSVDatasetV2", "DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "EagerPyFunc",
+    "FixedLengthRecordDataset", "FixedLengthRecordDatasetV2", "FixedLengthRecordReader", "FixedLengthRecordReaderV2",
+    "LMDBDataset", "LMDBReader", "LoadDataset", "MatchingFiles", "MatchingFilesDataset", "PyFunc", "PyFuncStateless",
+    "ReadFile", "SaveDataset", "SaveDatasetV2", "SnapshotDataset", "SnapshotDatasetV2", "SqlDataset", "TFRecordDataset",
+    "TFRecordDatasetV2", "TFRecordReader", "TFRecordReaderV2", "TextLineDataset", "TextLineReader", "TextLineReaderV2",
+    "WholeFileReader", "WholeFileReaderV2", "WriteFile",
+})  # fmt: skip
+"""Those that read or write files, or run Python; not those of variables and vocabularies, which most models have."""
 
 _log = logging.getLogger(__name__)
 
@@ -101,10 +110,12 @@ class SavedModelLoader:
 
     Args:
         threads: how many threads one run may use. With one, it is the caller's own.
+        may_use_files: whether models may have operators that read and write files.
     """
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, *, may_use_files: bool = False) -> None:
         self._threads = threads
+        self._may_use_files = may_use_files
 
     def load(self, directory: Path) -> LoadedModel:
         tf = _import_tensorflow().compat.v1
@@ -117,6 +128,8 @@ class SavedModelLoader:
         raw = tf.Session(graph=tf.Graph(), config=config)
         session = _Session(raw, tf.RunOptions(inter_op_thread_pool=-1 if self._threads == 1 else 0))
         try:
+            if not self._may_use_files:
+                _check_operators(directory)
             definitions = tf.saved_model.load(raw, [_TAG], str(directory)).signature_def
             del raw
             return _loaded(session, definitions)
@@ -125,6 +138,24 @@ class SavedModelLoader:
             if isinstance(error, FairleadError):
                 raise
             raise FairleadError(Code.DATA_LOSS, f"{directory} cannot be loaded: {_reason(error)}") from error
+
+
+def _check_operators(directory: Path) -> None:
+    """Raise unless the graphs and functions of the SavedModel keep to themselves: loading one may run it already."""
+    # TensorFlow's own reader, since it knows which of several files counts.
+    from tensorflow.python.saved_model.loader_impl import parse_saved_model  # noqa: PLC0415 - see _import_tensorflow
+
+    model = parse_saved_model(str(directory))
+    graphs = [meta.graph_def for meta in model.meta_graphs]
+    nodes = [node for graph in graphs for node in graph.node]
+    nodes += [node for graph in graphs for function in graph.library.function for node in function.node_def]
+    for node in nodes:
+        if node.op in _OUTSIDE or (node.op == "PrintV2" and node.attr["output_stream"].s.startswith(b"file:")):
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"the SavedModel is refused: {node.op} is an operator that reads or writes files, or runs Python",
+                hint="FAIRLEAD_FILE_OPERATORS=on, for models that you would run as a program",
+            )
 
 
 def _import_tensorflow() -> Any:
