@@ -58,8 +58,9 @@ def manifest(**changes: Any) -> Manifest:
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    """What the small manifest holds on disk, with some of it changed."""
+    """What the small manifest holds on disk, with some of it changed and no seal, as manifests once were."""
     document: dict[str, Any] = json.loads(manifest().encode())
+    del document["seal"]
     return {**document, **changes}
 
 
@@ -168,6 +169,18 @@ def test_a_damaged_value_is_data_loss(change: dict[str, Any]) -> None:
 
     assert error.code is Code.DATA_LOSS
     assert error.message.startswith("/store/m/3/manifest.json is not a manifest: ")
+
+
+@given(st.data())
+def test_no_flipped_byte_changes_what_a_manifest_says(data: st.DataObject) -> None:
+    """Its seal finds it, be it in a label, a digest or a figure."""
+    damaged = bytearray(manifest().encode())
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        read = Manifest.decode(bytes(damaged))
+    except FairleadError:
+        return
+    assert read == manifest()
 
 
 @given(st.data())

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -248,9 +249,9 @@ def test_a_version_that_does_not_reproduce_its_golden_outputs_is_refused(world: 
     directory = world.store.root / "m" / "1"
     golden = Golden.load(directory / GOLDEN_FILE)
     Golden(inputs=golden.inputs, outputs={"probs": golden.outputs["probs"] + 0.01}).save(directory / GOLDEN_FILE)
-    manifest = json.loads((directory / "manifest.json").read_bytes())
-    manifest["files"][GOLDEN_FILE] = digest_file(directory / GOLDEN_FILE)
-    (directory / "manifest.json").write_text(json.dumps(manifest))
+    manifest = Manifest.decode((directory / "manifest.json").read_bytes())
+    digests = {**manifest.files, GOLDEN_FILE: digest_file(directory / GOLDEN_FILE)}
+    (directory / "manifest.json").write_bytes(replace(manifest, files=digests).encode())
     world.manager.start()
     world.wait(lambda: world.manager.readiness().is_started)
 
@@ -272,7 +273,9 @@ def test_a_version_this_process_cannot_run_says_why(world: World, change: dict[s
     """An unknown runtime and a version without proof are refused by name."""
     release(world, "m", 1)
     path = world.store.root / "m" / "1" / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), **change}))
+    body = {**json.loads(path.read_bytes()), **change}
+    del body["seal"]
+    path.write_text(json.dumps(body))
     world.manager.start()
     world.wait(lambda: world.manager.readiness().is_started)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -116,6 +117,7 @@ class Manifest:
         }
         if self.signatures:
             body["signatures"] = {name: signature.to_json() for name, signature in self.signatures.items()}
+        body["seal"] = _seal(body)
         return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
     @staticmethod
@@ -128,7 +130,10 @@ class Manifest:
         try:
             body = json.loads(data)
             schema = body["schema_version"]
+            seal = body.pop("seal", None)
             manifest = _from_json(body) if schema == SCHEMA_VERSION else None
+            if manifest is not None:
+                _check_seal(body, seal)
         except FairleadError as error:
             raise FairleadError(Code.DATA_LOSS, f"{where} is not a manifest: {error.message}") from error
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -142,6 +147,17 @@ class Manifest:
                 hint="pip install --upgrade fairlead",
             )
         return manifest
+
+
+def _seal(body: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a manifest says. It finds damage; who wants to can compute it anew, and needs a signature."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _check_seal(body: Mapping[str, Any], seal: object) -> None:
+    """Raise ValueError when what a manifest says was changed; the first ones that were written have no seal."""
+    if seal is not None and seal != _seal(body):
+        raise ValueError("it was changed after it was written")
 
 
 def _from_json(body: Mapping[str, Any]) -> Manifest:

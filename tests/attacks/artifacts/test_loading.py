@@ -113,6 +113,16 @@ def test_a_flipped_byte(target: Target) -> None:
     assert target.digit("flipped") == 7
 
 
+def test_a_flipped_byte_of_the_manifest(target: Target) -> None:
+    """A class with another's name would be wrong answers that look right."""
+    path = publish_beside_good(target, "sealed") / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"7"', b'"1"', 1))
+    force_stable(target, "sealed")
+
+    assert "manifest.json is not a manifest: ValueError: it was changed" in target.refusal("sealed", 2)
+    assert target.digit("sealed") == 7
+
+
 def test_a_file_that_is_not_listed(target: Target) -> None:
     """Is nobody's, and the version with it."""
     directory = publish_beside_good(target, "more")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from fairlead.cli.main import main
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
+from fairlead.servable.manifest import Manifest
 from fairlead.store.files import digest_file
 from fairlead.store.signing import SIGNATURE_FILE, SigningKey, TrustedKeys
 from fairlead.store.writable_store import WritableStore
@@ -71,15 +72,15 @@ def signed_for_another(directory: Path, keys: Path) -> None:
 def changed_with_its_manifest(directory: Path, keys: Path) -> None:
     """Another model, whose digests the attacker has put into the manifest."""
     write_good(directory, digit=0)
-    manifest = json.loads((directory / "manifest.json").read_bytes())
-    manifest["files"] = {name: digest_file(directory / name) for name in manifest["files"]}
-    (directory / "manifest.json").write_text(json.dumps(manifest))
+    manifest = Manifest.decode((directory / "manifest.json").read_bytes())
+    digests = {name: digest_file(directory / name) for name in manifest.files}
+    (directory / "manifest.json").write_bytes(replace(manifest, files=digests).encode())
 
 
 def renamed(directory: Path, keys: Path) -> None:
-    """A class gets the name of another, which no digest in the manifest covers."""
+    """Two classes change their names, and the manifest is sealed anew."""
     path = directory / "manifest.json"
-    path.write_bytes(path.read_bytes().replace(b'"7"', b'"1"', 1))
+    path.write_bytes(replace(Manifest.decode(path.read_bytes()), labels=tuple("0723456189")).encode())
 
 
 def no_signature(directory: Path, keys: Path) -> None:
