@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from http.client import HTTPConnection
+
+import pytest
 
 from fairlead.store.writable_store import WritableStore
 
 from .clients import Clients, wait_until
-from .conftest import StartServer, StartWorkers, workers
+from .conftest import Server, StartServer, StartWorkers, starting, workers
+
+
+@pytest.fixture(scope="module")
+def management(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of nothing, whose management port asks for no credential."""
+    root = tmp_path_factory.mktemp("management")
+    (root / "store").mkdir()
+    with starting(root) as start:
+        yield start(root / "store", "--workers", "1", "--prediction-log", "off")
 
 
 def test_the_management_port_tells_of_all_workers(start_workers: StartWorkers) -> None:
@@ -58,3 +71,33 @@ def test_the_management_port_answers_before_and_after(store: WritableStore, star
     wait_until(lambda: server.managed("/health/ready")[1]["status"] == "draining")
     assert server.managed("/health/ready")[0] == 503
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8502", 200),
+        ("localhost", 200),
+        ("fairlead.localhost:8502", 200),
+        ("[::1]:8502", 200),
+        ("evil.example.com", 421),
+        ("127.0.0.1.evil.example.com", 421),
+        ("localhost.evil.example.com:8502", 421),
+        ("[::1", 421),
+        ("localhost@evil.example.com", 421),
+    ],
+)
+def test_a_name_that_a_site_made_lead_here_is_refused(management: Server, host: str, status: int) -> None:
+    """Where no credential is asked for, nothing but probes is answered to a name that others may have made up."""
+
+    def ask(path: str) -> int:
+        connection = HTTPConnection("127.0.0.1", management.management_port, timeout=30)
+        try:
+            connection.request("GET", path, headers={"host": host})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    assert {ask(path) for path in ("/metrics", "/workers", "/nowhere")} <= {status, 404}
+    assert ask("/metrics") == status
+    assert ask("/health/live") == 200

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import ipaddress
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.access.scope import Scope
@@ -19,6 +21,7 @@ from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.errors import Code, FairleadError
 from fairlead.telemetry.exposition import Exposition
 from fairlead.telemetry.instruments import Instruments
+from fairlead.transport.codes import HttpError
 from fairlead.transport.credential import admit
 from fairlead.transport.message import Request, Response
 from fairlead.transport.refusal import refusal
@@ -26,7 +29,7 @@ from fairlead.transport.refusal import refusal
 __all__ = ["Management"]
 
 _MAX_BODY_BYTES = 1024
-_UNAVAILABLE = 503
+_MISDIRECTED, _UNAVAILABLE = 421, 503
 _METRICS, _QUALITY = "/metrics", "/quality/"
 _PROBES = frozenset({"/alive", "/health", "/health/live", "/health/startup", "/health/ready"})
 _log = logging.getLogger(__name__)
@@ -73,8 +76,8 @@ class Management:
 
     async def answer(self, request: Request) -> Response:
         try:
-            if self._doorkeeper is not None and not self._is_open(request.path):
-                admit(self._doorkeeper, request, Scope.METRICS)
+            if not self._is_open(request.path):
+                self._let_in(request)
             if request.path.startswith(_QUALITY):
                 return await asyncio.create_task(self._quality(request.path.removeprefix(_QUALITY)))
             if request.path == _METRICS:
@@ -92,6 +95,22 @@ class Management:
         """Whether `path` asks for no credential here: probes have none, and the console asks for its own."""
         is_console = self._console is not None and (path == "/" or _is_console(path))
         return path in _PROBES or is_console
+
+    def _let_in(self, request: Request) -> None:
+        """Raise what keeps the request out, if anything does.
+
+        Where no credential is asked for, the address is this machine's own, and so the name must be: a page of another
+        site could else read what is here, once its own name leads to this machine (DNS rebinding).
+        """
+        if self._doorkeeper is not None:
+            admit(self._doorkeeper, request, Scope.METRICS)
+        elif not _is_own_name(request.header(b"host").decode("latin-1")):
+            raise HttpError(
+                _MISDIRECTED,
+                Code.PERMISSION_DENIED,
+                "This port is not known by that name",
+                hint="ask for localhost or 127.0.0.1; with METRICS_KEY in the environment any name will do",
+            )
 
     def refuse(self, _request: Request, error: FairleadError) -> Response:
         return refusal(error)
@@ -153,3 +172,13 @@ def _alive() -> Response:
 
 def _page(value: Mapping[str, Any], *, is_good: bool) -> Response:
     return Response.of(value, status=200 if is_good else _UNAVAILABLE)
+
+
+def _is_own_name(host: str) -> bool:
+    """Whether a Host header names this machine by an address or as localhost, which no site can make its own."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        ipaddress.ip_address(name)
+    except ValueError:  # no address, or no name at all
+        return re.fullmatch(r"(.+\.)?localhost(:\d+)?", host) is not None
+    return True
