@@ -63,6 +63,8 @@ bench-reliability: setup $(COMPILED)
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.overload
 	$(BIN)/python -m benchmarks.slow_clients
+	$(BIN)/python -m benchmarks.authentication
+	$(BIN)/python -m benchmarks.tenants
 	$(BIN)/python -m benchmarks.container
 	$(BIN)/python -m benchmarks.scrape
 	$(BIN)/python -m benchmarks.outages

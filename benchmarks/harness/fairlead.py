@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,14 +41,22 @@ class Service(contextlib.AbstractContextManager["Service"]):
         flags: of `fairlead serve`, beside one worker and one thread.
         core: that it is pinned to; None for any.
         sources: where its code is found.
+        environment: what it sees beside that.
     """
 
-    def __init__(self, store: Path, *flags: str, core: int | None = SERVER_CORE, sources: str = SOURCES) -> None:
+    def __init__(
+        self,
+        store: Path,
+        *flags: str,
+        core: int | None = SERVER_CORE,
+        sources: str = SOURCES,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.port, self.grpc_port = free_port(), free_port()
         command = serve_command(sys.executable, str(store), str(self.port), str(self.grpc_port))
         self._command = [*command, *flags]
         self._core = core
-        self._sources = sources
+        self._environment = {"PYTHONPATH": sources, **(environment or {})}
         self._life = contextlib.ExitStack()
         self.process: ServerProcess
 
@@ -77,6 +86,5 @@ class Service(contextlib.AbstractContextManager["Service"]):
             connection.close()
 
     def _start(self) -> None:
-        environment = {"PYTHONPATH": self._sources}
-        start = running(self._command, lambda: self.health() == _READY, environment=environment, core=self._core)
+        start = running(self._command, lambda: self.health() == _READY, environment=self._environment, core=self._core)
         self.process = self._life.enter_context(start)

@@ -52,6 +52,15 @@ def test_swaps_and_restarts_fail_no_request() -> None:
 
 
 @pytest.mark.usefixtures("_h2load")
+def test_of_what_a_tenant_asks_beyond_its_rate_nothing_is_let_in() -> None:
+    """Nor is anything of the other's refused."""
+    said = run("tenants", "--rounds", "1", "--seconds", "1", "--untimed")
+
+    assert "kept   requests of the modest tenant that failed: 0" in said
+    assert "kept   requests of the greedy tenant that were let in" in said
+
+
+@pytest.mark.usefixtures("_h2load")
 def test_memory_and_handles_stay_and_a_leak_would_be_seen() -> None:
     """A server that keeps two kilobytes of each request fails the check that Fairlead passes."""
     short = ["--requests", "20000", "--warm-up", "5000", "--swaps", "20"]
