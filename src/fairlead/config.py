@@ -551,6 +551,10 @@ class Settings:
         return self.home / "keys.json"
 
     @property
+    def quotas_path(self) -> Path:
+        return self.home / "quotas"
+
+    @property
     def log_path(self) -> Path:
         return self.home / "logs"
 

@@ -171,6 +171,31 @@ def test_tokens_by_subject_and_models_have_rates(
     assert server.stop() == 0
 
 
+def test_a_quota_outlives_a_server_that_is_killed(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole, with all its processes; the list says how much was used."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = ["--home", str(tmp_path / "home")]
+    key = made(capsys, "create", "shop", "--quota", "10/month", *home)["key"]
+    server = start_server(store.root, *home, "--workers", "2")
+    server.wait_ready()
+    assert [asked(server, V1, key, BODY)[0] for _ in range(6)] == [200] * 6
+    family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+    for process in family:
+        os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(family[1:], timeout=30)
+
+    server = start_server(store.root, *home, "--workers", "2")
+    server.wait_ready()
+    answers = [asked(server, V1, key, BODY) for _ in range(5)]
+    assert [status for status, _, _ in answers] == [200] * 4 + [429]
+    assert int(answers[-1][1]["retry-after"]) <= 31 * 86400
+    assert main(["keys", "list", *home]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[-4:] == ["any", "10/month", "10", "good"]
+    assert server.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -179,9 +204,10 @@ def test_tokens_by_subject_and_models_have_rates(
         (["--rate", "5/fortnight"], "--rate is '5/fortnight'"),
         (["--rate", "5/s", "--burst", "0"], "--burst is '0': it must be a burst"),
         (["--burst", "5"], "--burst is '5', and no --rate is given"),
+        (["--quota", "0/day"], "--quota is '0/day': it must be a quota, from 1"),
     ],
 )
-def test_a_rate_that_is_none_makes_no_key(
+def test_a_limit_that_is_none_makes_no_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
 ) -> None:
     """The refusal names it, and shows one."""
@@ -189,7 +215,7 @@ def test_a_rate_that_is_none_makes_no_key(
     assert main(["keys", "create", "shop", *given, "--home", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert said in told
-    assert "--rate 100/s" in told
+    assert "--rate 100/s" in told or "--quota 1000000/day" in told
     assert not (tmp_path / "keys.json").exists()
 
 
@@ -199,16 +225,16 @@ def test_a_setting_that_is_no_rate_starts_no_server(tmp_path: Path, capsys: pyte
     assert "--model-rates is 'digits=ten': must be a rate" in capsys.readouterr().err
 
 
-def test_keys_are_listed_with_their_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_listed_with_their_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Keys of before there were any may ask as often as they like."""
     made(capsys, "create", "shop", "--rate", "100/s", "--burst", "200", "--home", str(tmp_path))
     made(capsys, "create", "old", "--home", str(tmp_path))
     path = tmp_path / "keys.json"
     kept = json.loads(path.read_text())
     old = next(key for key in kept["keys"].values() if key["name"] == "old")
-    del old["rate"], old["account"]
+    del old["rate"], old["quota"], old["account"]
     path.write_text(json.dumps(kept))
 
     assert main(["keys", "list", "--home", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[-2:] for line in lines] == [["100/s:200", "good"], ["any", "good"]]
+    assert [line.split()[-3:] for line in lines] == [["100/s:200", "any", "good"], ["any", "any", "good"]]

@@ -81,7 +81,7 @@ def taken(meter: Meter, account: Account, tries: int) -> int:
 def test_an_account_has_its_burst_and_then_its_rate() -> None:
     """To the request; what is refused costs nothing, and the refusal says to the nanosecond when there is more."""
     clock = Clock()
-    meter, account = Meter(Ledger.make(), clock), Account("key", "a", "the key a", Rate.parse("10/s:5"))
+    meter, account = Meter(Ledger.make(), clock=clock), Account("key", "a", "the key a", Rate.parse("10/s:5"))
     assert taken(meter, account, 50) == 5
     with pytest.raises(RateLimitError, match="the key a has had the 10/s") as refused:
         meter.charge(account)
@@ -101,7 +101,7 @@ def test_an_account_has_its_burst_and_then_its_rate() -> None:
 
 def test_accounts_do_not_count_for_each_other() -> None:
     """Thousands of them, those of one name but another kind among them."""
-    meter, rate = Meter(Ledger.make(), Clock()), Rate.parse("1/h:2")
+    meter, rate = Meter(Ledger.make(), clock=Clock()), Rate.parse("1/h:2")
     accounts = [Account(kind, str(n), "", rate) for kind in ("key", "token") for n in range(1000)]
 
     assert Counter(taken(meter, account, 4) for account in accounts) == {2: len(accounts)}

@@ -14,6 +14,7 @@ from typing import Any
 from fairlead.access.principal import Principal
 from fairlead.access.scope import Scope, parse_scopes, with_implied
 from fairlead.metering.meter import Account
+from fairlead.metering.quota import Quota
 from fairlead.metering.rate import Rate
 
 __all__ = ["FixedKey", "Key", "id_in", "mint"]
@@ -37,6 +38,7 @@ class Key:
         created, expires: seconds since 1970; a key that does not expire has None.
         is_revoked: whether it is good for nothing any more, whatever else is said here.
         rate: how often it may be shown; None for as often as one likes.
+        quota: how much it may be shown in all; None for as much as one likes.
         account: the id of the first of the keys that follow each other by rotation: their requests count together.
     """
 
@@ -48,6 +50,7 @@ class Key:
     expires: float | None = None
     is_revoked: bool = False
     rate: Rate | None = None
+    quota: Quota | None = None
     account: str = ""
 
     def state(self, now: float) -> str:
@@ -64,8 +67,13 @@ class Key:
     def principal(self) -> Principal:
         """Who shows it."""
         name = f"{self.name} ({self.id})"
-        account = None if self.rate is None else Account("key", self.account or self.id, f"the key {name}", self.rate)
+        account = None if self.rate is None and self.quota is None else self.charged()
         return Principal(name=name, scopes=with_implied(self.scopes), expires=self.expires, account=account)
+
+    def charged(self) -> Account:
+        """What its requests are charged to."""
+        shown = f"the key {self.name} ({self.id})"
+        return Account("key", self.account or self.id, shown, self.rate, self.quota)
 
     def to_json(self) -> dict[str, Any]:
         """The key as it is kept."""
@@ -77,6 +85,7 @@ class Key:
             "expires": None if self.expires is None else _date(self.expires),
             "revoked": self.is_revoked,
             "rate": None if self.rate is None else str(self.rate),
+            "quota": None if self.quota is None else str(self.quota),
             "account": self.account or self.id,
         }
 
@@ -101,6 +110,7 @@ class Key:
             expires=None if kept["expires"] is None else _second(kept["expires"]),
             is_revoked=is_revoked,
             rate=Rate.parse(kept["rate"]) if kept.get("rate") is not None else None,
+            quota=Quota.parse(kept["quota"]) if kept.get("quota") is not None else None,
             account=str(kept.get("account", "")),
         )
 
@@ -124,13 +134,28 @@ class FixedKey:
 
 
 def mint(
-    name: str, scopes: frozenset[Scope], created: float, expires: float | None, rate: Rate | None = None
+    name: str,
+    scopes: frozenset[Scope],
+    created: float,
+    expires: float | None,
+    *,
+    rate: Rate | None = None,
+    quota: Quota | None = None,
 ) -> tuple[Key, str]:
     """A new key, and the text that opens: it is told once, and kept nowhere."""
     id_ = "".join(secrets.choice(_ALPHABET) for _ in range(_ID_CHARACTERS))
     text = f"{_PREFIX}{id_}_{secrets.token_urlsafe(_SECRET_BYTES)}"
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    key = Key(id=id_, name=name, digest=digest, scopes=scopes, created=created, expires=expires, rate=rate, account=id_)
+    key = Key(
+        id=id_,
+        name=name,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        scopes=scopes,
+        created=created,
+        expires=expires,
+        rate=rate,
+        quota=quota,
+        account=id_,
+    )
     return key, text
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from fairlead.access.key import Key, mint
 from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.quota import Quota
 from fairlead.metering.rate import Rate
 from fairlead.store.files import exclusive, storage_errors, sync_directory
 
@@ -69,7 +70,13 @@ class KeyFile:
             ) from error
 
     def create(
-        self, name: str, scopes: frozenset[Scope], *, lives_s: float | None, rate: Rate | None = None
+        self,
+        name: str,
+        scopes: frozenset[Scope],
+        *,
+        lives_s: float | None,
+        rate: Rate | None = None,
+        quota: Quota | None = None,
     ) -> tuple[Key, str]:
         """A new key that lives so many seconds, None for ever, and its text, which nothing can tell again.
 
@@ -78,7 +85,7 @@ class KeyFile:
         """
         _check_name(name)
         now = self._now()
-        key, text = mint(name, scopes, now, None if lives_s is None else now + lives_s, rate)
+        key, text = mint(name, scopes, now, None if lives_s is None else now + lives_s, rate=rate, quota=quota)
         self._change(lambda keys: {**keys, key.id: key})
         return key, text
 
@@ -92,7 +99,7 @@ class KeyFile:
         return changed[id_]
 
     def rotate(self, id_: str, *, grace_s: float) -> tuple[Key, str]:
-        """A key in place of another that is good, with its name, scopes, length of life and rate; they count together.
+        """A key in place of another that is good, with its name, scopes, life and limits; they count together.
 
         Args:
             id_: of the other one.
@@ -111,7 +118,7 @@ class KeyFile:
                     Code.FAILED_PRECONDITION, f"key {id_} is {old.state(now)}", hint="fairlead keys create NAME"
                 )
             expires = None if old.expires is None else now + old.expires - old.created
-            key, text = mint(old.name, old.scopes, now, expires, old.rate)
+            key, text = mint(old.name, old.scopes, now, expires, rate=old.rate, quota=old.quota)
             made[:] = [(replace(key, account=old.account or old.id), text)]
             ends = now + grace_s if old.expires is None else min(old.expires, now + grace_s)
             return {**keys, id_: replace(old, expires=ends), made[0][0].id: made[0][0]}

@@ -113,7 +113,7 @@ _OTHER_LABELS: Mapping[tuple[str, str], Label] = MappingProxyType(
     {
         ("fairlead_batches", "reason"): Label(values=", ".join(Reason), most=len(Reason)),
         ("fairlead_refused", "reason"): Label(values="in_flight, queue, memory: the bound that was met", most=3),
-        ("fairlead_limited", "reason"): Label(values="key, token, model: whose limit was met", most=3),
+        ("fairlead_limited", "reason"): Label(values="key, token, model: whose rate was met; quota", most=4),
         ("fairlead_trace_dropped", "reason"): Label(values="limit, queue, collector", most=3),
         ("fairlead_connections", "protocol"): Label(values="rest, grpc", most=2),
         ("fairlead_rollouts", "outcome"): Label(values="promoted, rolled_back, aborted", most=3),

@@ -16,6 +16,7 @@ from fairlead.app.console.door import open_door
 from fairlead.app.console.line import console_note, open_console
 from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
+from fairlead.app.metering import keep_quotas
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.mirroring import begin_mirroring, keep_mirroring, on_this_host
 from fairlead.app.recorder_line import RecorderClient, keep_recorder
@@ -146,7 +147,11 @@ async def _serve(
     loop.add_signal_handler(signal.SIGINT, supervisor.stop)
     loop.add_signal_handler(signal.SIGHUP, supervisor.replace)
     managing = [loop.create_task(server.serve()) for server in servers]
-    beside = [loop.create_task(keep_sweeping(settings)), loop.create_task(keep_watching(settings, metrics.tls))]
+    beside = [
+        loop.create_task(keep_sweeping(settings)),
+        loop.create_task(keep_watching(settings, metrics.tls)),
+        loop.create_task(keep_quotas(settings)),
+    ]
     beside.append(loop.create_task(keep_mirroring(mirror, metrics.store)))
     try:
         await supervisor.run()

@@ -15,12 +15,12 @@ import uvloop
 
 from fairlead.app.data_plane import DataPlane, Recording
 from fairlead.app.log_files import open_log_files
+from fairlead.app.metering import open_meter
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.recorder_line import RecorderClient
 from fairlead.app.supervision.control import Assignment, Failure, Order, Report
 from fairlead.errors import FairleadError
 from fairlead.metering.ledger import Ledger
-from fairlead.metering.meter import Meter
 from fairlead.telemetry.logs import configure_logging
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import stop_arrivals
@@ -53,7 +53,7 @@ class Worker:
         open_log_files(assignment.settings, self._metrics.app_log.failures.inc)
         self._recording = _recording(assignment)
         self._console_key = assignment.console_key
-        self._meter = Meter(Ledger(assignment.ledger))
+        self._meter = open_meter(assignment.settings, Ledger(assignment.ledger))
         self._orders = orders
         self._reports = reports
         self._may_begin = asyncio.Event()

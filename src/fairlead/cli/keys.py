@@ -13,6 +13,8 @@ from fairlead.access.scope import Scope, parse_scopes
 from fairlead.cli.output import columns, json_line, say, settings_from
 from fairlead.config import add_flags
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.ledger import Ledger
+from fairlead.metering.quota import Quota
 from fairlead.metering.rate import Rate
 
 __all__ = ["EXAMPLE", "configure", "run"]
@@ -20,6 +22,7 @@ __all__ = ["EXAMPLE", "configure", "run"]
 EXAMPLE = """example:
   fairlead keys create shop --scope predict --scope feedback --expires 90d
   fairlead keys create crawler --rate 100/s --burst 200
+  fairlead keys create partner --quota 1000000/day
   fairlead keys list
   fairlead keys rotate 4k2m9x1q --grace 24h
   fairlead keys revoke 4k2m9x1q
@@ -41,6 +44,7 @@ def configure(parser: ArgumentParser) -> None:
     create.add_argument("--expires", metavar="TIME", help="how long it is good for: 90d, 12h; for ever when left out")
     create.add_argument("--rate", help="requests that it may ask for: 100/s, 6000/m, 10/h; any number when left out")
     create.add_argument("--burst", help="requests that it may save up (default: a second's worth)")
+    create.add_argument("--quota", help="requests in all: 1000/hour, 1000000/day, 30000000/month of UTC")
     listing = actions.add_parser("list", help="list the keys, which shows none")
     revoke = actions.add_parser("revoke", help="make a key good for nothing")
     rotate = actions.add_parser("rotate", help="make a key in place of another, and show it this once")
@@ -53,9 +57,11 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    file = KeyFile(settings_from(arguments).keys_path)
+    settings = settings_from(arguments)
+    file = KeyFile(settings.keys_path)
     if arguments.action == "list":
-        _show(list(file.read().values()), as_json=arguments.json)
+        quotas = Ledger.open(settings.quotas_path) if settings.quotas_path.exists() else None
+        _show(list(file.read().values()), quotas, as_json=arguments.json)
     elif arguments.action == "revoke":
         key = file.revoke(arguments.id)
         say(f"{key.name} ({key.id}) is revoked")
@@ -67,7 +73,9 @@ def run(arguments: Namespace) -> int:
         scopes = parse_scopes(arguments.scope or [Scope.PREDICT.value])
         lives_s = None if arguments.expires is None else _seconds("--expires", arguments.expires)
         rate = _rate(arguments.rate, arguments.burst)
-        _tell(*file.create(arguments.name, scopes, lives_s=lives_s, rate=rate), as_json=arguments.json)
+        quota = None if arguments.quota is None else _quota(arguments.quota)
+        key, text = file.create(arguments.name, scopes, lives_s=lives_s, rate=rate, quota=quota)
+        _tell(key, text, as_json=arguments.json)
     return 0
 
 
@@ -85,11 +93,12 @@ def _public(key: Key) -> dict[str, object]:
     return {"id": key.id, "state": key.state(time.time()), **kept}
 
 
-def _show(keys: list[Key], *, as_json: bool) -> None:
+def _show(keys: list[Key], quotas: Ledger | None, *, as_json: bool) -> None:
+    used = {key.id: _used(key, quotas) for key in keys}
     if as_json:
-        json_line([_public(key) for key in keys])
+        json_line([_public(key) | {"used": used[key.id]} for key in keys])
         return
-    rows = [("id", "name", "scopes", "created", "expires", "rate", "state")]
+    rows = [("id", "name", "scopes", "created", "expires", "rate", "quota", "used", "state")]
     rows += [
         (
             key.id,
@@ -98,11 +107,20 @@ def _show(keys: list[Key], *, as_json: bool) -> None:
             _day(key.created),
             "never" if key.expires is None else _day(key.expires),
             "any" if key.rate is None else str(key.rate),
+            "any" if key.quota is None else str(key.quota),
+            "" if used[key.id] is None else str(used[key.id]),
             key.state(time.time()),
         )
         for key in keys
     ]
     print(columns(rows))
+
+
+def _used(key: Key, quotas: Ledger | None) -> int | None:
+    """How much of its quota, where it has one, has been used."""
+    if key.quota is None or quotas is None:
+        return None if key.quota is None else 0
+    return quotas.used(key.charged().quota_number, key.quota.window(time.time())[0])
 
 
 def _day(second: float) -> str:
@@ -134,3 +152,11 @@ def _rate(rate: str | None, burst: str | None) -> Rate | None:
         given = rate if flag == "--rate" else burst
         hint = "--rate 100/s --burst 200"
         raise FairleadError(Code.INVALID_ARGUMENT, f"{flag} is {given!r:.80}: it {error}", hint=hint) from error
+
+
+def _quota(text: str) -> Quota:
+    try:
+        return Quota.parse(text)
+    except ValueError as error:
+        hint = "--quota 1000000/day"
+        raise FairleadError(Code.INVALID_ARGUMENT, f"--quota is {text!r:.80}: it {error}", hint=hint) from error

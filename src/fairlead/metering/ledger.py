@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
 
@@ -15,17 +16,21 @@ _WAYS = 8
 _WORDS = 2
 _SET_WORDS = _WAYS * _WORDS
 _BYTES = _SETS * _SET_WORDS * 8
+_USED_BITS = 40
+_USED = 2**_USED_BITS - 1
 
 
 class Ledger:
-    """A slot for each account that has used something lately: its number, and when all of that will be paid back.
+    """A slot for each account that has used something lately: its number, and a word that says how much.
+
+    The word is either when all of it will be paid back, or in which stretch of time it was used and how much it was.
 
     An account's slot is one of the eight of its set, and a set is changed under a lock of its own. The lock is the
     kernel's and belongs to the process: it ends with it, however that ends. Where more than eight accounts of one set
-    owe something, the one that owes least is forgiven; there are 16,384 slots.
+    used something, the one whose word says least is forgotten; there are 16,384 slots.
 
     Args:
-        descriptor: of the memory that `make` made. One thread of a process uses it.
+        descriptor: of what `make` or `open` made. One thread of a process uses it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -48,6 +53,25 @@ class Ledger:
                 Code.RESOURCE_EXHAUSTED, f"there is no memory for {_BYTES // 1024} KiB of budgets: {error}"
             ) from error
         return cls(descriptor)
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        """The ledger in a file, made where there is none: it outlives all processes.
+
+        Raises:
+            FairleadError: FAILED_PRECONDITION when it cannot be had, DATA_LOSS when it is no ledger.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _check_size(descriptor, path)
+                os.posix_fallocate(descriptor, 0, _BYTES)  # a write never fails for want of a block
+                return cls(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            raise FairleadError(Code.FAILED_PRECONDITION, f"{path} cannot be opened: {error}") from error
 
     def charge(self, account: int, now: int, *, cost: int, most: int) -> int:
         """Let the account owe `cost` more, unless it owes more than `most`.
@@ -75,8 +99,37 @@ class Ledger:
         finally:
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
 
+    def count(self, account: int, window: int, most: int) -> bool:
+        """Let the account use one more in a stretch of time, unless it has used `most` in it.
+
+        Args:
+            account: its number, of 63 bits and not 0.
+            window: which stretch, of 23 bits; what was used in another one is forgotten.
+            most: less than 2**40.
+
+        Returns:
+            Whether it may.
+        """
+        which = account % _SETS
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, which)
+        try:
+            words, at = self._words, self._slot(which, account)
+            used = words[at + 1] & _USED if words[at] == account and words[at + 1] >> _USED_BITS == window else 0
+            if used >= most:
+                return False
+            words[at + 1] = window << _USED_BITS | used + 1
+            words[at] = account
+            return True
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
+
+    def used(self, account: int, window: int) -> int:
+        """How much the account has used in a stretch of time."""
+        words, at = self._words, self._slot(account % _SETS, account)
+        return words[at + 1] & _USED if words[at] == account and words[at + 1] >> _USED_BITS == window else 0
+
     def _slot(self, which: int, account: int) -> int:
-        """Where the account's slot is, or else the one that is given to it: whose owner owes least."""
+        """Where the account's slot is, or else the one that is given to it: whose word says least."""
         words, first = self._words, which * _SET_WORDS
         found = first
         for at in range(first, first + _SET_WORDS, _WORDS):
@@ -85,3 +138,8 @@ class Ledger:
             if words[at + 1] < words[found + 1]:
                 found = at
         return found
+
+
+def _check_size(descriptor: int, path: Path) -> None:
+    if os.fstat(descriptor).st_size not in (0, _BYTES):
+        raise FairleadError(Code.DATA_LOSS, f"{path} has no quotas in it", hint="move it away, and they begin anew")

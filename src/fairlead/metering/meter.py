@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from fairlead.errors import RateLimitError
 from fairlead.metering.ledger import Ledger
+from fairlead.metering.quota import Quota
 from fairlead.metering.rate import Rate
 
 __all__ = ["Account", "Meter", "ModelMeter"]
@@ -20,17 +21,19 @@ class Account:
         kind: what it is of: a word that metrics can count by.
         name: which of that kind; it may be anything.
         shown: as people are told of it.
-        rate: how often it may ask.
+        rate: how often it may ask; None for as often as one likes.
+        quota: how much it may ask in all; None for as much as one likes.
     """
 
-    __slots__ = ("kind", "number", "rate", "shown")
+    __slots__ = ("kind", "number", "quota", "quota_number", "rate", "shown")
 
-    def __init__(self, kind: str, name: str, shown: str, rate: Rate) -> None:
-        digest = hashlib.blake2b(f"{kind}:{name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    def __init__(self, kind: str, name: str, shown: str, rate: Rate | None, quota: Quota | None = None) -> None:
         self.kind = kind
-        self.number = int.from_bytes(digest, "big") >> 1 or 1
+        self.number = _number(f"{kind}:{name}")
+        self.quota_number = _number(f"{kind}'s quota:{name}")
         self.shown = shown
         self.rate = rate
+        self.quota = quota
 
 
 class Meter:
@@ -38,12 +41,23 @@ class Meter:
 
     Args:
         ledger: where what each has used is kept.
+        quotas: where that is kept longer than a server lives; None for the same place.
         clock: a nanosecond that all processes of a machine share.
+        now: the second since 1970.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        quotas: Ledger | None = None,
+        *,
+        clock: Callable[[], int] = time.monotonic_ns,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._ledger = ledger
+        self._quotas = quotas or ledger
         self._clock = clock
+        self._now = now
 
     def charge(self, account: Account) -> None:
         """Let the account have one request.
@@ -51,7 +65,12 @@ class Meter:
         Raises:
             RateLimitError: when it has had as many as it may.
         """
-        rate = account.rate
+        if account.rate is not None:
+            self._charge(account, account.rate)
+        if account.quota is not None:  # last: what is refused uses none of it
+            self._count(account, account.quota)
+
+    def _charge(self, account: Account, rate: Rate) -> None:
         cost = rate.interval_ns
         wait = self._ledger.charge(account.number, self._clock(), cost=cost, most=cost * (rate.burst - 1))
         if wait:
@@ -59,6 +78,16 @@ class Meter:
                 f"{account.shown} has had the {rate.count}/{rate.unit} that it may ask for",
                 reason=account.kind,
                 retry_after_s=wait / 1e9,
+            )
+
+    def _count(self, account: Account, quota: Quota) -> None:
+        now = self._now()
+        window, end = quota.window(now)
+        if not self._quotas.count(account.quota_number, window, quota.count):
+            raise RateLimitError(
+                f"{account.shown} has had the {quota} that it may ask for",
+                reason="quota",
+                retry_after_s=end * 3600 - now,
             )
 
 
@@ -88,3 +117,8 @@ class ModelMeter:
             self._accounts[model] = account
         if account is not None:
             self._meter.charge(account)
+
+
+def _number(name: str) -> int:
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1 or 1
