@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import obstore
@@ -202,6 +203,60 @@ def test_damage_is_not_taken_over(world: World) -> None:
     assert Store(there.root).open(ONE).manifest.version == 1
 
 
+def test_what_is_damaged_on_this_disk_is_mended_at_a_start(world: World) -> None:
+    """Though the bucket says that nothing has changed."""
+    here = world.store()
+    publish_digit(here, "digits", 7)
+    here.promote(ONE, why="first")
+    world.mirror("there").pull()
+    model = world.root / "there" / "digits" / "1" / "model.onnx"
+    model.write_bytes(b"damaged on this disk")
+
+    world.mirror("there").pull(is_whole=True)
+    assert model.read_bytes() == b"damaged on this disk"
+    world.mirror("there").mend()
+    assert Store(world.root / "there").open(ONE).manifest.version == 1
+
+
+def test_without_a_release_the_newest_version_is_here(world: World) -> None:
+    """As it serves from a directory; once there is a release, that says what is needed."""
+    here = world.store()
+    publish_digit(here, "digits", 7)
+    there = world.mirror("there")
+    there.pull()
+    assert Store(there.root).open(ONE).manifest.version == 1
+
+    here.promote(ONE, why="first")
+    publish_digit(here, "digits", 3)
+    there.pull(is_whole=True)
+    with pytest.raises(FairleadError):
+        Store(there.root).open(TWO)
+
+
+def test_damage_of_one_model_holds_no_other_up(world: World) -> None:
+    """The others are followed, and the trouble is told each time."""
+    here = world.store()
+    for digit in (7, 3):
+        publish_digit(here, "digits", digit)
+    here.promote(ONE, why="first")
+    there = world.mirror("there")
+    there.pull()
+    publish_digit(here, "bad", 1)
+    here.promote(ServableId("bad", 1), why="first")
+    world.put("bad/1/model.onnx", b"changed")
+    here.promote(TWO, why="better")
+
+    for _ in range(2):
+        with pytest.raises(FairleadError) as caught:
+            there.pull(is_whole=True)
+        assert caught.value.code is Code.DATA_LOSS
+        assert "bad/1/model.onnx" in caught.value.message
+    release = Store(there.root).release("digits")
+    assert release is not None
+    assert release.stable == 2
+    assert Store(there.root).release("bad") is None
+
+
 def test_old_versions_make_room(world: World) -> None:
     """What no release names goes when there is too much, the longest unused first; what serves stays."""
     here = world.store()
@@ -251,6 +306,33 @@ def test_what_is_no_store_is_told(world: World, server: S3) -> None:
         world.store()
     assert other.value.code is Code.FAILED_PRECONDITION
     assert "holiday/photo.jpg" in other.value.message
+
+
+class _Refusal(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+        self.wfile.write(b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_credentials_that_may_not_read_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PERMISSION_DENIED, with what to look at and without the secret."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusal) as refusing:
+        thread = threading.Thread(target=refusing.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{refusing.server_port}")
+        try:
+            with pytest.raises(FairleadError) as caught:
+                world.store()
+        finally:
+            refusing.shutdown()
+            thread.join()
+    assert caught.value.code is Code.PERMISSION_DENIED
+    assert "AWS_ACCESS_KEY_ID" in caught.value.hint
+    assert "not-a-secret" not in str(caught.value)
 
 
 def test_a_server_that_does_not_answer_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

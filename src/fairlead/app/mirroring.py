@@ -39,11 +39,12 @@ def begin_mirroring(settings: Settings) -> Mirror | None:
         return None
     try:
         mirror.pull(is_whole=True)
+        mirror.mend()
     except FairleadError as error:
-        if not mirror.pulled_at:
+        if not mirror.pulled_at and error.code is not Code.DATA_LOSS:  # that of one model: the others are there
             raise
-        age_s = time.time() - mirror.pulled_at
-        _log.warning("what %s said %.0f s ago is served: %s", settings.bucket_url, age_s, error)
+        ago = f"{time.time() - mirror.pulled_at:.0f} s ago" if mirror.pulled_at else "now"
+        _log.warning("what %s said %s is served: %s", settings.bucket_url, ago, error)
     return mirror
 
 

@@ -146,20 +146,24 @@ class Bucket:
                 Code.NOT_FOUND, f"the bucket of {self.url} does not exist", hint="make it, or name another --store"
             ) from error
 
+    def _is_refusal(self, error: Exception) -> bool:
+        """Whether it is for want of rights; of a listing the library has no kind of its own for that."""
+        kinds = (self._api.exceptions.PermissionDeniedError, self._api.exceptions.UnauthenticatedError)
+        return isinstance(error, kinds) or re.search(r"status code: 40[13]\b", str(error).splitlines()[0]) is not None
+
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
         """The library's errors as ours. Nothing of a credential is in them."""
-        refused = (self._api.exceptions.PermissionDeniedError, self._api.exceptions.UnauthenticatedError)
         try:
             yield
-        except refused as error:
-            raise FairleadError(
-                Code.PERMISSION_DENIED,
-                f"{doing} in {self.url} is not allowed to these credentials",
-                hint="AWS_ACCESS_KEY_ID and its like; servers need to list and read, controllers to write too",
-            ) from error
         except self._api.exceptions.BaseError as error:
             self._check_bucket(error)
+            if self._is_refusal(error):
+                raise FairleadError(
+                    Code.PERMISSION_DENIED,
+                    f"{doing} in {self.url} is not allowed to these credentials",
+                    hint="AWS_ACCESS_KEY_ID and its like; servers need to list and read, controllers to write too",
+                ) from error
             raise FairleadError(
                 Code.UNAVAILABLE,
                 f"{doing} in {self.url} failed: {str(error).splitlines()[0][:200]}",

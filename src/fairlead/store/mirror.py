@@ -28,6 +28,8 @@ __all__ = ["Mirror"]
 _LOCK, _PULLED, _ETAG, _INCOMING = ".mirror-lock", ".pulled", ".etag", ".mirror-incoming"
 _LOCK_TIMEOUT_S = 600.0
 _IN_USE_S = 600.0
+_OF_THE_BUCKET = frozenset({Code.UNAVAILABLE, Code.PERMISSION_DENIED, Code.RESOURCE_EXHAUSTED})
+"""What concerns one model as much as the next: no other is tried then."""
 
 
 class Mirror:
@@ -75,15 +77,33 @@ class Mirror:
 
         Raises:
             FairleadError: UNAVAILABLE, PERMISSION_DENIED or NOT_FOUND for the bucket; FAILED_PRECONDITION when it holds
-                something else; DATA_LOSS for a version that is not as published. What was there before stays.
+                something else; DATA_LOSS for a version that is not as published. What was there before stays. What is
+                wrong with one model is told when all others have been followed.
         """
+        damage: list[FairleadError] = []
         with files.storage_errors(f"copying {self.bucket.url} to {self.root}"), self.held():
             if is_whole or not self._is_listed:
                 self._list()
                 self._is_listed = True
             for model in self._models():
-                self.pull_release(model)
+                try:
+                    self.pull_release(model)
+                except FairleadError as error:
+                    if error.code in _OF_THE_BUCKET:
+                        raise
+                    damage.append(error)
+            if damage:
+                raise damage[0]
             (self.root / _PULLED).touch()
+
+    def mend(self) -> None:
+        """Look at every byte of what the releases name here, and read anew what is damaged. Raises as `fetch`."""
+        with files.storage_errors(f"mending {self.root}"), self.held():
+            store = Store(self.root)
+            for model in store.models():
+                release = store.in_force(model)
+                for version in sorted(release.versions if release else ()):
+                    self.fetch(ServableId(model, version))
 
     def pull_all(self) -> None:
         """Have every version's files here, as a backup needs them. Raises as `pull` and `fetch`."""
@@ -95,11 +115,12 @@ class Mirror:
                     self.fetch(ServableId(model, version))
 
     def pull_release(self, model: str) -> None:
-        """Follow one model's release, if it has changed; first the versions that it names."""
+        """Follow one model's release, if it has changed; first what it names, or without one the newest version."""
         with self.held():
             base = self.root / model
             found = self.bucket.get(f"{model}/{RELEASE_FILE}", unless=self.etag(model))
             if found is None:
+                self._fetch_newest(model)
                 return
             release = Release.decode(found.data, f"{self.bucket.url}/{model}/{RELEASE_FILE}")
             for version in sorted(release.versions):
@@ -133,6 +154,15 @@ class Mirror:
             if not (directory / MANIFEST_FILE).is_file() or (directory / MANIFEST_FILE).read_bytes() != found.data:
                 files.write_file(directory / MANIFEST_FILE, found.data)
             os.utime(directory)
+
+    def _fetch_newest(self, model: str) -> None:
+        """Where there was never a release the newest version serves."""
+        store = Store(self.root)
+        newest = store.versions(model)[-1:] if not self.etag(model) else ()
+        for version in newest:
+            id_ = ServableId(model, version)
+            if not all((store.base(model) / str(version) / name).exists() for name in store.manifest(id_).files):
+                self.fetch(id_)
 
     def etag(self, model: str) -> str:
         """The state of the model's release that was last seen; empty for none."""
@@ -212,7 +242,7 @@ class Mirror:
         store, kept = Store(self.root), []
         for model in self._models():
             release = store.in_force(model)
-            needed = release.versions if release else frozenset()
+            needed = release.versions if release else frozenset(store.versions(model)[-1:])
             for version in store.versions(model):
                 directory = self.root / model / str(version)
                 size = sum(path.stat().st_size for path in directory.iterdir())
