@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +347,14 @@ def test_a_store_is_a_directory_or_a_bucket() -> None:
     assert Settings.read({}, **bucket.texts()).store_path == bucket.store_path
     assert Settings.read({"FAIRLEAD_STORE": "s3://models/dev", "FAIRLEAD_HOME": "/srv"}).store_path != bucket.store_path
     assert Settings.read({"FAIRLEAD_STORE": "models"}).bucket_url is None
+
+
+@pytest.mark.parametrize(("limit", "memory"), [("268435456\n", 268435456), ("max\n", None), (str(2**62), None)])
+def test_the_cgroups_limit_is_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, memory: int | None
+) -> None:
+    """A container has less than its machine; without a limit it has all of it."""
+    (tmp_path / "memory").write_text(limit)
+    monkeypatch.setattr(config, "_CGROUP_MEMORY", (tmp_path / "nosuch", tmp_path / "memory"))
+
+    assert config.available_memory_bytes() == (memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

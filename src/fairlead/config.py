@@ -24,6 +24,7 @@ _NO_FLAGS = frozenset({"notify"})
 
 _CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+_CGROUP_MEMORY = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _CGROUP_V1_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 
@@ -679,6 +680,17 @@ def available_cpus() -> int:
     allowed = len(os.sched_getaffinity(0))
     quota = _cgroup_quota()
     return max(1, min(allowed, int(quota))) if quota else allowed
+
+
+def available_memory_bytes() -> int:
+    """What this process may use: the machine's memory, cut by the cgroup's limit (version 1 or 2)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in _CGROUP_MEMORY:
+        try:
+            return min(total, int(path.read_text()))
+        except (OSError, ValueError):  # not this cgroup version, or "max"
+            continue
+    return total
 
 
 def _cgroup_quota() -> float | None:

@@ -530,17 +530,6 @@ def test_too_little_memory_is_found(available: int, health: Health) -> None:
     )
 
 
-@pytest.mark.parametrize(("limit", "memory"), [("268435456\n", 268435456), ("max\n", None), (str(2**62), None)])
-def test_the_cgroups_limit_is_the_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, memory: int | None
-) -> None:
-    """A container has less than its machine; without a limit it has all of it."""
-    (tmp_path / "memory").write_text(limit)
-    monkeypatch.setattr(machine, "_CGROUP_LIMITS", (tmp_path / "nosuch", tmp_path / "memory"))
-
-    assert machine.memory_bytes() == (memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-
-
 def stopped(at: datetime) -> Callable[[], datetime]:
     """A clock that stands still."""
     return lambda: at

@@ -48,10 +48,11 @@ def reason(directory: Path) -> str:
 def test_numbers_are_asked_by_the_signature(tmp_path: Path, shape: list[Any], asked: tuple[int, ...]) -> None:
     """Three rows of a free batch; an axis of any length is one long, if the model takes that."""
     write(tmp_path, TensorProto.FLOAT, shape, ("Identity", ["x"], ["y"], {}))
-    signature = load_first(tmp_path, LIMITS)
+    signature, cost = load_first(tmp_path, LIMITS)
     golden = Golden.load(tmp_path / GOLDEN_FILE)
 
     assert signature == open_model(tmp_path / MODEL_FILE)[1]
+    assert cost.ms_per_row > 0
     assert golden.inputs["x"].shape == asked
     np.testing.assert_array_equal(golden.outputs["y"], golden.inputs["x"])
 

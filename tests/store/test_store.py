@@ -464,3 +464,14 @@ def test_a_trial_that_was_decided_on_an_old_release_is_refused(store: WritableSt
         store.try_candidate("m", canary(2), why="try", expected=0)
 
     assert caught.value.code is Code.ABORTED
+
+
+def test_a_link_laid_in_a_writers_way_is_not_followed(store: WritableStore, tmp_path: Path) -> None:
+    """What it leads to stays as it is, and the writer says so."""
+    publish(store)
+    (tmp_path / "victim").write_text("precious")
+    (store.root / "m" / ".release.json.new").symlink_to(tmp_path / "victim")
+
+    with pytest.raises(FairleadError, match="promoting m@1 failed"):
+        store.promote(ServableId("m", 1), why="")
+    assert (tmp_path / "victim").read_text() == "precious"

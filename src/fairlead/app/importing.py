@@ -15,7 +15,6 @@ from fairlead.controller.workspace import workspace
 from fairlead.errors import Code, FairleadError
 from fairlead.gate.checks import check_import
 from fairlead.gate.verdict import Report, Verdict
-from fairlead.servable.cost import measure
 from fairlead.servable.first_load import Limits, load_first
 from fairlead.servable.identity import ServableId, check_model_name
 from fairlead.servable.manifest import Manifest
@@ -77,8 +76,7 @@ def import_model(
     with files.storage_errors(f"importing {path}"), workspace(settings.home / "work") as work:
         digest = _copy(path, work)
         check_contents(work)
-        signature = load_first(work, limits, sample, libraries)
-        cost = measure(work, libraries)
+        signature, cost = load_first(work, limits, sample, libraries)
         draft = Manifest(
             model=name,
             version=0,

@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
@@ -21,23 +20,20 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Tensors
 
-__all__ = ["measure"]
+__all__ = ["cost_since", "measure", "peak_bytes"]
 
 _RUNS = 200
+_LONGEST_MS = 10_000
 _TIMEOUT_S = 120
 
 
-def measure(directory: Path, libraries: Sequence[Path] = ()) -> Cost:
+def measure(directory: Path) -> Cost:
     """Load the ONNX model in `directory` in a fresh process, prove it on its golden rows, and measure it.
-
-    Args:
-        directory: has the model and its golden rows.
-        libraries: see `open_model`.
 
     Raises:
         FairleadError: FAILED_PRECONDITION with the process's last words when it failed, crashed or hung.
     """
-    command = [sys.executable, "-m", "fairlead.servable.cost", str(directory), *map(str, libraries)]
+    command = [sys.executable, "-m", "fairlead.servable.cost", str(directory)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)  # noqa: S603 - our own module
     except subprocess.TimeoutExpired as error:
@@ -50,26 +46,31 @@ def measure(directory: Path, libraries: Sequence[Path] = ()) -> Cost:
     return Cost.from_json(json.loads(done.stdout))
 
 
-def _measure_here(directory: Path, libraries: Sequence[Path]) -> Cost:
+def _measure_here(directory: Path) -> Cost:
     import onnxruntime  # noqa: F401, PLC0415 - loaded first, so that its own memory is not counted as the model's
 
-    before = _peak_bytes()
+    before = peak_bytes()
     golden = Golden.load(directory / GOLDEN_FILE)
-    servable, _ = open_model(directory / MODEL_FILE, libraries=libraries)
+    servable, _ = open_model(directory / MODEL_FILE)
     golden.prove(servable)
-    milliseconds = _time_row(servable, {name: array[:1] for name, array in golden.inputs.items()})
-    return Cost(peak_memory_bytes=_peak_bytes() - before, ms_per_row=milliseconds)
+    return cost_since(before, servable, {name: array[:1] for name, array in golden.inputs.items()})
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The peak resident memory of this process. Not `getrusage`: there a child starts with its parent's peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
+def cost_since(before: int, servable: Servable, row: Tensors) -> Cost:
+    """What a model costs that was loaded in this process since its peak memory was `before`, asked one row."""
+    milliseconds = _time_row(servable, row)
+    return Cost(peak_memory_bytes=peak_bytes() - before, ms_per_row=milliseconds)
+
+
 def _time_row(servable: Servable, row: Tensors) -> float:
-    times = []
-    for _ in range(_RUNS):
+    times: list[float] = []
+    while len(times) < _RUNS and sum(times) < _LONGEST_MS:
         began = time.perf_counter()
         servable.predict(row)
         times.append((time.perf_counter() - began) * 1e3)
@@ -78,7 +79,6 @@ def _time_row(servable: Servable, row: Tensors) -> float:
 
 if __name__ == "__main__":
     try:
-        directory, *libraries = map(Path, sys.argv[1:])
-        print(json.dumps(_measure_here(directory, libraries).to_json()))  # noqa: T201 - the answer to the parent process
+        print(json.dumps(_measure_here(Path(sys.argv[1])).to_json()))  # noqa: T201 - the answer to the parent process
     except FairleadError as failure:
         sys.exit(str(failure))

@@ -21,7 +21,9 @@ from typing import Any, Final
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.cost import cost_since, peak_bytes
 from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.manifest import Cost
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
@@ -52,7 +54,7 @@ class Limits:
 
 def load_first(
     directory: Path, limits: Limits, sample: Path | None = None, libraries: Sequence[Path] = ()
-) -> Signature:
+) -> tuple[Signature, Cost]:
     """Load the ONNX model in `directory`, ask it, and leave what it answered there as golden rows.
 
     Args:
@@ -62,7 +64,7 @@ def load_first(
         libraries: see `open_model`.
 
     Returns:
-        What it takes and gives.
+        What it takes and gives, and what it costs.
 
     Raises:
         FairleadError: FAILED_PRECONDITION saying how it failed, crashed, hung or ran out of memory.
@@ -93,7 +95,8 @@ def load_first(
             process.communicate()
     if process.returncode != 0:
         raise _refused(_last_words(process.returncode, err, limits))
-    return Signature.from_json(json.loads(out.splitlines()[-1]))
+    signature, cost = json.loads(out.splitlines()[-1])
+    return Signature.from_json(signature), Cost.from_json(cost)
 
 
 def _last_words(status: int, err: bytes, limits: Limits) -> str:
@@ -112,21 +115,26 @@ def _refused(reason: str) -> FairleadError:
     return FairleadError(Code.FAILED_PRECONDITION, f"the model is refused: {reason}")
 
 
-def _load_here(order: Mapping[str, Any]) -> Signature:
+def _load_here(order: Mapping[str, Any]) -> tuple[Signature, Cost]:
     """What the process does."""
     import onnxruntime  # noqa: F401, PLC0415 - before the limits: the runtime's own memory is not the model's
 
     _leave_the_network()
     _limit(order["time_s"], order["memory_bytes"])
-    directory = Path(order["directory"])
+    directory, before = Path(order["directory"]), peak_bytes()
     servable, signature = open_model(
         directory / MODEL_FILE, libraries=[Path(library) for library in order["libraries"]]
     )
     given = Path(order["sample"]) if order["sample"] else None
     golden = _ask(servable, signature, [_read_sample(given, signature)] if given else _samples(signature))
     golden.save(directory / GOLDEN_FILE)
-    Golden.load(directory / GOLDEN_FILE).prove(servable)
-    return signature
+    golden = Golden.load(directory / GOLDEN_FILE)
+    golden.prove(servable)
+    row = {
+        spec.name: golden.inputs[spec.name][:1] if spec.shape[:1] == (-1,) else golden.inputs[spec.name]
+        for spec in signature.inputs
+    }
+    return signature, cost_since(before, servable, row)
 
 
 def _leave_the_network() -> None:
@@ -227,7 +235,8 @@ def _read_sample(path: Path, signature: Signature) -> Tensors:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(_load_here(json.loads(sys.argv[1])).to_json()))  # noqa: T201 - the answer to the parent process
+        found = _load_here(json.loads(sys.argv[1]))
+        print(json.dumps([part.to_json() for part in found]))  # noqa: T201 - the answer to the parent process
     except FairleadError as failure:
         sys.exit(" ".join(failure.message.split()))
     except MemoryError:

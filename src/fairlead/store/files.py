@@ -35,9 +35,13 @@ def copy_file(source: Path, target: Path) -> str:
 
 
 def write_file(target: Path, data: bytes) -> None:
-    """Replace `target` with `data` in one step: a reader sees the old bytes or the new, never a part."""
+    """Replace `target` with `data` in one step: a reader sees the old bytes or the new, never a part.
+
+    A link that somebody laid where the new bytes are written first is not followed.
+    """
     beside = target.with_name(f".{target.name}.new")
-    with beside.open("wb") as writer:
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with open(descriptor, "wb") as writer:  # noqa: PTH123 - a descriptor has no path
         writer.write(data)
         writer.flush()
         _sync(writer.fileno())

@@ -12,11 +12,11 @@ from fairlead.app.doctor.autoscalers import autoscalers
 from fairlead.app.doctor.doors import access, certificate
 from fairlead.app.doctor.finding import Finding
 from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages, request_path
-from fairlead.app.doctor.machine import clock, disk, memory, memory_bytes
+from fairlead.app.doctor.machine import clock, disk, memory
 from fairlead.app.doctor.models import digests, readable_manifests, writable
 from fairlead.app.doctor.port import port, port_variable
 from fairlead.app.releases import now, open_store
-from fairlead.config import Settings
+from fairlead.config import Settings, available_memory_bytes
 
 __all__ = ["examine"]
 
@@ -44,7 +44,7 @@ def examine(
     yield port_variable(settings.rest_port, environ)
     yield writable(store)
     yield from digests(store)
-    yield memory(known, settings.worker_count, memory_bytes())
+    yield memory(known, settings.worker_count, available_memory_bytes())
     yield clock(store, known, now())
     yield disk(store)
     for path in manifests:

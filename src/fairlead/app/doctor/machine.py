@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from fairlead.app.doctor.finding import Finding, Health, ok
 from fairlead.errors import FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.store.store import Store
 
-__all__ = ["clock", "disk", "memory", "memory_bytes"]
+__all__ = ["clock", "disk", "memory"]
 
 _MIB = 2**20
 _PARENT_BYTES = 32 * _MIB  # measured, and some air
 _WORKER_BYTES = 90 * _MIB  # the same, with no model in it
 _DISK_WARN_BYTES = 1024 * _MIB
 _DISK_FAIL_BYTES = 200 * _MIB
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
-
-def memory_bytes() -> int:
-    """What this process may use: the machine's memory, cut by the cgroup's limit."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CGROUP_LIMITS:
-        try:
-            return min(total, int(path.read_text()))
-        except (OSError, ValueError):  # not this cgroup version, or "max"
-            continue
-    return total
 
 
 def memory(manifests: Sequence[Manifest], workers: int, available: int) -> Finding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import stat
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Final
 
+from fairlead.config import available_memory_bytes
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.wire import DamagedError, Span, Value, integers, read_fields, short
 
@@ -20,7 +20,6 @@ __all__ = ["External", "check_onnx_file", "external_files"]
 
 Fields = Sequence[tuple[int, Value]]
 
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _MAX_DEPTH = 100
 _MAX_AXES = 64
 _MAX_VALUE_BYTES = 16
@@ -127,7 +126,7 @@ def check_onnx_file(path: Path, *, may_be_custom: bool = False) -> None:
     _check_operators(path, asked, may_be_custom=may_be_custom)
     for tensor in asked.external:
         _check_external(path, tensor)
-    needed, there = sum(tensor.size_bytes for tensor in asked.external), _memory_bytes()
+    needed, there = sum(tensor.size_bytes for tensor in asked.external), available_memory_bytes()
     if needed > there:
         raise FairleadError(
             Code.RESOURCE_EXHAUSTED,
@@ -332,15 +331,6 @@ def _text(fields: Iterable[tuple[int, Value]], number: int) -> str:
     """The text in the field `number`, as parsers have it: the last one counts, and none is empty."""
     found = [value for field, value in fields if field == number]
     return bytes(short(found[-1])).decode() if found else ""
-
-
-def _memory_bytes() -> int:
-    """The memory that this process may have: the machine's, cut by the cgroup's limit (version 1 or 2)."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in _CGROUP_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # another version of cgroups, or "max": no limit
-            limits.append(int(path.read_text()))
-    return min(limits)
 
 
 def _number(fields: Fields, number: int) -> int:
