@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.attacks.artifacts.keys import make_keys
 from tests.certificates import Authority
 
 from fairlead.app.doctor import install, machine
@@ -599,6 +600,22 @@ def test_a_port_that_would_be_open_to_others_is_found(settings: Settings) -> Non
         assert (finding.health, "fairlead keys create" in finding.hint) == (Health.FAILED, True)
         finding = look(reached, name, {"API_KEY": "planted-planted-planted"})
         assert (finding.health, finding.message) == (Health.OK, "0.0.0.0: credentials are asked for")
+
+
+def test_keys_for_signatures_are_looked_at(settings: Settings, published: WritableStore, tmp_path: Path) -> None:
+    """And with them whether what serves is signed."""
+    assert not {finding.name for finding in examine(settings, {})} & {"signing key", "trusted keys"}
+    private, public = make_keys(tmp_path, "ours")
+    asked = replace(settings, signing_key=private, trusted_keys=(str(public),))
+    assert look(asked, "signing key").health is Health.OK
+    assert look(asked, "trusted keys").message == "1: versions that none of them signed are not served"
+    assert "it is not signed" in look(asked, "digits@2").message
+
+    private.chmod(0o644)
+    finding = look(asked, "signing key")
+    assert (finding.health, finding.hint) == (Health.FAILED, f"chmod 600 {private}")
+    finding = look(replace(asked, trusted_keys=(str(private),)), "trusted keys")
+    assert (finding.health, "is a private key" in finding.message) == (Health.FAILED, True)
 
 
 def test_a_certificate_is_looked_at(settings: Settings, tmp_path: Path) -> None:

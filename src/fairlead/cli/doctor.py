@@ -43,6 +43,8 @@ def configure(parser: ArgumentParser) -> None:
         "management_host",
         "management_port",
         "open",
+        "trusted_keys",
+        "signing_key",
         "tls_certificate",
         "tls_key",
         "tls_client_ca",

@@ -44,10 +44,16 @@ class SigningKey:
         Raises:
             FairleadError: FAILED_PRECONDITION when others may read the key, it is none, or the library is missing.
         """
-        self._check()
+        self.check()
         _run({"sign": str(directory), "key": str(self.path), "target": str(target)})
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise unless the key is there, for its owner alone, and the library as well.
+
+        Raises:
+            FairleadError: NOT_FOUND or FAILED_PRECONDITION.
+        """
+        _require_library()
         try:
             mode = stat.S_IMODE(self.path.stat().st_mode)
         except OSError as error:
@@ -103,8 +109,9 @@ class TrustedKeys:
         """The files with the keys.
 
         Raises:
-            FairleadError: FAILED_PRECONDITION when there is none, or one holds something else.
+            FairleadError: FAILED_PRECONDITION when there is none, one holds something else, or the library is missing.
         """
+        _require_library()
         paths: list[Path] = []
         for place in self._places:
             paths += [path for path in sorted(place.iterdir()) if path.is_file()] if place.is_dir() else [place]
@@ -146,14 +153,17 @@ def _signature_problem(directory: Path) -> str:
     return ""
 
 
-def _run(order: Mapping[str, Any]) -> dict[str, Any]:
-    """What a process with the library answers."""
+def _require_library() -> None:
     if importlib.util.find_spec("model_signing") is None:
         raise FairleadError(
             Code.FAILED_PRECONDITION,
             "signatures need the library model-signing, which is not installed",
             hint="pip install 'fairlead[signing]'",
         )
+
+
+def _run(order: Mapping[str, Any]) -> dict[str, Any]:
+    """What a process with the library answers."""
     command = [sys.executable, "-m", "fairlead.store.signing"]
     try:
         done = subprocess.run(  # noqa: S603 - our own module

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from fairlead.app.doctor.autoscalers import autoscalers
-from fairlead.app.doctor.doors import access, certificate
-from fairlead.app.doctor.finding import Finding
+from fairlead.app.doctor.doors import access, certificate, signing
+from fairlead.app.doctor.finding import Finding, Health
 from fairlead.app.doctor.install import architecture, installed_version, onnxruntime_binary, packages, request_path
 from fairlead.app.doctor.machine import clock, disk, memory
 from fairlead.app.doctor.models import digests, readable_manifests, writable
 from fairlead.app.doctor.port import port, port_variable
 from fairlead.app.releases import now, open_store
 from fairlead.config import Settings, available_memory_bytes
+from fairlead.store.store import Store
 
 __all__ = ["examine"]
 
@@ -31,7 +33,7 @@ def examine(
         environ: the environment.
         manifests: files of Kubernetes manifests, whose autoscalers are looked at last.
     """
-    store = open_store(settings)
+    store = _open_store(settings)
     known = readable_manifests(store)
     yield architecture(platform.machine(), onnxruntime_binary())
     yield request_path()
@@ -41,6 +43,7 @@ def examine(
     yield port(settings.management_host, settings.management_port, "--management-port")
     yield from access(settings, environ)
     yield from certificate(settings)
+    yield from signing(settings)
     yield port_variable(settings.rest_port, environ)
     yield writable(store)
     yield from digests(store)
@@ -49,3 +52,9 @@ def examine(
     yield disk(store)
     for path in manifests:
         yield from autoscalers(path)
+
+
+def _open_store(settings: Settings) -> Store:
+    """The store, which asks for signatures unless its keys cannot be used: that is a finding of its own."""
+    keys = [finding for finding in signing(settings) if finding.health is Health.FAILED]
+    return open_store(replace(settings, trusted_keys=()) if keys else settings)
