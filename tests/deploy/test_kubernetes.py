@@ -24,8 +24,9 @@ from .rule_files import DEPLOY, load
 from .schema import kubernetes_faults
 
 KUBERNETES = DEPLOY / "kubernetes"
-ENVIRONMENTS = ["dev", "staging", "prod"]
-MOST = {"dev": 2, "staging": 4, "prod": 10}
+BUCKET = "prod-bucket"
+ENVIRONMENTS = ["dev", "staging", "prod", BUCKET]
+MOST = {"dev": 2, "staging": 4, "prod": 10, BUCKET: 10}
 KINDS = {
     "Namespace": 1,
     "ServiceAccount": 1,
@@ -113,12 +114,15 @@ def test_kubernetes_knows_every_field(environment: str) -> None:
     documents = built(environment)
     assert [fault for document in documents for fault in kubernetes_faults(document)] == []
     kinds = [document["kind"] for document in documents]
-    assert {kind: kinds.count(kind) for kind in kinds} == KINDS
+    assert {kind: kinds.count(kind) for kind in kinds} == KINDS | (
+        {"PersistentVolumeClaim": 1} if environment == BUCKET else {}
+    )
     namespace = one(environment, "Namespace")["metadata"]["name"]
-    assert namespace == ("fairlead" if environment == "prod" else f"fairlead-{environment}")
+    which = environment.removesuffix("-bucket")
+    assert namespace == ("fairlead" if which == "prod" else f"fairlead-{which}")
     assert {d["metadata"]["namespace"] for d in documents if d["kind"] != "Namespace"} == {namespace}
-    assert settings(environment, "fairlead-server").env == environment
-    assert settings(environment, "fairlead-controller").env == environment
+    assert settings(environment, "fairlead-server").env == which
+    assert settings(environment, "fairlead-controller").env == which
 
 
 @pytest.mark.parametrize(
@@ -264,7 +268,7 @@ def test_the_autoscaler_has_an_end_and_a_metric(environment: str) -> None:
     assert int(metric["pods"]["target"]["averageValue"]) < settings(environment, "fairlead-server").max_in_flight
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", [name for name in ENVIRONMENTS if name != BUCKET])
 def test_servers_read_the_store_that_the_controller_writes(environment: str) -> None:
     """One claim, where both look for it; there is one controller, whose own volume is never two pods'."""
     mounted = {}
@@ -279,6 +283,24 @@ def test_servers_read_the_store_that_the_controller_writes(environment: str) -> 
     (home,) = (v for v in pods(environment)["fairlead-server"][1]["volumes"] if v["name"] == "home")
     spool = settings(environment, "fairlead-server").spool_bytes / 2**20
     assert spool <= mebibytes(home["emptyDir"]["sizeLimit"]) / 2
+
+
+def test_a_store_in_a_bucket_needs_no_shared_volume() -> None:
+    """Server and controller name the same one and reach it, with credentials of their own; the copy has room."""
+    names = ("fairlead-server", "fairlead-controller")
+    assert {settings(BUCKET, name).bucket_url for name in names} == {"s3://your-bucket/models"}
+    for name in names:
+        assert {mount["name"] for mount in container(BUCKET, name)["volumeMounts"]} == {"home", "tmp"}
+        (rule,) = one(BUCKET, "NetworkPolicy", name)["spec"]["egress"]
+        assert {"protocol": "TCP", "port": 443} in rule["ports"]
+    keys = [
+        [v["valueFrom"]["secretKeyRef"]["key"] for v in container(BUCKET, name)["env"] if v["name"].startswith("AWS_")]
+        for name in names
+    ]
+    assert keys == [["store-reader-id", "store-reader-secret"], ["store-writer-id", "store-writer-secret"]]
+    (home,) = (volume for volume in pods(BUCKET)["fairlead-server"][1]["volumes"] if volume["name"] == "home")
+    server = settings(BUCKET, "fairlead-server")
+    assert (server.spool_bytes + 2 * server.store_cache_bytes) / 2**20 <= mebibytes(home["emptyDir"]["sizeLimit"])
 
 
 @pytest.mark.parametrize("path", sorted(KUBERNETES.glob("kserve/*.yaml")), ids=lambda path: path.stem)
