@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.cli.clients import wait_until
-from tests.cli.conftest import Server, starting
+from tests.cli.conftest import Server, starting, workers
 
 from fairlead.store.writable_store import WritableStore
 
@@ -36,6 +36,12 @@ class Target:
         assert status == 200, answer
         scores = answer["predictions"][0]
         return int(scores.index(max(scores)))
+
+    def peak_bytes(self) -> int:
+        """The most memory that the worker has ever had."""
+        (worker,) = workers(self.server)
+        lines = Path(f"/proc/{worker}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
     def wait_up(self, model: str, version: int) -> None:
         """Until that version answers."""

@@ -124,7 +124,7 @@ def check_refused(target: Target, directory: Path, reason: str, capsys: Capture,
         ("pipe", lambda directory: os.mkfifo(directory / "model.onnx"), "is no regular file"),
         ("directory", lambda directory: (directory / "model.onnx").mkdir(), "is a directory"),
         ("greedy", write_greedy, "it needs more than 536,870,912 bytes of memory"),
-        ("endless", write_endless, "it did not load and answer within 3 s"),
+        ("endless", write_endless, "it did not load and answer within 2 s"),
     ],
 )
 def test_a_hostile_file(serving: Target, tmp_path: Path, capsys: Capture, name: str, write: Write, reason: str) -> None:
@@ -137,7 +137,7 @@ def test_a_hostile_file(serving: Target, tmp_path: Path, capsys: Capture, name: 
     write(made)
     reason = "is no ONNX file" if name == "pickle" else reason
 
-    check_refused(serving, made, reason, capsys, "--timeout-s", "3", "--memory-mb", "512")
+    check_refused(serving, made, reason, capsys, "--timeout-s", "2", "--memory-mb", "512")
 
 
 def test_a_crash_of_the_first_load(

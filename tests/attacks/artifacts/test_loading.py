@@ -39,6 +39,13 @@ def publish(target: Target, model: str, directory: Path, runtime: str = "onnx") 
     return id_
 
 
+def check_no_trace(target: Target, before: int, *places: Path) -> None:
+    """No code was run, nothing was written outside of the store, and the worker's memory has hardly grown."""
+    assert not [path for place in places for path in place.rglob(CANARY)]
+    assert [path.name for path in target.outside.iterdir()] == [SECRET]
+    assert target.peak_bytes() < before + 64 * 2**20
+
+
 @pytest.mark.parametrize(("name", "write", "reason"), MODELS, ids=[row[0] for row in MODELS])
 def test_a_published_version(target: Target, tmp_path: Path, name: str, write: Write, reason: str) -> None:
     """Is refused whatever its digests say."""
@@ -47,11 +54,12 @@ def test_a_published_version(target: Target, tmp_path: Path, name: str, write: W
     target.wait_up(model, 1)
     write_good(tmp_path / "made")
     write(tmp_path / "made")
+    before = target.peak_bytes()
     publish(target, model, tmp_path / "made")
 
     assert reason in target.refusal(model, 2)
     assert target.digit(model) == 7
-    assert not list(tmp_path.rglob(CANARY))
+    check_no_trace(target, before, tmp_path)
 
 
 @pytest.mark.parametrize(("name", "write", "reason"), FILES, ids=[row[0] for row in FILES])
@@ -65,12 +73,12 @@ def test_a_plain_version(target: Target, tmp_path: Path, name: str, write: Write
     write_good(made)
     (tmp_path / SECRET).hardlink_to(base / SECRET)
     write(made)
+    before = target.peak_bytes()
     made.rename(base / "2")
 
     assert reason in target.refusal(base.name, 2)
     assert target.digit(base.name) == 5
-    assert not list(tmp_path.rglob(CANARY))
-    assert not list(base.rglob(CANARY))
+    check_no_trace(target, before, tmp_path, base)
 
 
 @pytest.mark.parametrize("runtime", ["python", "pickle", "os"])
