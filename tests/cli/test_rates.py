@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from contextlib import closing
@@ -193,6 +194,36 @@ def test_a_quota_outlives_a_server_that_is_killed(
     assert int(answers[-1][1]["retry-after"]) <= 31 * 86400
     assert main(["keys", "list", *home]) == 0
     assert capsys.readouterr().out.splitlines()[1].split()[-4:] == ["any", "10/month", "10", "good"]
+    assert server.stop() == 0
+
+
+def test_a_tenant_that_floods_keeps_nobody_out(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without any limit: it is refused while the server is full, and another one who asks now and then is not."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = ["--home", str(tmp_path / "home")]
+    flood, other = (made(capsys, "create", name, *home)["key"] for name in ("flood", "other"))
+    server = start_server(store.root, *home, "--workers", "1", "--max-in-flight", "1", "--max-batch-delay-s", "0.02")
+    server.wait_ready()
+    over, statuses = threading.Event(), Counter[int]()
+
+    def ask_on() -> None:
+        while not over.is_set():
+            statuses[asked(server, V1, flood, BODY)[0]] += 1
+
+    threads = [threading.Thread(target=ask_on) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: statuses[503] > 0)
+        assert Counter(asked(server, V1, other, BODY)[0] for _ in range(30)) == {200: 30}
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert statuses[200] > 0
+    assert statuses[503] > statuses[200]
     assert server.stop() == 0
 
 

@@ -33,11 +33,11 @@ class World:
         self.lane = Lane(Handle(Mock(), MANIFEST, Mock()), max_rows, Mock())
         self.lane.pace_s = pace_s
 
-    def admits(self, waiting_rows: int) -> bool:
+    def admits(self, waiting_rows: int, tenant: str | None = None) -> bool:
         """Whether one more may wait behind so many rows."""
         self.lane.waiting_rows = waiting_rows
         try:
-            self.admission.check_queue(self.lane)
+            self.admission.check_queue(self.lane, tenant)
         except OverloadError:
             return False
         return True
@@ -99,3 +99,38 @@ def test_the_refusal_says_how_much_waits() -> None:
     with pytest.raises(OverloadError, match=r"250 rows wait already, 2.5 s of work") as caught:
         world.admission.check_queue(world.lane)
     assert "FAIRLEAD_MAX_QUEUE_S" in caught.value.hint
+
+
+def test_a_tenant_that_floods_leaves_room_for_another() -> None:
+    """Where a bound is met, who holds less than the average is let in until it holds as much, up to twice the bound."""
+    world = World()
+    for _ in range(10):
+        world.admission.hold("flood")
+    assert not world.admits(201, "flood")
+    assert [world.admits(11, tenant) for tenant in ("flood", "other", None)] == [False, True, False]
+    assert [world.admits(rows, "other") for rows in (20, 21)] == [True, False]
+    world.admission.check_room(15, "other")
+    for in_flight, tenant in ((16, "other"), (8, "flood"), (8, None)):
+        with pytest.raises(OverloadError):
+            world.admission.check_room(in_flight, tenant)
+    for _ in range(9):
+        world.admission.hold("other")
+    assert world.admits(11, "other")
+    world.admission.hold("other")
+    assert not world.admits(11, "other")
+    assert world.admits(11, "third")
+    for _ in range(10):
+        world.admission.let_go("other")
+    assert world.admits(11, "other")
+
+
+def test_one_tenant_alone_has_what_all_would_have() -> None:
+    """Its share is everything, and no more than that."""
+    world = World()
+    for _ in range(50):
+        world.admission.hold("only")
+    assert (world.admits(200, "only"), world.admits(201, "only")) == (True, False)
+    assert (world.admits(10, "only"), world.admits(11, "only")) == (True, False)
+    for _ in range(50):
+        world.admission.let_go("only")
+    assert not world.admits(11, "only")

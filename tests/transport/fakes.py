@@ -228,6 +228,7 @@ class FakePredictor:
         self.error: Exception | None = None
         self.deadline: float | None = None
         self.key = ""
+        self.tenant: str | None = None
         self.waiting = 0
         self._new_id = PredictionIds()
 
@@ -240,10 +241,12 @@ class FakePredictor:
         deadline: float | None = None,
         size: int = 0,
         key: str = "",
+        tenant: str | None = None,
         trace: Trace | None = None,
     ) -> Prediction:
         self.deadline = deadline
         self.key = key
+        self.tenant = tenant
         if self.error is not None:
             raise self.error
         manifest = self.catalogue.describe(target)

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import cast
 
 import grpc
+import numpy as np
 import orjson
 import pytest
 from google.protobuf import descriptor_pb2
 from tests.transport.conftest import Client
 from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 from tests.transport.grpc.live import TIMEOUT_S, Running
+from tests.transport.grpc.protos import infer_request, predict_request
 from tests.transport.test_openapi import filled
 
 from fairlead.access.doorkeeper import Doorkeeper
@@ -210,3 +212,46 @@ def test_every_page_of_the_management_port_asks_for_a_credential(keys: Keys) -> 
             assert {answer.headers["www-authenticate"] for answer in bare} == {"Bearer"}
             for scope in (Scope.PREDICT, Scope.FEEDBACK):
                 assert pages.request(method, path, x_api_key=keys.by_scope[scope]).status == 403, path
+
+
+def test_every_protocol_tells_whose_a_request_is(keys: Keys) -> None:
+    """So that one caller's requests keep nobody else's out; where nobody is asked for a credential, nobody is."""
+    key = keys.by_scope[Scope.PREDICT]
+    name = f"predict ({key.split('_')[1]})"
+    asked: tuple[tuple[str, dict[str, object]], ...] = (
+        ("/predict?model=half", {"instances": [[1.0]]}),
+        ("/v1/models/half:predict", {"instances": [[1.0]]}),
+        ("/v1/models/half:classify", {"examples": [{"x": 1.0}]}),
+        ("/v2/models/half/infer", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [1.0]}]}),
+    )
+    for doorkeeper, expected in ((keys.doorkeeper, name), (None, None)):
+        catalogue = FakeCatalogue()
+        for path, body in asked:
+            predictor = FakePredictor(catalogue)
+            predictor.tenant = "nobody said"
+            answer = Client(build_app(catalogue, predictor, doorkeeper=doorkeeper)).post(path, body, x_api_key=key)
+            assert (path, answer.status, predictor.tenant) == (path, 200, expected), answer.body
+
+
+def test_every_grpc_method_tells_whose_a_request_is(keys: Keys) -> None:
+    """Streams as well."""
+    key = keys.by_scope[Scope.PREDICT]
+    running = Running(doorkeeper=keys.doorkeeper)
+    half = np.ones((1, 1), np.float32)
+    classify = message_class("tensorflow.serving.ClassificationRequest")
+    spec = {"name": "half"}
+    example = {"example_list": {"examples": [{"features": {"feature": {"x": {"float_list": {"value": [1.0]}}}}}]}}
+    try:
+        with grpc.insecure_channel(running.address) as channel:
+            for path, message in (
+                ("/tensorflow.serving.PredictionService/Predict", predict_request("half", x=half)),
+                ("/tensorflow.serving.PredictionService/Classify", classify(model_spec=spec, input=example)),
+                ("/inference.GRPCInferenceService/ModelInfer", infer_request("half", x=half)),
+                ("/inference.GRPCInferenceService/ModelStreamInfer", infer_request("half", x=half)),
+            ):
+                running.predictor.tenant = None
+                call = channel.stream_stream(path)
+                list(call(iter([message.SerializeToString()]), metadata=[("x-api-key", key)], timeout=TIMEOUT_S))
+                assert running.predictor.tenant == f"predict ({key.split('_')[1]})", path
+    finally:
+        running.stop()

@@ -22,6 +22,9 @@ class Admission:
     only make every answer late. From then on a tenth of a second of work may wait, or two batches where one takes
     longer, until nobody had to be refused for a second.
 
+    Of several tenants none can keep the others out. Where a bound is met, one that holds fewer requests than they do on
+    average is let in all the same, up to twice the bound; who holds more is refused until there is room.
+
     Args:
         max_in_flight: how many requests are held, those that wait included.
         max_queue_s: seconds of work that may wait for a version.
@@ -37,10 +40,28 @@ class Admission:
         self._threads = threads
         self._clock = clock
         self._refused_at = float("-inf")
+        self._held: dict[str, int] = {}
 
-    def check_room(self, in_flight: int) -> None:
-        """Raise OverloadError unless one more request than `in_flight` may be held."""
+    def hold(self, tenant: str | None) -> None:
+        """Count a request that is held from now on, if it is of a tenant."""
+        if tenant is not None:
+            self._held[tenant] = self._held.get(tenant, 0) + 1
+
+    def let_go(self, tenant: str | None) -> None:
+        """Count it no longer."""
+        if tenant is None:
+            return
+        count = self._held[tenant] - 1
+        if count:
+            self._held[tenant] = count
+        else:
+            del self._held[tenant]
+
+    def check_room(self, in_flight: int, tenant: str | None = None) -> None:
+        """Raise OverloadError unless one more request than `in_flight` may be held, one of the tenant if it has one."""
         if in_flight >= self._max_in_flight:
+            if in_flight < 2 * self._max_in_flight and self._is_below_share(tenant):
+                return
             self._refused_at = self._clock()
             raise OverloadError(
                 f"{in_flight} requests are in flight, the most this server holds",
@@ -48,20 +69,31 @@ class Admission:
                 hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
             )
 
-    def check_queue(self, lane: Lane) -> None:
-        """Raise OverloadError unless one more request may wait in `lane`."""
+    def check_queue(self, lane: Lane, tenant: str | None = None) -> None:
+        """Raise OverloadError unless one more request may wait in `lane`, one of the tenant if it has one."""
         wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / self._threads
         if wait_s <= min(_SHORT_QUEUE_S, self._max_queue_s):
             return
         now = self._clock()
         is_overloaded = now - max(self._refused_at, lane.refused_at) < _CALM_S
-        if wait_s > (self._short_queue_s(lane) if is_overloaded else self._max_queue_s):
+        most_s = self._short_queue_s(lane) if is_overloaded else self._max_queue_s
+        if wait_s > most_s:
+            if wait_s <= 2 * most_s and self._is_below_share(tenant):
+                return
             lane.refused_at = now
             raise OverloadError(
                 f"{lane.waiting_rows} rows wait already, {wait_s:.1f} s of work",
                 reason="queue",
                 hint="try again shortly, or raise FAIRLEAD_MAX_QUEUE_S",
             )
+
+    def _is_below_share(self, tenant: str | None) -> bool:
+        """Whether the tenant holds fewer requests than the tenants do on average."""
+        if tenant is None:
+            return False
+        mine = self._held.get(tenant, 0)
+        tenants = len(self._held) + (not mine)
+        return mine * tenants < sum(self._held.values())
 
     def _short_queue_s(self, lane: Lane) -> float:
         batch_s = lane.max_rows * (lane.pace_s or 0.0)

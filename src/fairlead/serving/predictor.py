@@ -127,6 +127,7 @@ class Predictor:
         deadline: float | None = None,
         size: int = 0,
         key: str = "",
+        tenant: str | None = None,
         trace: Trace | None = None,
     ) -> Prediction:
         """Pin the version that `target` means, decode the request for it, run it.
@@ -138,6 +139,7 @@ class Predictor:
             deadline: second of the monotonic clock after which nobody wants the answer: it is not computed then.
             size: bytes to decode; many are decoded beside the event loop.
             key: requests of one key are answered by one version while another is tried; without a key each for itself.
+            tenant: whose the request is, so that nobody's keep another's out; None where callers are not told apart.
             trace: of the request; None when it is not traced.
 
         Raises:
@@ -145,16 +147,17 @@ class Predictor:
                 unknown label and for bad inputs, DEADLINE_EXCEEDED; OverloadError when too many requests wait,
                 RateLimitError when the model is asked too often.
         """
-        self._admission.check_room(self._in_flight)
+        self._admission.check_room(self._in_flight, tenant)
         asked = self._asked.get(target)
         if asked is not None:  # most likely it is that one again: what is refused need not borrow the version
-            self._admission.check_queue(asked)
+            self._admission.check_queue(asked, tenant)
         step = None if trace is None else trace.step()
         id_ = self._new_id()
         handle = self._manager.acquire(target, key or id_)
         loop = self._loop
         since = time.monotonic()
         self._in_flight += 1
+        self._admission.hold(tenant)
         self._metrics.in_flight.set(self._in_flight)
         try:
             lane = self._lanes.get(id(handle.servable)) or self._open_lane(handle)
@@ -162,7 +165,7 @@ class Predictor:
                 if self._meter is not None:
                     self._meter.charge(handle.manifest.model)
                 if lane is not asked:
-                    self._admission.check_queue(lane)
+                    self._admission.check_queue(lane, tenant)
                     self._remember(target, lane, handle)
                 if size <= _INLINE_BYTES:
                     inputs = decode(handle.manifest)
@@ -198,6 +201,7 @@ class Predictor:
             return Prediction(id=id_, manifest=handle.manifest, outputs=answer, rows=rows)
         finally:
             self._in_flight -= 1
+            self._admission.let_go(tenant)
             self._metrics.in_flight.set(self._in_flight)
 
     def show_waiting(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.access.doorkeeper import Doorkeeper
+from fairlead.access.principal import Principal
 from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.transport.codes import HTTP_STATUS, HttpError
@@ -21,10 +22,10 @@ def credential_in(authorization: bytes, api_key: bytes) -> bytes:
     return api_key
 
 
-def admit(doorkeeper: Doorkeeper, request: Request, scope: Scope) -> None:
-    """Raise what keeps the request out, if anything does. Its body has not been looked at."""
+def admit(doorkeeper: Doorkeeper, request: Request, scope: Scope) -> Principal:
+    """Who asks. Raises what keeps the request out, if anything does; its body has not been looked at."""
     try:
-        doorkeeper.admit(credential_in(request.header(b"authorization"), request.header(b"x-api-key")), scope)
+        return doorkeeper.admit(credential_in(request.header(b"authorization"), request.header(b"x-api-key")), scope)
     except FairleadError as error:
         if error.code is not Code.UNAUTHENTICATED:
             raise

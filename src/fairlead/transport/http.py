@@ -120,7 +120,7 @@ class HttpApp:
             if self._doorkeeper is not None:
                 scope = self._scope(request)
                 if scope is not None:
-                    admit(self._doorkeeper, request, scope)
+                    call.tenant = admit(self._doorkeeper, request, scope).name
             response = await dialect.answer(request, call)
         except asyncio.CancelledError:
             self._count(call, Code.CANCELLED, request, HTTP_STATUS[Code.CANCELLED])

@@ -26,6 +26,7 @@ class Call:
     Attributes:
         label: the version label that was asked for; it counts once `version` says which that is.
         key: requests of one key stay with one version while another is tried; empty when the client gives none.
+        tenant: who asks, where callers are told apart.
         prediction_id: of what was answered; several are joined by commas.
         request_id: names the request in logs: the prediction's id, where there is one.
         trace: what is noted of it; None when it is not traced.
@@ -37,6 +38,7 @@ class Call:
     version: int | None = None
     label: str = ""
     key: str = ""
+    tenant: str | None = None
     prediction_id: str = ""
     request_id: str = ""
     trace: Trace | None = None

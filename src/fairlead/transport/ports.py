@@ -27,6 +27,7 @@ class Predicting(Protocol):
         deadline: float | None = None,
         size: int = 0,
         key: str = "",
+        tenant: str | None = None,
         trace: Trace | None = None,
     ) -> Prediction:
         """See `Predictor.predict`."""

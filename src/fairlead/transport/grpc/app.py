@@ -104,15 +104,18 @@ class GrpcApp:
         if not isinstance(opening, Opening):
             stream.send_trailers(opening)
             return NOBODY  # it was answered by its headers alone
-        charge = _nothing
+        charge, tenant = _nothing, None
         if self._doorkeeper is not None and opening.method.scope is not None:
             caller = self._admit(self._doorkeeper, stream, opening.method, opening.method.scope)
             if caller is None:
                 return NOBODY
-            charge = partial(self._doorkeeper.charge, caller)
+            charge, tenant = partial(self._doorkeeper.charge, caller), caller.name
         if opening.method.unary is not None:
-            return UnaryCall(self, stream, opening, opening.method.unary)
-        return StreamingCall(self, stream, opening, cast("Streaming", opening.method.streaming), charge)
+            call: Exchange = UnaryCall(self, stream, opening, opening.method.unary, tenant=tenant)
+        else:
+            streaming = cast("Streaming", opening.method.streaming)
+            call = StreamingCall(self, stream, opening, streaming, tenant=tenant, charge=charge)
+        return call
 
     def _admit(self, doorkeeper: Doorkeeper, stream: Stream, method: Method, scope: Scope) -> Principal | None:
         """Who calls; None when they may not, and have been told."""

@@ -69,7 +69,7 @@ class Server(Protocol):
 class _Call(ABC):
     """What calls have in common: a task that answers, and an end."""
 
-    def __init__(self, server: Server, stream: Stream, opening: Opening) -> None:
+    def __init__(self, server: Server, stream: Stream, opening: Opening, tenant: str | None) -> None:
         self._server = server
         self._stream = stream
         self._method = opening.method
@@ -81,7 +81,7 @@ class _Call(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._has_head = self._is_over = False
         key = stream.head.fields.get(server.sticky_header, b"").decode("latin-1")
-        self.context = Context(protocol=self._method.protocol, api=self._method.name, key=key)
+        self.context = Context(protocol=self._method.protocol, api=self._method.name, key=key, tenant=tenant)
         if server.tracer is not None and self._method.protocol:
             fields = stream.head.fields
             self.context.trace = server.tracer.begin(
@@ -178,8 +178,8 @@ class _Call(ABC):
 class UnaryCall(_Call):
     """One message in, one message out."""
 
-    def __init__(self, server: Server, stream: Stream, opening: Opening, answer: Unary) -> None:
-        super().__init__(server, stream, opening)
+    def __init__(self, server: Server, stream: Stream, opening: Opening, answer: Unary, *, tenant: str | None) -> None:
+        super().__init__(server, stream, opening, tenant)
         self._answer = answer
         self._message: Received
 
@@ -233,13 +233,21 @@ class StreamingCall(_Call):
     Args:
         server, stream, opening: as for every call.
         answer: answers the messages.
+        tenant: who calls, where callers are told apart.
         charge: counts each message but the first, which the opening was counted for; may raise RateLimitError.
     """
 
     def __init__(
-        self, server: Server, stream: Stream, opening: Opening, answer: Streaming, charge: Callable[[], None]
+        self,
+        server: Server,
+        stream: Stream,
+        opening: Opening,
+        answer: Streaming,
+        *,
+        tenant: str | None,
+        charge: Callable[[], None],
     ) -> None:
-        super().__init__(server, stream, opening)
+        super().__init__(server, stream, opening, tenant)
         self._answer = answer
         self._charge = charge
         self._is_received = False

@@ -139,6 +139,7 @@ class InferenceService:
                 deadline=deadline,
                 size=context.size,
                 key=inference.key or context.key,
+                tenant=context.tenant,
                 trace=context.trace,
             )
         except FairleadError as error:

@@ -84,6 +84,7 @@ class PredictionService:
                 deadline=context.deadline,
                 size=context.size,
                 key=context.key,
+                tenant=context.tenant,
                 trace=context.trace,
             )
         except UnknownSignatureError as error:
@@ -108,7 +109,13 @@ class PredictionService:
             raise invalid("Inference request has no tasks.")
         examples = read_examples(request.input)
         answers = await infer_all(
-            self._predictor, tasks, examples, deadline=context.deadline, key=context.key, trace=context.trace
+            self._predictor,
+            tasks,
+            examples,
+            deadline=context.deadline,
+            key=context.key,
+            tenant=context.tenant,
+            trace=context.trace,
         )
         context.prediction_id = ",".join([answer.id for answer in answers])
         response = _MultiInferenceResponse()
@@ -141,7 +148,13 @@ class PredictionService:
         task = Task(target=target, method=method)
         examples = read_examples(request.input)
         answer = await infer(
-            self._predictor, task, examples, deadline=context.deadline, key=context.key, trace=context.trace
+            self._predictor,
+            task,
+            examples,
+            deadline=context.deadline,
+            key=context.key,
+            tenant=context.tenant,
+            trace=context.trace,
         )
         context.version, context.prediction_id = answer.manifest.version, answer.id
         fill_result(response.result, answer)

@@ -54,7 +54,13 @@ class Simple:
         inputs: dict[str, Array] = {}
         decode = _keeping(question, inputs) if _shows_inputs(asked) else question.tensors
         prediction = await self._predictor.predict(
-            target, decode, deadline=request.deadline, size=question.size, key=call.key, trace=call.trace
+            target,
+            decode,
+            deadline=request.deadline,
+            size=question.size,
+            key=call.key,
+            tenant=call.tenant,
+            trace=call.trace,
         )
         call.version, call.label = prediction.manifest.version, target.label or ""
         call.prediction_id = prediction.id

@@ -77,7 +77,7 @@ class TfServing:
 
         try:
             prediction = await self._predictor.predict(
-                target, decode, deadline=deadline, size=asked.size, key=call.key, trace=call.trace
+                target, decode, deadline=deadline, size=asked.size, key=call.key, tenant=call.tenant, trace=call.trace
             )
         except FairleadError as error:
             if error.code in _BEFORE_DECODING:
@@ -96,6 +96,7 @@ class TfServing:
             examples,
             deadline=deadline,
             key=call.key,
+            tenant=call.tenant,
             trace=call.trace,
         )
         call.version, call.prediction_id = inferred.manifest.version, inferred.id

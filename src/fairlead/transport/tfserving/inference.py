@@ -43,6 +43,7 @@ async def infer(
     *,
     deadline: float | None = None,
     key: str = "",
+    tenant: str | None = None,
     trace: Trace | None = None,
 ) -> Inferred:
     """Ask the version that the task's target means.
@@ -53,6 +54,7 @@ async def infer(
         examples: about which.
         deadline: second of the monotonic clock after which nobody wants the answer.
         key: see `Predictor.predict`.
+        tenant: likewise.
         trace: likewise.
 
     Raises:
@@ -64,7 +66,9 @@ async def infer(
         return decode_examples(examples, manifest.signature)
 
     try:
-        prediction = await predictor.predict(task.target, decode, deadline=deadline, key=key, trace=trace)
+        prediction = await predictor.predict(
+            task.target, decode, deadline=deadline, key=key, tenant=tenant, trace=trace
+        )
     except UnknownSignatureError as error:
         raise invalid(f"No signature was found with the name: {error.signature}") from error
     read = read_classes if task.method is Method.CLASSIFY else read_values
@@ -78,6 +82,7 @@ async def infer_all(
     *,
     deadline: float | None = None,
     key: str = "",
+    tenant: str | None = None,
     trace: Trace | None = None,
 ) -> list[Inferred]:
     """Ask for several things of one model, one after the other; all are answered or none. Arguments as for `infer`.
@@ -89,4 +94,6 @@ async def infer_all(
         raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
     if len({task.target for task in tasks}) < len(tasks):
         raise invalid("Duplicate evaluation of a signature in a MultiInferenceRequest.")
-    return [await infer(predictor, task, examples, deadline=deadline, key=key, trace=trace) for task in tasks]
+    return [
+        await infer(predictor, task, examples, deadline=deadline, key=key, tenant=tenant, trace=trace) for task in tasks
+    ]

@@ -101,6 +101,7 @@ class V2:
                 deadline=deadline,
                 size=size,
                 key=inference.key or call.key,
+                tenant=call.tenant,
                 trace=call.trace,
             )
         except FairleadError as error:
