@@ -16,8 +16,19 @@ from typing import Any
 from fairlead.errors import Code, FairleadError
 from fairlead.metering.rate import Rate, model_rates
 
-__all__ = ["Settings", "add_flags", "available_cpus", "check_flags", "markdown", "read_secret"]
+__all__ = [
+    "LOCAL",
+    "Settings",
+    "add_flags",
+    "available_cpus",
+    "check_flags",
+    "markdown",
+    "parse_engine",
+    "read_secret",
+]
 
+LOCAL = "local"
+"""The engine that works in this process."""
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](password|sslpassword|token)=")
 _NO_FLAGS = frozenset({"notify"})
 """There is hardly an address of whom to tell without a password."""
@@ -648,6 +659,17 @@ def check_flags(flags: Mapping[str, str | None]) -> None:
                 f"{_flag(field)} has a password in it, and a command line is seen by everybody on this machine",
                 hint=f"set it as {name}, or write it to a file that {name}_FILE names",
             )
+
+
+def parse_engine(text: str) -> str:
+    """Where work is done: `local`, `ray` or `ray://HOST:PORT`.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if not re.fullmatch(r"local|ray|ray://[^/\s]+:\d+", text):
+        raise ValueError("must be local, ray or ray://HOST:PORT")
+    return text
 
 
 def add_flags(parser: argparse.ArgumentParser, *names: str) -> None:

@@ -64,10 +64,10 @@ def test_epochs_asked_for_by_hand_come_first() -> None:
     """`--epochs` over the file, and none over neither."""
     config = RetrainConfig(epochs=3)
 
-    assert config.with_epochs(9).epochs == 9
-    assert config.with_epochs(None) == config
+    assert config.asked(9, "ray") == RetrainConfig(epochs=9, engine="ray")
+    assert config.asked(None, None) == config
     with pytest.raises(FairleadError, match=r"training_config\.epochs is 0"):
-        config.with_epochs(0)
+        config.asked(0, None)
 
 
 @pytest.mark.parametrize(("asked", "accuracy", "recall"), [(0.99, 0.99, 0.90), (0.85, 0.85, 0.85), (1, 1.0, 0.90)])
@@ -91,6 +91,8 @@ def test_the_accuracy_is_the_gates(asked: float, accuracy: float, recall: float)
         ({"accuracy_threshold": True}, "accuracy_threshold is", "true"),
         ({"accuracy_threshold": None}, "accuracy_threshold is", "null"),
         ({"accuracy_threshold": float("nan")}, "accuracy_threshold is", "NaN"),
+        ({"engine": "spark"}, "engine is", '"spark"'),
+        ({"engine": 1}, "engine is", "1"),
         ({"training_config": {"epochs": 0}}, "training_config.epochs is", "0"),
         ({"training_config": {"epochs": 2.5}}, "training_config.epochs is", "2.5"),
         ({"training_config": {"epochs": 10_001}}, "training_config.epochs is", "10001"),

@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from fairlead.app.cluster import CLIENT, LOCAL, Package, connected
+from fairlead.app.cluster import CLIENT, Package, connected, run_task
 from fairlead.app.models import open_loader
 from fairlead.app.releases import open_store
 from fairlead.batch.executor import Threads
 from fairlead.batch.job import Job, check_input
 from fairlead.batch.output import Counts
-from fairlead.config import Settings
+from fairlead.config import LOCAL, Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.servable import Servable
@@ -23,7 +23,7 @@ from fairlead.store.store import Store
 __all__ = ["batch"]
 
 OnPart = Callable[[ServableId, Counts], None]
-_POLL_S = 0.5
+_RETRIES = 3
 
 
 def batch(
@@ -96,28 +96,18 @@ def _whole_there(
 ) -> tuple[ServableId, Counts]:
     """All of it in a task of the cluster: who comes by `ray://` is outside, and may have none of the files."""
     job = replace(job, input=job.input.absolute(), output=job.output.absolute())
-    told = settings.texts() | {"store": settings.bucket_url or str(settings.store_path.absolute())}
+    texts = settings.texts()  # of which no password goes: only what is needed there
+    told = {name: texts[name] for name in ("trusted_keys",) if name in texts}
+    told["store"] = settings.bucket_url or str(settings.store_path.absolute())
     with connected(engine) as ray:
-        from ray.util.queue import Queue  # noqa: PLC0415 - an extra
-
-        progress = Queue(actor_options={"num_cpus": 0})
-        task = ray.remote(num_cpus=0, max_retries=0)(_task).remote(told, model, version, job, progress)
-        is_done = False
-        while not is_done:
-            is_done = bool(ray.wait([task], timeout=_POLL_S)[0])
-            for said in progress.get_nowait_batch(progress.qsize()):
-                on_part(*said)
-        found: tuple[ServableId, Counts] | FairleadError = ray.get(task)
-    if isinstance(found, FairleadError):
-        raise found
+        found: tuple[ServableId, Counts] = run_task(
+            ray, _task, told, model, version, job, on_word=lambda word: on_part(*word), cpus=0, retries=_RETRIES
+        )
     return found
 
 
 def _task(
-    told: dict[str, str], model: str, version: int | None, job: Job, progress: Any
-) -> tuple[ServableId, Counts] | FairleadError:
-    try:
-        settings = Settings.read({}, **told)
-        return batch(settings, model, version, job, lambda id_, counts: progress.put((id_, counts)), engine="ray")
-    except FairleadError as error:
-        return error
+    told: dict[str, str], model: str, version: int | None, job: Job, tell: Callable[[Any], None]
+) -> tuple[ServableId, Counts]:
+    settings = Settings.read({}, **told)
+    return batch(settings, model, version, job, lambda id_, counts: tell((id_, counts)), engine="ray")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,12 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.store.store import MANIFEST_FILE, Store
 
-__all__ = ["CLIENT", "LOCAL", "Package", "connected", "parse_engine"]
+__all__ = ["CLIENT", "Package", "connected", "run_task"]
 
-LOCAL = "local"
 CLIENT = "ray://"
+
 _CONNECT_S = 5.0
-_ENGINE = re.compile(r"local|ray|ray://[^/\s:]+:\d+")
-
-
-def parse_engine(text: str) -> str:
-    """What an `--engine` flag says; `ray` is the Ray Client server that RAY_ADDRESS names, if it names one.
-
-    Raises:
-        ValueError: when it names none.
-    """
-    if not _ENGINE.fullmatch(text):
-        raise ValueError(f"{text!r} is neither local, ray nor ray://HOST:PORT")
-    named = os.environ.get("RAY_ADDRESS", "")
-    return named if text == "ray" and named.startswith(CLIENT) else text
+_POLL_S = 0.5
 
 
 @contextmanager
@@ -47,7 +34,7 @@ def connected(engine: str) -> Iterator[Any]:
             Ray Client server is there.
 
     Raises:
-        FairleadError: FAILED_PRECONDITION without the extra, UNAVAILABLE when there is no such cluster.
+        FairleadError: FAILED_PRECONDITION without the extra, UNAVAILABLE when there is no such cluster or it fails.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import: nothing is told to Ray's makers
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # likewise: it warns of what is not so
@@ -62,7 +49,7 @@ def connected(engine: str) -> Iterator[Any]:
     if ray.is_initialized():  # in a task of a cluster
         yield ray
         return
-    address = engine if engine.startswith(CLIENT) else os.environ.get("RAY_ADDRESS", "auto")
+    address = os.environ.get("RAY_ADDRESS", "auto") if engine == "ray" else engine
     try:
         _check(address)
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
@@ -76,6 +63,13 @@ def connected(engine: str) -> Iterator[Any]:
     with redirect_stdout(sys.stderr):  # on which Ray says what becomes of its nodes
         try:
             yield ray
+        except ray.exceptions.RayError as error:
+            said = str(error).strip().splitlines()
+            raise FairleadError(
+                Code.INTERNAL if isinstance(error, ray.exceptions.RayTaskError) else Code.UNAVAILABLE,
+                f"the work on the Ray cluster failed: {said[-1] if said else type(error).__name__}",
+                hint="ray status",
+            ) from error
         finally:
             ray.shutdown()
 
@@ -85,6 +79,45 @@ def _check(address: str) -> None:
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+
+
+def run_task(
+    ray: Any, function: Callable[..., Any], *arguments: Any, on_word: Callable[[Any], None], cpus: float, retries: int
+) -> Any:
+    """What a function returns that runs as a task of the cluster, with one argument more by which it tells how it goes.
+
+    Args:
+        ray: see `connected`.
+        function: may raise FairleadErrors; those come here as they are.
+        arguments: its first ones.
+        on_word: hears what it tells. What it told while the node died that heard of it is lost.
+        cpus: how many it has for itself.
+        retries: how often it is begun anew when its node dies.
+
+    Raises:
+        FairleadError: what the function raised.
+    """
+    from ray.util.queue import Empty, Queue  # noqa: PLC0415 - an extra
+
+    words = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1})
+    task = ray.remote(num_cpus=cpus, max_retries=retries)(_guarded).remote(function, arguments, words)
+    is_done = False
+    while not is_done:
+        is_done = bool(ray.wait([task], timeout=_POLL_S)[0])
+        with suppress(Empty):
+            while True:
+                on_word(words.get_nowait())
+    found = ray.get(task)
+    if isinstance(found, FairleadError):
+        raise found
+    return found
+
+
+def _guarded(function: Callable[..., Any], arguments: tuple[Any, ...], words: Any) -> Any:
+    try:
+        return function(*arguments, words.put)
+    except FairleadError as error:  # as a value: Ray would wrap what is raised into an error of its own
+        return error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

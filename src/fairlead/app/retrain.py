@@ -21,7 +21,14 @@ _POLL_S = 0.5
 
 
 def retrain(
-    settings: Settings, recipe: str, *, epochs: int | None, config: Path | None, why: str, say: Callable[[str], None]
+    settings: Settings,
+    recipe: str,
+    *,
+    epochs: int | None,
+    config: Path | None,
+    engine: str | None,
+    why: str,
+    say: Callable[[str], None],
 ) -> Pass:
     """Train the recipe's model again, by the controller that leads or, where none does, here.
 
@@ -30,6 +37,7 @@ def retrain(
         recipe: as `fairlead train` takes it.
         epochs: passes over the data; None for the profile's or the file's.
         config: a `config.json`; None for none.
+        engine: where to train; None for here, or the file's.
         why: for the history.
         say: tells the user one line.
 
@@ -39,7 +47,7 @@ def retrain(
     Raises:
         FairleadError: INVALID_ARGUMENT for the file, ALREADY_EXISTS while another pass of the model runs, UNAVAILABLE.
     """
-    asked = (RetrainConfig.read(config) if config else RetrainConfig()).with_epochs(epochs)
+    asked = (RetrainConfig.read(config) if config else RetrainConfig()).asked(epochs, engine)
     (model,) = recipes_of([recipe])
     passes = Passes(open_database(settings), now=now)
     if passes.unfinished(model):

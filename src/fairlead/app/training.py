@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fairlead.app.releases import now, open_registry, open_writable_store
-from fairlead.config import Settings
-from fairlead.controller.pipeline import MoreRows, Outcome, Pipeline
+from fairlead.config import LOCAL, Settings
+from fairlead.controller.pipeline import MoreRows, Outcome, Pipeline, Train
 from fairlead.controller.retrain_config import RetrainConfig
 from fairlead.gate.thresholds import Thresholds
 from fairlead.training.recipe import Sources, find_recipe
 from fairlead.training.run import find_profile
+from fairlead.training.trainer import train as train_here
 
 __all__ = ["train"]
 
@@ -50,7 +51,14 @@ def train(
         thresholds=config.thresholds(Thresholds()),
         now=now,
         say=say,
+        train=train_here if config.engine == LOCAL else _on_ray(config.engine, say),
         lineage={"pass_id": pass_id} if pass_id else {},
         more_rows=more_rows,
     )
     return pipeline.run(chosen, seed)
+
+
+def _on_ray(engine: str, say: Callable[[str], None]) -> Train:
+    from fairlead.app.ray_training import RayTraining  # noqa: PLC0415 - for who has a cluster
+
+    return RayTraining(engine=engine, say=say)

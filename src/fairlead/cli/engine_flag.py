@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 
-from fairlead.app.cluster import LOCAL, parse_engine
+from fairlead.config import LOCAL, parse_engine
 
 __all__ = ["add_engine_flag"]
 
 
-def add_engine_flag(parser: ArgumentParser) -> None:
+def add_engine_flag(parser: ArgumentParser, default: str | None = LOCAL) -> None:
     """Add `--engine`."""
     parser.add_argument(
         "--engine",
         type=_engine,
-        default=LOCAL,
+        default=default,
         metavar="ENGINE",
         help="local, ray (the cluster at RAY_ADDRESS or of this machine), or ray://HOST:PORT (default: local)",
     )
@@ -24,4 +24,4 @@ def _engine(text: str) -> str:
     try:
         return parse_engine(text)
     except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
+        raise ArgumentTypeError(f"{text!r} {error}") from error

@@ -33,10 +33,13 @@ from fairlead.training.registry import Registry
 from fairlead.training.run import Profile, Run
 from fairlead.training.trainer import Candidate, answers, train
 
-__all__ = ["MoreRows", "Outcome", "Pipeline"]
+__all__ = ["MoreRows", "Outcome", "Pipeline", "Train"]
 
 MoreRows = Callable[[str, tuple[str, ...], tuple[int, ...]], Rows]
 """Rows to learn from besides a recipe's: of the model of that name, with its labels, each of that shape."""
+
+Train = Callable[[Recipe, Dataset, Split, Run, Path], Candidate]
+"""Makes a candidate in an empty directory, as `trainer.train` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Pipeline:
         now: the clock.
         say: tells the user one line.
         lineage: what else the manifest says of where the version comes from.
+        train: trains the model.
         more_rows: gives rows to learn from besides the recipe's, such as labelled predictions; None for none.
     """
 
@@ -82,6 +86,7 @@ class Pipeline:
     now: Callable[[], datetime]
     say: Callable[[str], None]
     lineage: Mapping[str, str] = field(default_factory=dict)
+    train: Train = train
     more_rows: MoreRows | None = None
 
     def run(self, profile: Profile, seed: int) -> Outcome:
@@ -111,7 +116,7 @@ class Pipeline:
         if report.verdict is not Verdict.PASSED:
             return self._refused(report, {})
         run = Run(seed=seed, profile=profile, log_dir=self.home / "tensorboard" / name, sink=recording)
-        candidate = train(self.recipe, dataset, split, run, work)
+        candidate = self.train(self.recipe, dataset, split, run, work)
         self._record(recording, candidate)
         judged = check_model(self._evidence(candidate, split.held_out), self.thresholds)
         report = Report(checks=report.checks + judged.checks)

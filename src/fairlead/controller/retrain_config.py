@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fairlead.config import LOCAL, parse_engine
 from fairlead.errors import Code, FairleadError
 from fairlead.gate.thresholds import Thresholds
 from fairlead.training.run import Profile
@@ -18,7 +19,7 @@ _MAX_EPOCHS = 10_000
 _MAX_BATCH_SIZE = 65_536
 _MAX_BYTES = 1 << 20
 _SECTIONS: Mapping[str, Sequence[str]] = {
-    "": ("accuracy_threshold", "training_config", "notification_config"),
+    "": ("accuracy_threshold", "engine", "training_config", "notification_config"),
     "training_config": ("epochs", "batch_size"),
     "notification_config": ("enabled",),
 }
@@ -34,6 +35,7 @@ class RetrainConfig:
 
     Attributes:
         accuracy_threshold: least share of held-out rows that the candidate gets right, from 0 to 1.
+        engine: where it trains, see `parse_engine`.
         epochs: passes over the training rows, from 1 to 10,000.
         batch_size: rows in one step of the training, from 1 to 65,536.
         is_notifying: whether people are told of the outcome.
@@ -43,6 +45,7 @@ class RetrainConfig:
     """
 
     accuracy_threshold: float | None = None
+    engine: str = LOCAL
     epochs: int | None = None
     batch_size: int | None = None
     is_notifying: bool = True
@@ -51,6 +54,10 @@ class RetrainConfig:
         share = self.accuracy_threshold
         if share is not None and not (_is_number(share) and 0.0 <= share <= 1.0):
             raise _wrong("accuracy_threshold", share, "a share from 0 to 1, such as 0.97")
+        try:
+            parse_engine(self.engine)
+        except (TypeError, ValueError) as error:
+            raise _wrong("engine", self.engine, "local, ray or ray://HOST:PORT") from error
         for name, most in (("epochs", _MAX_EPOCHS), ("batch_size", _MAX_BATCH_SIZE)):
             value = getattr(self, name)
             if value is not None and not (_is_whole(value) and 1 <= value <= most):
@@ -92,6 +99,7 @@ class RetrainConfig:
         _check_keys("notification_config", notification)
         return RetrainConfig(
             accuracy_threshold=body.get("accuracy_threshold"),
+            engine=body.get("engine", LOCAL),
             epochs=training.get("epochs"),
             batch_size=training.get("batch_size"),
             is_notifying=notification.get("enabled", True),
@@ -101,11 +109,17 @@ class RetrainConfig:
         """As `config.json` has it; what is None is left out."""
         training = {name: value for name in ("epochs", "batch_size") if (value := getattr(self, name)) is not None}
         threshold = {} if self.accuracy_threshold is None else {"accuracy_threshold": self.accuracy_threshold}
-        return {**threshold, "training_config": training, "notification_config": {"enabled": self.is_notifying}}
+        engine = {} if self.engine == LOCAL else {"engine": self.engine}
+        notification = {"enabled": self.is_notifying}
+        return {**threshold, **engine, "training_config": training, "notification_config": notification}
 
-    def with_epochs(self, epochs: int | None) -> RetrainConfig:
-        """The same with so many epochs; None changes nothing."""
-        return self if epochs is None else replace(self, epochs=epochs)
+    def asked(self, epochs: int | None, engine: str | None) -> RetrainConfig:
+        """The same with so many epochs and on that engine; None changes nothing."""
+        return replace(
+            self,
+            epochs=self.epochs if epochs is None else epochs,
+            engine=self.engine if engine is None else engine,
+        )
 
     def profile(self, base: Profile) -> Profile:
         """How long to train: `base`, with the epochs and the batch size that were asked for."""
