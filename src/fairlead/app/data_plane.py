@@ -19,6 +19,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.metering.meter import Meter, ModelMeter
 from fairlead.metering.rate import model_rates
 from fairlead.monitoring.spool import SpoolWriter
+from fairlead.serving.manager import Manager
 from fairlead.serving.prediction_log import PredictionLog
 from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
@@ -32,7 +33,7 @@ from fairlead.transport.listener import allow_connections
 from fairlead.transport.ports import FeedbackTaker
 from fairlead.transport.server import HttpServer
 
-__all__ = ["DataPlane"]
+__all__ = ["DataPlane", "open_predictor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +83,7 @@ class DataPlane:
         self._manager.start()
         lifetimes.callback(self._manager.stop)
         log = _open_log(settings, recording, metrics, lifetimes)
-        predictor = self._predictor = Predictor(
-            self._manager,
-            metrics.batches,
-            metrics.statistics,
-            threads=settings.thread_count,
-            max_in_flight=settings.max_in_flight,
-            max_batch_rows=settings.max_batch_rows,
-            max_batch_delay_s=settings.max_batch_delay_s,
-            max_queue_s=settings.max_queue_s,
-            max_rows=settings.max_rows,
-            log=log,
-            meter=ModelMeter(meter, model_rates(settings.model_rates)) if settings.model_rates else None,
-        )
+        predictor = self._predictor = open_predictor(settings, self._manager, metrics, meter, log)
         lifetimes.callback(predictor.close)
         tracer = _open_tracer(settings, metrics.traces, lifetimes)
         access_log = open_access_log(settings, metrics.app_log.failures.inc)
@@ -184,6 +173,25 @@ class DataPlane:
         """Stop accepting, answer what is open, and let `serve` return; called again, at once."""
         for server in self._servers:
             server.drain()
+
+
+def open_predictor(
+    settings: Settings, manager: Manager, metrics: ServiceMetrics, meter: Meter, log: PredictionLog | None = None
+) -> Predictor:
+    """What answers predictions with the manager's models, in the event loop that runs."""
+    return Predictor(
+        manager,
+        metrics.batches,
+        metrics.statistics,
+        threads=settings.thread_count,
+        max_in_flight=settings.max_in_flight,
+        max_batch_rows=settings.max_batch_rows,
+        max_batch_delay_s=settings.max_batch_delay_s,
+        max_queue_s=settings.max_queue_s,
+        max_rows=settings.max_rows,
+        log=log,
+        meter=ModelMeter(meter, model_rates(settings.model_rates)) if settings.model_rates else None,
+    )
 
 
 def _open_log(

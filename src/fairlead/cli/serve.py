@@ -7,8 +7,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
 from fairlead.app.server import Addresses, serve
+from fairlead.cli.engine_flag import add_engine_flag
 from fairlead.cli.output import say, settings_from
-from fairlead.config import Settings, add_flags, available_cpus
+from fairlead.config import LOCAL, Settings, add_flags, available_cpus
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.logs import configure_logging
 
@@ -94,12 +95,18 @@ SIGHUP replaces the worker processes one by one, and no request fails."""
 
 
 def configure(parser: ArgumentParser) -> None:
+    add_engine_flag(parser)
+    parser.add_argument("--min-replicas", type=int, default=1, help="on Ray at any time (default: 1)")
+    parser.add_argument("--max-replicas", type=int, default=4, help="on Ray at any time (default: 4)")
+    parser.add_argument("--target-in-flight", type=int, default=8, help="requests a replica on Ray (default: 8)")
     add_flags(parser, *FLAGS)
 
 
 def run(arguments: Namespace) -> int:
     settings = settings_from(arguments)
     configure_logging(sys.stderr, settings.log_format)
+    if arguments.engine != LOCAL:
+        return _run_on_ray(settings, arguments)
     serve(
         settings,
         on_listening=lambda at: say(
@@ -108,6 +115,15 @@ def run(arguments: Namespace) -> int:
         on_ready=lambda at, readiness: say("\n".join(_ready(at, readiness))),
     )
     say("drained")
+    return 0
+
+
+def _run_on_ray(settings: Settings, arguments: Namespace) -> int:
+    from fairlead.app.ray_serving import Replicas, serve_on_ray  # noqa: PLC0415 - for who has a cluster
+
+    replicas = Replicas(least=arguments.min_replicas, most=arguments.max_replicas, target=arguments.target_in_flight)
+    serve_on_ray(settings, arguments.engine, replicas, on_ready=lambda address: say(f"ready on Ray Serve: {address}"))
+    say("taken away")
     return 0
 
 
