@@ -49,7 +49,7 @@ class World:
     def store(self, host: str = "here") -> MirroredStore:
         """The store as a writer on that host has it, after a look."""
         mirror = self.mirror(host)
-        mirror.pull(is_whole=True)
+        mirror.pull(is_whole=True, takes_damage=True)
         return MirroredStore(mirror, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), who=host)
 
     def put(self, path: str, data: bytes) -> None:
@@ -255,6 +255,53 @@ def test_damage_of_one_model_holds_no_other_up(world: World) -> None:
     assert release is not None
     assert release.stable == 2
     assert Store(there.root).release("bad") is None
+
+
+def test_a_release_that_is_damaged_or_names_damage_can_be_rolled_back(world: World) -> None:
+    """From a host that has nothing yet: that is when it is needed."""
+    here = world.store()
+    for digit, version in ((7, ONE), (3, TWO)):
+        publish_digit(here, "digits", digit)
+        here.promote(version, why="better")
+    world.put("digits/2/model.onnx", b"changed")
+    with pytest.raises(FairleadError):
+        world.mirror("server").pull()
+
+    assert world.store("there").rollback("digits", why="damaged").release.stable == 1
+    server = world.mirror("server")
+    server.pull()
+    assert Store(server.root).open(ONE).manifest.version == 1
+
+    world.put("digits/release.json", b"{")
+    with pytest.raises(FairleadError) as caught:
+        server.pull()
+    assert caught.value.code is Code.DATA_LOSS
+    mended = world.store("elsewhere").promote(ONE, why="mended", label="kept")
+    assert (mended.revision, mended.stable) == (4, 1)
+    server.pull()
+    assert Store(server.root).release("digits") == mended
+
+
+@pytest.mark.parametrize("path", [".mirror-lock/1/manifest.json", ".pulled/release.json", "a b/1/manifest.json"])
+def test_names_that_no_model_has_are_left_alone(path: str, world: World) -> None:
+    """Whoever can put objects there cannot have this host write where nothing of a model is."""
+    publish_digit(world.store(), "digits", 7)
+    world.put(path, b"{}")
+
+    there = world.store("there")
+    assert there.models() == ("digits",)
+    assert not (there.root / path).exists()
+
+
+def test_a_path_that_leads_out_is_refused(world: World, server: S3) -> None:
+    """Nothing of it is written, here or beside."""
+    publish_digit(world.store(), "digits", 7)
+    bucket = world.url.split("/")[2]
+    server.ask("PUT", f"/{bucket}/team/models/..%2F..%2Fout/1/manifest.json", b"{}")
+
+    with pytest.raises(FairleadError, match="illegal character sequence"):
+        world.store("there")
+    assert list(world.root.rglob("out")) == []
 
 
 def test_old_versions_make_room(world: World) -> None:

@@ -65,7 +65,7 @@ def open_writable_store(settings: Settings, who: str = "") -> WritableStore:
     mirror = open_mirror(settings)
     if mirror is None:
         return WritableStore(settings.store_path, now=now, who=writer, trusted=trusted, signing_key=key)
-    mirror.pull(is_whole=True)
+    mirror.pull(is_whole=True, takes_damage=True)
     return MirroredStore(mirror, now=now, who=writer, trusted=trusted, signing_key=key)
 
 

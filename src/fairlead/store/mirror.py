@@ -21,7 +21,7 @@ from fairlead.store import files
 from fairlead.store.bucket import Bucket
 from fairlead.store.release import Release
 from fairlead.store.signing import SIGNATURE_FILE
-from fairlead.store.store import HISTORY, MANIFEST_FILE, RELEASE_FILE, Store, names_in
+from fairlead.store.store import HISTORY, MANIFEST_FILE, RELEASE_FILE, Store, is_model_name, names_in
 
 __all__ = ["Mirror"]
 
@@ -72,8 +72,12 @@ class Mirror:
                 finally:
                     self._depth -= 1
 
-    def pull(self, *, is_whole: bool = False) -> None:
+    def pull(self, *, is_whole: bool = False, takes_damage: bool = False) -> None:
         """Follow the bucket: releases that have changed; with `is_whole`, and the first time, all that is there.
+
+        Args:
+            is_whole: whether to list it.
+            takes_damage: see `pull_release`.
 
         Raises:
             FairleadError: UNAVAILABLE, PERMISSION_DENIED or NOT_FOUND for the bucket; FAILED_PRECONDITION when it holds
@@ -87,7 +91,7 @@ class Mirror:
                 self._is_listed = True
             for model in self._models():
                 try:
-                    self.pull_release(model)
+                    self.pull_release(model, takes_damage=takes_damage)
                 except FairleadError as error:
                     if error.code in _OF_THE_BUCKET:
                         raise
@@ -114,17 +118,26 @@ class Mirror:
                 for version in store.versions(model):
                     self.fetch(ServableId(model, version))
 
-    def pull_release(self, model: str) -> None:
-        """Follow one model's release, if it has changed; first what it names, or without one the newest version."""
+    def pull_release(self, model: str, *, takes_damage: bool = False) -> None:
+        """Follow one model's release, if it has changed; first what it names, or without one the newest version.
+
+        Args:
+            model: which.
+            takes_damage: follow it even if it, or a version that it names, is damaged: whoever rolls back has to.
+        """
         with self.held():
             base = self.root / model
             found = self.bucket.get(f"{model}/{RELEASE_FILE}", unless=self.etag(model))
             if found is None:
                 self._fetch_newest(model)
                 return
-            release = Release.decode(found.data, f"{self.bucket.url}/{model}/{RELEASE_FILE}")
-            for version in sorted(release.versions):
-                self.fetch(ServableId(model, version))
+            try:
+                release = Release.decode(found.data, f"{self.bucket.url}/{model}/{RELEASE_FILE}")
+                for version in sorted(release.versions):
+                    self.fetch(ServableId(model, version))
+            except FairleadError as error:
+                if not takes_damage or error.code not in (Code.DATA_LOSS, Code.NOT_FOUND):
+                    raise
             self._pull_history(model)
             files.write_file(base / RELEASE_FILE, found.data)
             self.remember(model, found.etag)
@@ -182,7 +195,7 @@ class Mirror:
         """Every model and version: its manifest and signature; what the bucket has no longer goes here too."""
         names = self.bucket.names("")
         whole: dict[str, set[str]] = {}
-        for name in names:
+        for name in (name for name in names if is_model_name(name.partition("/")[0])):
             model, _, rest = name.partition("/")
             if rest == RELEASE_FILE:
                 whole.setdefault(model, set())

@@ -82,7 +82,7 @@ class MirroredStore(WritableStore):
     @contextlib.contextmanager
     def _writing(self, model: str) -> Iterator[Path]:
         with self._mirror.held():
-            self._mirror.pull_release(model)
+            self._mirror.pull_release(model, takes_damage=True)
             with super()._writing(model) as base:
                 yield base
 

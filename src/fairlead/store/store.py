@@ -14,7 +14,7 @@ from fairlead.store.plain import plain_versions
 from fairlead.store.release import Release
 from fairlead.store.signing import SIGNATURE_FILE, TrustedKeys
 
-__all__ = ["HISTORY", "MANIFEST_FILE", "RELEASE_FILE", "Store", "Version", "names_in"]
+__all__ = ["HISTORY", "MANIFEST_FILE", "RELEASE_FILE", "Store", "Version", "is_model_name", "names_in"]
 
 MANIFEST_FILE = "manifest.json"
 RELEASE_FILE = "release.json"
@@ -64,7 +64,7 @@ class Store:
 
     def models(self) -> tuple[str, ...]:
         """The names of all models with a version or a release, sorted; those with plain versions are among them."""
-        return tuple(name for name in names_in(self.root) if _is_model_name(name) and self._is_model(self.root / name))
+        return tuple(name for name in names_in(self.root) if is_model_name(name) and self._is_model(self.root / name))
 
     def versions(self, model: str) -> tuple[int, ...]:
         """The published versions, oldest first. Directories without a manifest are not versions."""
@@ -213,7 +213,8 @@ def names_in(directory: Path) -> list[str]:
         return []
 
 
-def _is_model_name(name: str) -> bool:
+def is_model_name(name: str) -> bool:
+    """Whether a directory of that name can be a model's."""
     try:
         check_model_name(name)
     except FairleadError:
