@@ -58,6 +58,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("jwt_audience", "FAIRLEAD_JWT_AUDIENCE", "models", "models"),
     ("token_rate", "FAIRLEAD_TOKEN_RATE", "100/s:200", Rate(count=100, unit="s", burst=200)),
     ("model_rates", "FAIRLEAD_MODEL_RATES", "digits=50/s, 6000/m", ("digits=50/s", "6000/m")),
+    ("redis_url", "FAIRLEAD_REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
     ("open", "FAIRLEAD_OPEN", "predict, metrics", ("predict", "metrics")),
     ("tls_certificate", "FAIRLEAD_TLS_CERTIFICATE", "/tls/tls.crt", Path("/tls/tls.crt")),
     ("tls_key", "FAIRLEAD_TLS_KEY", "/tls/tls.key", Path("/tls/tls.key")),

@@ -14,6 +14,7 @@ declare -A program_of=(
     [slirp4netns]=/usr/bin/slirp4netns
     [nginx]=/usr/sbin/nginx
     [haproxy]=/usr/sbin/haproxy
+    [redis-server]=/usr/bin/redis-server
     [strace]=/usr/bin/strace
     [systemd]=/usr/bin/systemd-analyze
     [chromium]=/usr/bin/chromium

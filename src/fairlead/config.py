@@ -338,6 +338,9 @@ class Settings:
         "requests that models may be asked, by commas: MODEL=RATE, and RATE for each of the others",
         "any number",
     )
+    redis_url: str | None = _setting(
+        "FAIRLEAD_REDIS_URL", None, str, "a Redis by which the servers of several hosts share rates", "unset"
+    )
     open: tuple[str, ...] = _setting(
         "FAIRLEAD_OPEN",
         (),

@@ -18,6 +18,7 @@ from fairlead.telemetry.app_log import AppLogMetrics
 from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.connections import connections_gauge
 from fairlead.telemetry.control import ControlMetrics
+from fairlead.telemetry.exchange import ExchangeMetrics
 from fairlead.telemetry.exposition import registry_of
 from fairlead.telemetry.instruments import Counter, Exemplars, Family, Gauge, Histogram, Instruments, Series
 from fairlead.telemetry.load import LoadMetrics
@@ -78,6 +79,7 @@ SECTIONS = (
     Section(title="Control plane", process="recorder", make=ControlMetrics),
     Section(title="Store", process="the parent", make=StoreMetrics),
     Section(title="TLS", process="the parent; failures every process", make=TlsMetrics),
+    Section(title="Rates of several hosts", process="the parent", make=ExchangeMetrics),
     Section(title="Traces", process="workers", make=TraceMetrics),
     Section(title="Application log", process="every process", make=AppLogMetrics),
 )
@@ -114,6 +116,7 @@ _OTHER_LABELS: Mapping[tuple[str, str], Label] = MappingProxyType(
         ("fairlead_batches", "reason"): Label(values=", ".join(Reason), most=len(Reason)),
         ("fairlead_refused", "reason"): Label(values="in_flight, queue, memory: the bound that was met", most=3),
         ("fairlead_limited", "reason"): Label(values="key, token, model: whose rate was met; quota", most=4),
+        ("fairlead_exchanges", "outcome"): Label(values="done, failed", most=2),
         ("fairlead_trace_dropped", "reason"): Label(values="limit, queue, collector", most=3),
         ("fairlead_connections", "protocol"): Label(values="rest, grpc", most=2),
         ("fairlead_rollouts", "outcome"): Label(values="promoted, rolled_back, aborted", most=3),

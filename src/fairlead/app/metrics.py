@@ -9,6 +9,7 @@ from fairlead.telemetry.app_log import AppLogMetrics
 from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.connections import ConnectionCounts, connections_gauge
 from fairlead.telemetry.control import ControlMetrics
+from fairlead.telemetry.exchange import ExchangeMetrics
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
@@ -46,6 +47,7 @@ class ServiceMetrics:
         self.tls = TlsMetrics(self.instruments)
         self.store = StoreMetrics(self.instruments)
         self.traces = TraceMetrics(self.instruments)
+        self.exchange = ExchangeMetrics(self.instruments)
         self.transport = TransportMetrics(self.instruments)
         open_ = connections_gauge(self.instruments)
         self.connections = {

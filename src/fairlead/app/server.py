@@ -16,7 +16,7 @@ from fairlead.app.console.door import open_door
 from fairlead.app.console.line import console_note, open_console
 from fairlead.app.log_files import keep_sweeping, open_log_files
 from fairlead.app.management import Management
-from fairlead.app.metering import keep_quotas
+from fairlead.app.metering import keep_exchanging, keep_quotas, open_totals
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.mirroring import begin_mirroring, keep_mirroring, on_this_host
 from fairlead.app.recorder_line import RecorderClient, keep_recorder
@@ -24,6 +24,8 @@ from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.app.tls import has_tls, keep_watching, open_tls, tls_files
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.exchange import Totals
+from fairlead.metering.ledger import Ledger
 from fairlead.monitoring.spool_home import Claim, claim
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.region import Memory
@@ -72,6 +74,7 @@ def serve(
             comes up.
     """
     check_access(settings)
+    totals = open_totals(settings)
     if (files := tls_files(settings)) is not None:
         files.load("http/1.1")
     mirror = begin_mirroring(settings)
@@ -88,7 +91,7 @@ def serve(
         management=f"{_scheme(settings, 'management')}://{managed}",
     )
     on_listening(addresses)
-    asyncio.run(_serve(settings, sockets, management, addresses, on_ready, mirror=mirror))
+    asyncio.run(_serve(settings, sockets, management, addresses, on_ready, mirror=mirror, totals=totals))
 
 
 async def _serve(
@@ -99,6 +102,7 @@ async def _serve(
     on_ready: Callable[[Addresses, Readiness], None],
     *,
     mirror: Mirror | None,
+    totals: Totals | None,
 ) -> None:
     regions = 1 + 2 * settings.worker_count + 1  # a worker and the one that follows it count at once; the recorder too
     memory = Memory.make(regions)
@@ -117,11 +121,13 @@ async def _serve(
     if console is not None:
         addresses = replace(addresses, console=console_note(settings, addresses.management))
     local = on_this_host(settings)
+    ledger = Ledger.make()
     supervisor = Supervisor(
         local,
         {**sockets, **({"door": doors["rest"][0]} if "rest" in doors else {})},
         memory=memory,
         metrics=metrics,
+        ledger=ledger,
         on_ready=lambda readiness: on_ready(addresses, readiness),
         spools=spools,
         console_key=console_key if console else "",
@@ -151,6 +157,7 @@ async def _serve(
         loop.create_task(keep_sweeping(settings)),
         loop.create_task(keep_watching(settings, metrics.tls)),
         loop.create_task(keep_quotas(settings)),
+        loop.create_task(keep_exchanging(ledger, totals, metrics.exchange)),
     ]
     beside.append(loop.create_task(keep_mirroring(mirror, metrics.store)))
     try:

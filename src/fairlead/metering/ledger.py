@@ -7,15 +7,18 @@ import mmap
 import os
 from pathlib import Path
 
+import numpy as np
+
 from fairlead.errors import Code, FairleadError
 
 __all__ = ["Ledger"]
 
 _SETS = 2048
 _WAYS = 8
-_WORDS = 2
+_WORDS = 4
 _SET_WORDS = _WAYS * _WORDS
 _BYTES = _SETS * _SET_WORDS * 8
+_LATELY_NS = 60 * 10**9
 _USED_BITS = 40
 _USED = 2**_USED_BITS - 1
 
@@ -23,7 +26,8 @@ _USED = 2**_USED_BITS - 1
 class Ledger:
     """A slot for each account that has used something lately: its number, and a word that says how much.
 
-    The word is either when all of it will be paid back, or in which stretch of time it was used and how much it was.
+    The word is either when all of it will be paid back, or in which stretch of time it was used and how much it was. Of
+    the former the slot also has how often the account was charged, and what it costs each time.
 
     An account's slot is one of the eight of its set, and a set is changed under a lock of its own. The lock is the
     kernel's and belongs to the process: it ends with it, however that ends. Where more than eight accounts of one set
@@ -93,9 +97,28 @@ class Ledger:
             wait = paid - now - most
             if wait > 0:
                 return wait
+            words[at + 2] = words[at + 2] + 1 if words[at] == account else 1
+            words[at + 3] = cost
             words[at + 1] = paid + cost  # before the number: a process that dies between the two makes nobody owe less
             words[at] = account
             return 0
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
+
+    def taken(self, now: int) -> dict[int, int]:
+        """How often each account was charged that owes something at `now`, or did within the last minute."""
+        slots = np.frombuffer(self._words, np.int64).reshape(-1, _WORDS)
+        lately = slots[(slots[:, 0] != 0) & (slots[:, 1] > now - _LATELY_NS)]
+        return {int(account): int(times) for account, _, times, _ in lately}
+
+    def add(self, account: int, now: int, times: float) -> None:
+        """Let the account owe what it costs so many times, whatever it owes already, if it has a slot."""
+        which = account % _SETS
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, which)
+        try:
+            words, at = self._words, self._slot(which, account)
+            if words[at] == account:
+                words[at + 1] = max(words[at + 1], now) + int(times * words[at + 3])
         finally:
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
 

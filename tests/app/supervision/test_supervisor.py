@@ -20,6 +20,7 @@ from fairlead.app.supervision.process import WorkerProcess
 from fairlead.app.supervision.supervisor import Supervisor
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.ledger import Ledger
 from fairlead.telemetry.region import Memory
 from fairlead.transport.listener import open_socket
 
@@ -46,7 +47,9 @@ def start(tmp_path: Path, port: socket.socket, monkeypatch: pytest.MonkeyPatch) 
         settings = Settings(workers=workers, drain_timeout_s=0.1)
         memory = Memory.make(1 + 2 * workers)
         metrics = ServiceMetrics(memory.pieces, home=0)
-        return Supervisor(settings, {"rest": port}, memory=memory, metrics=metrics, on_ready=lambda _: None)
+        return Supervisor(
+            settings, {"rest": port}, memory=memory, metrics=metrics, ledger=Ledger.make(), on_ready=lambda _: None
+        )
 
     return start
 

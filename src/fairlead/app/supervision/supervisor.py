@@ -39,6 +39,7 @@ class Supervisor:
         sockets: listening sockets by protocol. Workers inherit them; they are closed when the service ends.
         memory: where all processes count; the first region is the parent's, and the workers share the others out.
         metrics: over that memory; told of deaths, and how many workers are ready.
+        ledger: what callers have used, which the workers share.
         on_ready: told once, when a worker that takes connections answers for every model.
         spools: where workers write down what they answer; None when nothing is logged.
         console_key: see `Assignment`.
@@ -51,13 +52,14 @@ class Supervisor:
         *,
         memory: Memory,
         metrics: ServiceMetrics,
+        ledger: Ledger,
         on_ready: Callable[[Readiness], None],
         spools: Claim | None = None,
         console_key: str = "",
     ) -> None:
         self._spools = spools
         self._console_key = console_key
-        self._ledger = Ledger.make()
+        self._ledger = ledger
         self._settings = settings
         self._sockets = sockets
         self._memory = memory

@@ -1,0 +1,93 @@
+"""Servers of several hosts have one budget between them, a step late."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from fairlead.errors import Code, FairleadError, RateLimitError
+from fairlead.metering.exchange import Exchange
+from fairlead.metering.ledger import Ledger
+from fairlead.metering.meter import Account, Meter
+from fairlead.metering.rate import Rate
+
+STEP_NS = 250_000_000
+
+
+class World:
+    """Hosts whose clocks stand still, and the place where they meet."""
+
+    def __init__(self, hosts: int, rate: str) -> None:
+        self.now = 10**15
+        self.account = Account("key", "a", "", Rate.parse(rate))
+        self.is_down = False
+        self.sums = Counter[int]()
+        self.meters: list[Meter] = []
+        self.exchanges: list[Exchange] = []
+        for _ in range(hosts):
+            ledger = Ledger.make()
+            self.meters.append(Meter(ledger, clock=lambda: self.now))
+            self.exchanges.append(Exchange(ledger, self, clock=lambda: self.now))
+
+    def add(self, taken: Mapping[int, int]) -> Mapping[int, int]:
+        """See `Totals`."""
+        if self.is_down:
+            raise FairleadError(Code.UNAVAILABLE, "down")
+        self.sums.update(taken)
+        return {account: self.sums[account] for account in taken}
+
+    def run(self, seconds: float, tries: Mapping[int, int]) -> list[int]:
+        """How many each host lets in when it is asked so often in each twentieth of a second."""
+        got = [0] * len(self.meters)
+        for tick in range(int(seconds * 20)):
+            self.now += STEP_NS // 5
+            for host, count in tries.items():
+                for _ in range(count):
+                    try:
+                        self.meters[host].charge(self.account)
+                        got[host] += 1
+                    except RateLimitError:
+                        break
+            if tick % 5 == 4:
+                for exchange in self.exchanges:
+                    try:
+                        exchange.step()
+                    except FairleadError:
+                        assert self.is_down
+        return got
+
+
+def test_hosts_let_in_together_what_the_rate_says() -> None:
+    """However many ask where; beyond it at most a burst for each host, and what comes between two steps."""
+    for tries in ({0: 50, 1: 50, 2: 50}, {0: 50, 1: 1, 2: 1}, {0: 50, 1: 0, 2: 0}):
+        world = World(3, "100/s:20")
+        got = sum(world.run(20, tries))
+        assert 0.97 * 2000 <= got <= 2000 + 3 * (20 + 25)
+
+
+def test_one_host_has_all_of_the_rate_when_no_other_is_asked() -> None:
+    """Also after the others were."""
+    world = World(2, "100/s:20")
+    world.run(5, {0: 50, 1: 50})
+    world.run(2, {0: 50})
+    assert 490 <= world.run(5, {0: 50})[0] <= 510
+
+
+def test_hosts_that_cannot_meet_go_on_with_their_shares() -> None:
+    """And when they meet again nothing of it is charged twice."""
+    world = World(2, "100/s:20")
+    world.run(10, {0: 50, 1: 50})
+    world.is_down = True
+    apart = world.run(10, {0: 50, 1: 50})
+    assert 800 <= sum(apart) <= 1200
+    world.is_down = False
+    assert 950 <= sum(world.run(10, {0: 50, 1: 50})) <= 1100
+
+
+def test_hosts_that_never_met_have_the_rate_each() -> None:
+    """Nobody is refused because there is no Redis."""
+    world = World(2, "100/s:20")
+    world.is_down = True
+    first, second = world.run(10, {0: 50, 1: 50})
+    assert first == second
+    assert 1000 <= first <= 1030
