@@ -16,6 +16,7 @@ import pytest
 from obstore.store import from_url
 from tests.hosts.bucket import S3, s3
 
+from fairlead.app.doctor.models import writable
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.store.bucket import Bucket
@@ -95,6 +96,16 @@ def test_what_one_host_publishes_another_serves(world: World) -> None:
     assert caught.value.code is Code.DATA_LOSS
     assert world.store("there").rollback("digits", why="back").release.stable == 1
     assert store.open(ONE).manifest.version == 1
+
+
+def test_people_are_told_of_the_bucket_not_of_the_copy(world: World) -> None:
+    """By errors and by the doctor, who does not call a bucket writable for a directory that is."""
+    store = world.store()
+    publish_digit(store, "digits", 7)
+    with pytest.raises(FairleadError) as caught:
+        store.manifest(ServableId("nobody", 1))
+    assert f"in {world.url}" in caught.value.message
+    assert writable(store).message == f"{world.url}: 1 models, followed in {store.root}"
 
 
 def test_a_look_is_cheap_and_follows(world: World) -> None:

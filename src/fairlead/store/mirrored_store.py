@@ -45,6 +45,10 @@ class MirroredStore(WritableStore):
         super().__init__(mirror.root, now=now, who=who, trusted=trusted, signing_key=signing_key)
         self._mirror = mirror
 
+    @property
+    def where(self) -> str:
+        return self._mirror.bucket.url
+
     def open(self, id_: ServableId) -> Version:
         """As `Store.open`, once all its files are here."""
         self._mirror.fetch(id_)

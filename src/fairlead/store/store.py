@@ -41,6 +41,11 @@ class Store:
         self.root = root
         self._trusted = trusted
 
+    @property
+    def where(self) -> str:
+        """Where the store is, for people."""
+        return str(self.root)
+
     def check(self) -> None:
         """Raise unless `root` is a store or an empty directory that may become one.
 
@@ -196,12 +201,12 @@ class Store:
         if model in models:
             return FairleadError(
                 Code.NOT_FOUND,
-                f"no version of {model!r} in {self.root} was published",
+                f"no version of {model!r} in {self.where} was published",
                 hint=f"plain versions are served as they are: GET /v1/models/{model} tells how they do",
             )
         known = ", ".join(models) or "none"
         return FairleadError(
-            Code.NOT_FOUND, f"there is no model {model!r} in {self.root}", hint=f"models there: {known}"
+            Code.NOT_FOUND, f"there is no model {model!r} in {self.where}", hint=f"models there: {known}"
         )
 
 

@@ -10,6 +10,7 @@ from fairlead.app.doctor.finding import Finding, Health, ok
 from fairlead.errors import FairleadError
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
+from fairlead.store.mirrored_store import MirroredStore
 from fairlead.store.store import Store
 
 __all__ = ["digests", "readable_manifests", "writable"]
@@ -47,7 +48,9 @@ def writable(store: Store) -> Finding:
             hint=f"chown -R {os.getuid()} {place}, or mount it with write access",
         )
     state = f"{len(store.models())} models" if store.root.exists() else "not there yet, the first publish makes it"
-    return ok(name, f"{store.root}: {state}, writable")
+    if isinstance(store, MirroredStore):  # whether the bucket takes anything is known once something is written
+        return ok(name, f"{store.where}: {state}, followed in {store.root}")
+    return ok(name, f"{store.where}: {state}, writable")
 
 
 def digests(store: Store) -> Iterator[Finding]:
@@ -73,8 +76,13 @@ def _digest(store: Store, id_: ServableId, *, is_wanted: bool) -> Finding:
             message=error.message,
             hint=f"fairlead rollback {id_.model}"
             if is_wanted
-            else f"remove it: rm -r {store.root / id_.model / str(id_.version)}",
+            else f"remove it: {_removal(store)}{store.where}/{id_.model}/{id_.version}",
         )
     return ok(
         str(id_), f"{len(version.manifest.files)} files, every byte as published{' and released' if is_wanted else ''}"
     )
+
+
+def _removal(store: Store) -> str:
+    """The command for a directory; clouds have their own."""
+    return "" if isinstance(store, MirroredStore) else "rm -r "
