@@ -21,6 +21,7 @@ class World:
         self.now = 10**15
         self.account = Account("key", "a", "", Rate.parse(rate))
         self.is_down = False
+        self.cut_off: Exchange | None = None
         self.sums = Counter[int]()
         self.meters: list[Meter] = []
         self.exchanges: list[Exchange] = []
@@ -49,12 +50,18 @@ class World:
                     except RateLimitError:
                         break
             if tick % 5 == 4:
-                for exchange in self.exchanges:
-                    try:
-                        exchange.step()
-                    except FairleadError:
-                        assert self.is_down
+                self._step()
         return got
+
+    def _step(self) -> None:
+        was_down = self.is_down
+        for exchange in self.exchanges:
+            self.is_down = was_down or exchange is self.cut_off
+            try:
+                exchange.step()
+            except FairleadError:
+                assert self.is_down
+        self.is_down = was_down
 
 
 def test_hosts_let_in_together_what_the_rate_says() -> None:
@@ -82,6 +89,29 @@ def test_hosts_that_cannot_meet_go_on_with_their_shares() -> None:
     assert 800 <= sum(apart) <= 1200
     world.is_down = False
     assert 950 <= sum(world.run(10, {0: 50, 1: 50})) <= 1100
+
+
+def test_a_host_that_was_cut_off_alone_pays_once_for_what_the_others_let_in() -> None:
+    """It took them to go on; when it hears of all that they did, it does not owe it again for as long as that was."""
+    world = World(2, "100/s:20")
+    world.run(10, {0: 50, 1: 50})
+    world.cut_off = world.exchanges[0]
+    world.run(60, {0: 50, 1: 50})
+    world.cut_off = None
+    got = world.run(10, {0: 50, 1: 50})
+    assert min(got) >= 100
+    assert 950 <= sum(got) <= 1100
+
+
+def test_a_quota_in_the_same_ledger_is_told_to_nobody_and_costs_no_time() -> None:
+    """Also in a slot that an account with a rate had before."""
+    ledger, now, account = Ledger.make(), 10**15, 2048
+    ledger.charge(account, now, cost=10**9, most=0)
+    for other in range(2, 10):  # as many as a set has slots
+        assert ledger.count(2048 * other, 500_000, 10)
+    ledger.add(2048 * 9, now, 5)
+    assert [ledger.used(2048 * other, 500_000) for other in range(2, 10)] == [1] * 8
+    assert not any(ledger.taken(now).values())
 
 
 def test_hosts_that_never_met_have_the_rate_each() -> None:

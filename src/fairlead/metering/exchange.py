@@ -60,6 +60,7 @@ class Exchange:
         try:
             totals = self._totals.add(own) if own else {}
         except FairleadError:
+            self._heard.clear()  # or what the others let in until they are heard again was charged twice
             self._charge({account: pace * passed_s for account, pace in self._usual.items()}, now)
             raise
         others = {

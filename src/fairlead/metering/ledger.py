@@ -140,6 +140,7 @@ class Ledger:
             used = words[at + 1] & _USED if words[at] == account and words[at + 1] >> _USED_BITS == window else 0
             if used >= most:
                 return False
+            words[at + 2] = words[at + 3] = 0  # of whom the slot was before: a quota costs no time
             words[at + 1] = window << _USED_BITS | used + 1
             words[at] = account
             return True
