@@ -106,6 +106,14 @@ def _safe_url(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _names(text)
+    for origin in origins:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]+)?|https?://\[[0-9a-f:.]+\](:[0-9]+)?", origin):
+            raise ValueError("must be origins by commas, as browsers send them: https://shop.example; * is none")
+    return origins
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -367,6 +375,13 @@ class Settings:
         _some_of("rest", "grpc", "management"),
         "the ports that have TLS once there is a certificate, by commas",
         "rest,grpc,management",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "FAIRLEAD_CORS_ORIGINS",
+        (),
+        _origins,
+        "origins whose pages may ask the REST port from a browser, by commas: https://shop.example",
+        "none",
     )
     sticky_header: str = _setting(
         "FAIRLEAD_STICKY_HEADER",

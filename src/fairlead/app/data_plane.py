@@ -25,6 +25,7 @@ from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.tracing import Tracer
+from fairlead.transport.cors import Cors
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
 from fairlead.transport.http import HttpApp
@@ -128,7 +129,7 @@ class DataPlane:
         self._servers: tuple[HttpServer | GrpcServer, ...] = (
             *door,
             HttpServer(
-                self._http_app,
+                Cors(self._http_app, settings.cors_origins) if settings.cors_origins else self._http_app,
                 sockets["rest"],
                 limits=limits,
                 owns_port=False,

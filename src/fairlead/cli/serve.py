@@ -55,6 +55,7 @@ FLAGS = (
     "tls_key",
     "tls_client_ca",
     "tls_ports",
+    "cors_origins",
     "jwks_file",
     "jwks_url",
     "jwks_refresh_s",
