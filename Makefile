@@ -78,9 +78,16 @@ simulations: setup
 	$(BIN)/python -m benchmarks.simulations.pictures --store $(or $(FAIRLEAD_HOME),.fairlead)/store
 
 # Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
+SERVE = --extra access --extra console --extra object-store --extra postgresql --extra tracing
+TRAIN = --extra control --extra parquet --extra signing --extra sklearn --extra tensorflow --extra train
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/serve.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(LOCK) --all-extras --group dev -o requirements/dev.txt
+	$(LOCK) -c requirements/dev.txt -o requirements/serve.txt
+	$(LOCK) -c requirements/dev.txt --group build -o requirements/build.txt
+	$(LOCK) -c requirements/dev.txt $(SERVE) -o requirements/image-serve.txt
+	$(LOCK) -c requirements/dev.txt $(SERVE) $(TRAIN) -o requirements/image-train.txt
+	$(LOCK) -c requirements/dev.txt --extra tensorboard -o requirements/image-tensorboard.txt
 	for peer in benchmarks/peers/*/requirements.in; do \
 		uv pip compile --quiet --python-version 3.11 --no-header --no-annotate $$peer -o $${peer%.in}.txt; done
 

@@ -85,36 +85,13 @@ def test_images_are_pinned(name: str) -> None:
     assert re.search(r":v?\d+\.\d+(\.\d+)?(-[a-z]+)?$", service["image"])
     if build := service.get("build"):
         recipe = COMPOSE / build["context"] / build["dockerfile"]
-        assert set(re.findall(r"^FROM (\S+)", recipe.read_text(), re.MULTILINE)) == {"python:3.12.11-slim-bookworm"}
         assert service["image"].endswith((PYPROJECT["project"]["version"], ":3.17.2"))
-        extras = set(build.get("args", {}).get("EXTRAS", "all").split(","))
-        assert extras <= set(PYPROJECT["project"]["optional-dependencies"])
+        stages = re.findall(r"^FROM \S+ AS (\w+)$", recipe.read_text(), re.MULTILINE)
+        assert build.get("target") in (stages or [None])
     mlflow = (DEPLOY / "container" / "mlflow.Dockerfile").read_text()
     assert re.findall(r"mlflow==([\d.]+)", mlflow) == re.findall(
         r"mlflow-skinny==([\d.]+)", str(PYPROJECT["project"]["optional-dependencies"]["train"])
     )
-
-
-def test_the_image_is_built_from_what_is_sent() -> None:
-    """What `.dockerignore` lets through is what pyproject.toml, the recipe and the build need."""
-    root = DEPLOY.parent
-    sent = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {path.split("/")[0] for path in (*wheel["packages"], *wheel["force-include"])}
-
-    assert sent == needed | {"LICENSE", "README.md", "hatch_build.py", "pyproject.toml", "requirements"}
-    assert all((root / path).exists() for path in sent)
-
-
-def test_the_image_has_the_versions_that_are_tested() -> None:
-    """What the recipe reads out of the lock file is every version in it."""
-    lock = DEPLOY.parent / "requirements" / "dev.txt"
-    found = re.search(r"sed -nE '(.*)' requirements", (DEPLOY / "container" / "Dockerfile").read_text())
-    assert found
-    constraints = subprocess.run(["sed", "-nE", found[1], lock], capture_output=True, text=True, check=True).stdout
-
-    assert "onnxruntime==" in constraints
-    assert len(constraints.splitlines()) == len(re.findall(r"^\w\S*==", lock.read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -19,9 +19,6 @@ FLY = DEPLOY / "fly"
 FILES: dict[str, dict[str, Any]] = {path.name: tomllib.loads(path.read_text()) for path in sorted(FLY.glob("*.toml"))}
 SERVERS = ["fly.toml", "fly.staging.toml", "fly.dev.toml"]
 PRIVATE = ["controller.fly.toml", "tensorboard.fly.toml"]
-EXTRAS = set(
-    tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"],
-)
 DEFAULTS = Settings.read({})
 DURATION = r"\d+[sm]"
 CHECK = {"method": "GET", "path": r"/.*", "interval": DURATION, "timeout": DURATION, "grace_period": DURATION}
@@ -30,7 +27,7 @@ SCHEMA: dict[str, Any] = {
     "primary_region": r"[a-z]{3}",
     "kill_signal": "SIGTERM|SIGINT",
     "kill_timeout": DURATION,
-    "build": {"dockerfile": ".+", "args": {"EXTRAS": ".+"}},
+    "build": {"dockerfile": ".+", "build-target": "serve|controller|tensorboard"},
     "deploy": {"strategy": "rolling|immediate|canary|bluegreen", "max_unavailable": int, "wait_timeout": DURATION},
     "processes": {"app": ".+"},
     "env": dict,
@@ -106,10 +103,10 @@ def test_a_misspelt_key_and_a_wrong_value_are_found() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_image_and_the_volume_are_there(name: str) -> None:
-    """The recipe and its extras exist, and what is written lies on the volume."""
+    """The recipe has the target, and what is written lies on the volume."""
     build, (mount,) = FILES[name]["build"], FILES[name]["mounts"]
     assert (FLY / build["dockerfile"]).exists()
-    assert set(build["args"]["EXTRAS"].split(",")) <= EXTRAS
+    assert f" AS {build['build-target']}\n" in (FLY / build["dockerfile"]).read_text()
     assert str(settings(name).home) == mount["destination"]
     assert f"FAIRLEAD_HOME={mount['destination']}" in (FLY / build["dockerfile"]).read_text()
 
