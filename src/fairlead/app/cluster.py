@@ -82,7 +82,13 @@ def _check(address: str) -> None:
 
 
 def run_task(
-    ray: Any, function: Callable[..., Any], *arguments: Any, on_word: Callable[[Any], None], cpus: float, retries: int
+    ray: Any,
+    function: Callable[..., Any],
+    *arguments: Any,
+    on_word: Callable[[Any], None],
+    cpus: float,
+    retries: int,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Any:
     """What a function returns that runs as a task of the cluster, with one argument more by which it tells how it goes.
 
@@ -93,9 +99,10 @@ def run_task(
         on_word: hears what it tells. What it told while the node died that heard of it is lost.
         cpus: how many it has for itself.
         retries: how often it is begun anew when its node dies.
+        is_over: whether nobody waits for it any more.
 
     Raises:
-        FairleadError: what the function raised.
+        FairleadError: what the function raised; CANCELLED once nobody waits.
     """
     from ray.util.queue import Empty, Queue  # noqa: PLC0415 - an extra
 
@@ -107,6 +114,9 @@ def run_task(
         with suppress(Empty):
             while True:
                 on_word(words.get_nowait())
+        if is_over() and not is_done:
+            ray.cancel(task, force=True)
+            raise FairleadError(Code.CANCELLED, "told to end before it was done")
     found = ray.get(task)
     if isinstance(found, FairleadError):
         raise found

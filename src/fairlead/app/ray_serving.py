@@ -73,15 +73,22 @@ def serve_on_ray(settings: Settings, engine: str, replicas: Replicas, on_ready: 
         for number in (signal.SIGTERM, signal.SIGINT):  # not before: Ray takes both for itself
             signal.signal(number, lambda *_: over.set())
 
-        def run(function: Callable[..., None], *arguments: Any) -> None:
-            run_task(ray, function, *arguments, on_word=lambda _: None, cpus=0, retries=0)
-
         try:
-            run(_deploy, told, replicas, asks_keys)
+            run_task(
+                ray,
+                _deploy,
+                told,
+                replicas,
+                asks_keys,
+                on_word=lambda _: None,
+                cpus=0,
+                retries=0,
+                is_over=over.is_set,
+            )
             on_ready(f"http://{settings.host}:{settings.rest_port}")
             over.wait()
         finally:
-            run(_take_away)
+            run_task(ray, _take_away, on_word=lambda _: None, cpus=0, retries=0)
 
 
 _TOLD = (
@@ -140,6 +147,7 @@ def _deploy(told: dict[str, str], replicas: Replicas, asks_keys: bool, _tell: Ca
             "max_replicas": replicas.most,
             "target_ongoing_requests": replicas.target,
         },
+        max_constructor_retry_count=1,  # what keeps a replica from serving is seldom gone the next time
         logging_config={"enable_access_log": False},
     )
     try:
@@ -147,8 +155,11 @@ def _deploy(told: dict[str, str], replicas: Replicas, asks_keys: bool, _tell: Ca
     except RuntimeError as error:
         found = serve.status().applications.get(_NAME)
         said = [deployed.message for deployed in found.deployments.values()] if found else []
+        why = "".join(said).strip().splitlines() or [str(error)]
         raise FairleadError(
-            Code.FAILED_PRECONDITION, f"the replicas do not come up: {' '.join(said) or error}", hint="ray status"
+            Code.FAILED_PRECONDITION,
+            f"the replicas do not come up: {why[-1].partition('FairleadError: ')[2] or why[-1]}",
+            hint="serve status",
         ) from error
 
 
