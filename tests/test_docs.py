@@ -68,3 +68,12 @@ def test_the_readme_names_the_extras_that_exist() -> None:
     )
 
     assert {"train", "tensorflow", "sklearn"} <= extras
+
+
+def test_every_threat_has_a_test() -> None:
+    """Each row of the table names files of tests that are there."""
+    rows = [line for line in (ROOT / "docs" / "threats.md").read_text().splitlines() if line.startswith("| ")][2:]
+    named = [re.findall(r"`(tests/[\w/]+\.py)`", row) for row in rows]
+    assert len(rows) > 20
+    assert all(named)
+    assert all("def test_" in (ROOT / path).read_text() for paths in named for path in paths)
