@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -64,7 +65,7 @@ def flooded(servers: list[Server], key: str, seconds: float) -> float:
     return sum(counts) / (len(servers) * (40 * (time.monotonic() - began) + 10))
 
 
-def test_two_hosts_let_in_together_what_a_key_may_have(
+def test_two_hosts_let_in_together_what_keys_may_have(
     store: WritableStore,
     start_server: StartServer,
     redis_server: tuple[subprocess.Popen[bytes], str],
@@ -79,6 +80,7 @@ def test_two_hosts_let_in_together_what_a_key_may_have(
     homes = [tmp_path / "one", tmp_path / "two"]
     key = made(capsys, "create", "shop", "--rate", "40/s", "--burst", "10", "--home", str(homes[0]))["key"]
     free = made(capsys, "create", "free", "--scope", "admin", "--home", str(homes[0]))["key"]
+    few = made(capsys, "create", "few", "--quota", "20/month", "--home", str(homes[0]))["key"]
     homes[1].mkdir()
     shutil.copy(homes[0] / "keys.json", homes[1] / "keys.json")
     servers = [start_server(store.root, "--home", str(home), "--workers", "1") for home in homes]
@@ -91,9 +93,22 @@ def test_two_hosts_let_in_together_what_a_key_may_have(
             page = connection.getresponse().read().decode()
         return f'fairlead_exchanges_total{{outcome="{outcome}"}} 0.0' not in page
 
+    def used(home: Path) -> int:
+        assert main(["keys", "list", "--json", "--home", str(home)]) == 0
+        return int(next(key["used"] for key in json.loads(capsys.readouterr().out) if key["name"] == "few"))
+
     wait_until(lambda: counted("done"))
     assert not counted("failed")
     assert 0.2 < flooded(servers, key, _FLOOD_S) < 0.85
+
+    assert [servers[0].call("POST", V1, BODY, {"x-api-key": few})[0] for _ in range(18)] == [200] * 18
+    wait_until(lambda: used(homes[0]) == 18)
+    asked = 0
+    while servers[1].call("POST", V1, BODY, {"x-api-key": few})[0] == 200:
+        asked += 1
+        time.sleep(0.1)
+    assert 2 <= asked < 20
+    wait_until(lambda: used(homes[1]) == 18 + asked)
 
     redis.send_signal(signal.SIGSTOP)
     wait_until(lambda: counted("failed"))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from fairlead.errors import Code, FairleadError, RateLimitError
-from fairlead.metering.exchange import Exchange
+from fairlead.metering.exchange import Exchange, share_quotas
 from fairlead.metering.ledger import Ledger
 from fairlead.metering.meter import Account, Meter
 from fairlead.metering.rate import Rate
@@ -22,7 +22,7 @@ class World:
         self.account = Account("key", "a", "", Rate.parse(rate))
         self.is_down = False
         self.cut_off: Exchange | None = None
-        self.sums = Counter[int]()
+        self.sums = Counter[str]()
         self.meters: list[Meter] = []
         self.exchanges: list[Exchange] = []
         for _ in range(hosts):
@@ -30,12 +30,12 @@ class World:
             self.meters.append(Meter(ledger, clock=lambda: self.now))
             self.exchanges.append(Exchange(ledger, self, clock=lambda: self.now))
 
-    def add(self, taken: Mapping[int, int]) -> Mapping[int, int]:
+    def add(self, taken: Mapping[str, int], _lives_s: int) -> Mapping[str, int]:
         """See `Totals`."""
         if self.is_down:
             raise FairleadError(Code.UNAVAILABLE, "down")
         self.sums.update(taken)
-        return {account: self.sums[account] for account in taken}
+        return {name: self.sums[name] for name in taken}
 
     def run(self, seconds: float, tries: Mapping[int, int]) -> list[int]:
         """How many each host lets in when it is asked so often in each twentieth of a second."""
@@ -111,7 +111,7 @@ def test_a_quota_in_the_same_ledger_is_told_to_nobody_and_costs_no_time() -> Non
         assert ledger.count(2048 * other, 500_000, 10)
     ledger.add(2048 * 9, now, 5)
     assert [ledger.used(2048 * other, 500_000) for other in range(2, 10)] == [1] * 8
-    assert not any(ledger.taken(now).values())
+    assert ledger.taken(now) == {}
 
 
 def test_hosts_that_never_met_have_the_rate_each() -> None:
@@ -121,3 +121,37 @@ def test_hosts_that_never_met_have_the_rate_each() -> None:
     first, second = world.run(10, {0: 50, 1: 50})
     assert first == second
     assert 1000 <= first <= 1030
+
+
+def test_hosts_use_up_one_quota() -> None:
+    """What could not be told is told later, once; a new stretch of time begins at nothing."""
+    world, ledgers = World(0, "1/s"), [Ledger.make() for _ in range(2)]
+
+    def use(host: int, times: int, window: int = 500_000) -> int:
+        return sum(ledgers[host].count(7, window, 100) for _ in range(times))
+
+    def share() -> None:
+        for ledger in (*ledgers, ledgers[0]):
+            try:
+                share_quotas(ledger, world)
+            except FairleadError:
+                assert world.is_down
+
+    assert (use(0, 30), use(1, 50)) == (30, 50)
+    share()
+    assert [ledger.used(7, 500_000) for ledger in ledgers] == [30, 80]  # who is not asked needs not know
+    world.is_down = True
+    assert use(0, 5) == 5
+    share()
+    world.is_down = False
+    share()
+    assert [ledger.used(7, 500_000) for ledger in ledgers] == [85, 80]
+    assert use(1, 1) == 1
+    share()
+    assert use(1, 100) == 14
+    assert world.sums["quota:7:500000"] == 86
+    share()
+    assert use(0, 1) == 1
+    share()
+    assert (use(0, 9), use(1, 9)) == (0, 0)
+    assert use(1, 200, 500_024) == 100

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from contextlib import suppress
-from pathlib import Path
 
 from fairlead.config import Settings
 from fairlead.errors import FairleadError
-from fairlead.metering.exchange import Exchange, Totals
+from fairlead.metering.exchange import Exchange, Totals, share_quotas
 from fairlead.metering.ledger import Ledger
 from fairlead.metering.meter import Meter
 from fairlead.metering.redis_totals import RedisTotals
@@ -35,11 +33,21 @@ def open_meter(settings: Settings, ledger: Ledger) -> Meter:
 
 
 async def keep_quotas(settings: Settings) -> None:
-    """See to it that what is used of quotas reaches the disk; a process that dies loses none of it, a machine may."""
+    """See to it that what is used of quotas reaches the disk, and the other hosts where there are some.
+
+    A process that dies loses none of it, a machine may.
+    """
+    totals, ledger, steps = open_totals(settings), None, 0
     while True:
-        await asyncio.sleep(_WRITE_S)
-        with suppress(OSError):
-            await asyncio.to_thread(_write, settings.quotas_path)
+        await asyncio.sleep(_EXCHANGE_S if totals else _WRITE_S)
+        steps += 1
+        with suppress(OSError, FairleadError):  # the worker that opens it, and the exchange of rates, have said so
+            if ledger is None and settings.quotas_path.exists():
+                ledger = Ledger.open(settings.quotas_path)
+            if ledger is not None and totals is not None:
+                await asyncio.to_thread(share_quotas, ledger, totals)
+            if ledger is not None and (totals is None or steps % round(_WRITE_S / _EXCHANGE_S) == 0):
+                await asyncio.to_thread(ledger.write)
 
 
 def open_totals(settings: Settings) -> Totals | None:
@@ -70,11 +78,3 @@ async def keep_exchanging(ledger: Ledger, totals: Totals | None, metrics: Exchan
             if was_failing:
                 _log.warning("rates are shared again")
             was_failing = False
-
-
-def _write(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,7 +27,8 @@ class Ledger:
     """A slot for each account that has used something lately: its number, and a word that says how much.
 
     The word is either when all of it will be paid back, or in which stretch of time it was used and how much it was. Of
-    the former the slot also has how often the account was charged, and what it costs each time.
+    the former the slot also has how often the account was charged, and what it costs each time; of the latter, how much
+    of it other hosts were not told yet.
 
     An account's slot is one of the eight of its set, and a set is changed under a lock of its own. The lock is the
     kernel's and belongs to the process: it ends with it, however that ends. Where more than eight accounts of one set
@@ -108,7 +109,7 @@ class Ledger:
     def taken(self, now: int) -> dict[int, int]:
         """How often each account was charged that owes something at `now`, or did within the last minute."""
         slots = np.frombuffer(self._words, np.int64).reshape(-1, _WORDS)
-        lately = slots[(slots[:, 0] != 0) & (slots[:, 1] > now - _LATELY_NS)]
+        lately = slots[(slots[:, 3] > 0) & (slots[:, 1] > now - _LATELY_NS)]
         return {int(account): int(times) for account, _, times, _ in lately}
 
     def add(self, account: int, now: int, times: float) -> None:
@@ -140,12 +141,35 @@ class Ledger:
             used = words[at + 1] & _USED if words[at] == account and words[at + 1] >> _USED_BITS == window else 0
             if used >= most:
                 return False
-            words[at + 2] = words[at + 3] = 0  # of whom the slot was before: a quota costs no time
+            words[at + 2] = words[at + 2] + 1 if used else 1
+            words[at + 3] = 0  # of whom the slot was before: a quota costs no time
             words[at + 1] = window << _USED_BITS | used + 1
             words[at] = account
             return True
         finally:
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
+
+    def untold(self) -> dict[tuple[int, int], int]:
+        """What was used here and is told to no other host yet, by account and stretch of time."""
+        slots = np.frombuffer(self._words, np.int64).reshape(-1, _WORDS)
+        some = slots[(slots[:, 3] == 0) & (slots[:, 2] > 0)]
+        return {(int(account), int(word) >> _USED_BITS): int(times) for account, word, times, _ in some}
+
+    def settle(self, account: int, window: int, *, told: int, total: int) -> None:
+        """Note that so much was told, and that all hosts together have used `total`."""
+        which = account % _SETS
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, which)
+        try:
+            words, at = self._words, self._slot(which, account)
+            if words[at] == account and words[at + 1] >> _USED_BITS == window:
+                words[at + 2] -= told
+                words[at + 1] = window << _USED_BITS | max(words[at + 1] & _USED, total + words[at + 2])
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, which)
+
+    def write(self) -> None:
+        """Return when all of it is on the disk."""
+        os.fdatasync(self.descriptor)
 
     def used(self, account: int, window: int) -> int:
         """How much the account has used in a stretch of time."""

@@ -10,12 +10,10 @@ from fairlead.errors import Code, FairleadError
 __all__ = ["RedisTotals"]
 
 _TIMEOUT_S = 0.5
-_LIVES_S = 7200
-"""Longer than any rate takes to bring one more."""
 
 
 class RedisTotals:
-    """A counter for each account; a `Totals`.
+    """A counter for each name; a `Totals`.
 
     Args:
         url: of the server, as redis-py takes it.
@@ -48,12 +46,11 @@ class RedisTotals:
                 hint="redis://HOST:6379/0 or rediss://:PASSWORD@HOST:6379/0",
             ) from error
 
-    def add(self, taken: Mapping[int, int]) -> Mapping[int, int]:
+    def add(self, taken: Mapping[str, int], lives_s: int) -> Mapping[str, int]:
         pipeline = self._redis.pipeline(transaction=False)
-        for account, count in taken.items():
-            name = f"fairlead:rate:{account:x}"
-            pipeline.incrby(name, count)
-            pipeline.expire(name, _LIVES_S)
+        for name, count in taken.items():
+            pipeline.incrby(f"fairlead:{name}", count)
+            pipeline.expire(f"fairlead:{name}", lives_s)
         try:
             found = pipeline.execute()
         except self._failures as error:
