@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 COMPILED := build/compiled
 
-.PHONY: setup up test check fuzz protos bench bench-reliability simulations lock clean
+.PHONY: setup up test check fuzz protos bench bench-reliability simulations lock release-check clean
 
 setup: $(INSTALLED)
 
@@ -90,6 +90,12 @@ lock:
 	$(LOCK) -c requirements/dev.txt --extra tensorboard -o requirements/image-tensorboard.txt
 	for peer in benchmarks/peers/*/requirements.in; do \
 		uv pip compile --quiet --python-version 3.11 --no-header --no-annotate $$peer -o $${peer%.in}.txt; done
+
+# What a release goes through: tests (TESTS=... for some), a trained model, its gate, the image with it, and a run of that.
+TESTS ?= tests
+release-check: setup
+	$(BIN)/python -m pytest $(TESTS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/release_check.sh
 
 clean:
 	rm -rf $(VENV) .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .import_linter_cache
