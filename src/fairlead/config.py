@@ -30,8 +30,8 @@ __all__ = [
 LOCAL = "local"
 """The engine that works in this process."""
 _PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@|[?&](password|sslpassword|token)=")
-_NO_FLAGS = frozenset({"notify"})
-"""There is hardly an address of whom to tell without a password."""
+_NO_FLAGS = frozenset({"notify", "redis_url"})
+"""There is hardly an address of whom to tell, or of a Redis, without a password."""
 
 _CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_V1_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
@@ -347,7 +347,12 @@ class Settings:
         "any number",
     )
     redis_url: str | None = _setting(
-        "FAIRLEAD_REDIS_URL", None, str, "a Redis by which the servers of several hosts share rates", "unset"
+        "FAIRLEAD_REDIS_URL",
+        None,
+        str,
+        "a Redis by which the servers of several hosts share rates",
+        "unset",
+        is_secret=True,
     )
     open: tuple[str, ...] = _setting(
         "FAIRLEAD_OPEN",

@@ -34,12 +34,14 @@ PLANTS = {
     "FAIRLEAD_DATABASE_URL": "plant-db-Zk3!x9Qw",
     "MLFLOW_TRACKING_URI": "plant-mlflow-81Hq",
     "FAIRLEAD_NOTIFY": "plant-notify-Vb20",
+    "FAIRLEAD_REDIS_URL": "plant-redis-6tYu",
     "SENDER_PASSWORD": "plant-mail-0pLm",
 }
 """Each occurs in the variable of its name, or in the file that the variable names, and nowhere else."""
 _SHAPES = {
     "FAIRLEAD_DATABASE_URL": "postgresql+psycopg://fairlead:{}@127.0.0.1:1/fairlead",
     "MLFLOW_TRACKING_URI": "http://ann:{}@127.0.0.1:1",
+    "FAIRLEAD_REDIS_URL": "redis://:{}@127.0.0.1:1/0",
     "FAIRLEAD_NOTIFY": "json://ann:{}@127.0.0.1:1/told",
 }
 _BY_FILE = ("JWT_SECRET_KEY", "METRICS_KEY", "MLFLOW_TRACKING_URI")
@@ -236,5 +238,6 @@ def test_no_secret_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
         assert ended.value.code == 0
         flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
         assert "--home" in flags
-        assert not flags & {"--api-key", "--metrics-key", "--jwt-secret-key", "--notify", "--sender-password"}
+        secret = {"--api-key", "--metrics-key", "--jwt-secret-key", "--notify", "--redis-url", "--sender-password"}
+        assert not flags & secret
         assert os.environ.get("FAIRLEAD_NOTIFY", "") == ""
