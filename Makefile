@@ -79,7 +79,7 @@ simulations: setup
 
 # Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
-SERVE = --extra access --extra console --extra object-store --extra postgresql --extra tracing
+SERVE = --extra access --extra console --extra object-store --extra postgresql --extra redis --extra tracing
 TRAIN = --extra control --extra parquet --extra signing --extra sklearn --extra tensorflow --extra train
 lock:
 	$(LOCK) --all-extras --group dev -o requirements/dev.txt

@@ -1,6 +1,6 @@
 """The bill of materials of the image that this runs in, as CycloneDX 1.6: Python's distributions and Debian's packages.
 
-docker run --rm -i --entrypoint python3 fairlead-serve - < deploy/container/sbom.py > sbom.cdx.json
+docker run --rm -i --entrypoint python3 fairlead:0.1.0 - < deploy/container/sbom.py > sbom.cdx.json
 """
 
 from __future__ import annotations

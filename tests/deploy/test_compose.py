@@ -21,7 +21,7 @@ from .rule_files import DEPLOY, PROMETHEUS, load
 COMPOSE = DEPLOY / "compose"
 FILE: dict[str, Any] = load(COMPOSE / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = FILE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service.get("build", {}).get("args")}
+OURS = {name: service for name, service in SERVICES.items() if service.get("build", {}).get("target")}
 PROGRAMS = {
     "prometheus": "prometheus",
     "alertmanager": "prometheus-alertmanager",

@@ -11,7 +11,7 @@ from importlib import metadata
 
 import pytest
 
-from .rule_files import DEPLOY
+from .rule_files import DEPLOY, load
 
 ROOT = DEPLOY.parent
 RECIPE = (DEPLOY / "container" / "Dockerfile").read_text()
@@ -71,6 +71,22 @@ def test_the_image_is_built_from_what_is_sent() -> None:
     others = {"LICENSE", "README.md", "hatch_build.py", "pyproject.toml", "requirements"}
     assert sent == needed | others | {"deploy/container/install.sh"}
     assert all((ROOT / path).exists() for path in sent)
+
+
+def test_images_are_built_by_the_names_that_run_them() -> None:
+    """The page's commands make what compose and Kubernetes start, each from the target that compose builds it from."""
+    page = (ROOT / "docs" / "images.md").read_text()
+    made = {name: target for target, name in re.findall(r"--target (\S+) -t (\S+) \.$", page, re.MULTILINE)}
+    services = load(DEPLOY / "compose" / "compose.yaml")["services"].values()
+    composed = {
+        service["image"]: service["build"]["target"] for service in services if "target" in service.get("build", {})
+    }
+    base = [path.read_text() for path in (DEPLOY / "kubernetes" / "base").glob("*.yaml")]
+
+    assert made == composed
+    assert {name for text in base for name in re.findall(r"image: (\S+)", text)} == made.keys() - {
+        name for name, target in made.items() if target == "tensorboard"
+    }
 
 
 def test_the_bill_of_materials_has_what_is_installed() -> None:
