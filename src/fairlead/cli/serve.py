@@ -62,7 +62,6 @@ FLAGS = (
     "jwt_audience",
     "token_rate",
     "model_rates",
-    "redis_url",
     "sticky_header",
     "prediction_log",
     "log_sample",
