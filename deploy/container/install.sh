@@ -16,7 +16,7 @@ rm -rf onnxruntime/capi/libonnxruntime.so.* onnxruntime/transformers onnxruntime
 # What is there to test, to build against, or to check types with.
 find . -type d -name tests -prune -exec rm -rf {} +
 find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.a' \) -delete
-rm -rf numpy/f2py
+[ "$name" = train ] || rm -rf numpy/f2py # scikit-learn imports it
 # Symbols for debuggers; not of what brings libraries of its own, whose addresses would no longer fit.
 for package in cryptography obstore sqlalchemy uvloop yaml; do
     if [ -d $package ]; then find $package -name '*.so' -exec strip --strip-unneeded {} +; fi
