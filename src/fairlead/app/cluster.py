@@ -52,7 +52,7 @@ def connected(engine: str) -> Iterator[Any]:
     address = os.environ.get("RAY_ADDRESS", "auto") if engine == "ray" else engine
     try:
         _check(address)
-        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+        _begin(ray, address)
     except (OSError, RuntimeError) as error:
         where = "on this machine" if address == "auto" else f"at {address}"
         raise FairleadError(
@@ -72,6 +72,16 @@ def connected(engine: str) -> Iterator[Any]:
             ) from error
         finally:
             ray.shutdown()
+
+
+def _begin(ray: Any, address: str) -> None:
+    """Connect; once more when a Ray Client server that is there could not begin, as it cannot on a busy machine."""
+    try:
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except ConnectionError as error:
+        if "Initialization failure" not in str(error):
+            raise
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
 
 
 def _check(address: str) -> None:
