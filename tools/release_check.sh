@@ -14,7 +14,7 @@ fairlead train "$recipe" --home "$made" --store "$made/store"
 "$engine" run --rm -i --entrypoint python3 fairlead-release - < deploy/container/sbom.py > "$made/sbom.cdx.json"
 key=$(python3 -c 'import secrets; print(secrets.token_hex(16))')
 container=$(API_KEY=$key "$engine" run --detach --read-only --cap-drop=all --memory=256m --tmpfs=/tmp \
-    --tmpfs=/var/lib/fairlead:mode=1777 --env=API_KEY --publish=127.0.0.1:18501:8501 fairlead-release)
-trap '"$engine" rm --force "$container" > /dev/null' EXIT
+    --volume=/var/lib/fairlead --env=API_KEY --publish=127.0.0.1:18501:8501 fairlead-release)
+trap '"$engine" rm --force --volumes "$container" > /dev/null' EXIT
 SMOKE_HEADER="x-api-key: $key" python3 deploy/smoke.py http://127.0.0.1:18501
 "$engine" tag fairlead-release "fairlead-release:checked"
