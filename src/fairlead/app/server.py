@@ -158,8 +158,8 @@ async def _serve(
         loop.create_task(keep_watching(settings, metrics.tls)),
         loop.create_task(keep_quotas(settings)),
         loop.create_task(keep_exchanging(ledger, totals, metrics.exchange)),
+        loop.create_task(keep_mirroring(mirror, metrics.store)),
     ]
-    beside.append(loop.create_task(keep_mirroring(mirror, metrics.store)))
     try:
         await supervisor.run()
     finally:
