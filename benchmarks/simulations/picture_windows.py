@@ -62,12 +62,13 @@ class Model:
         extractor = FeatureExtractor.of(self.signature)
         assert extractor is not None  # noqa: S101 - pictures have features
         name = self.signature.inputs[0].name
+        rows = Rows(inputs=pictures, labels=np.zeros(len(pictures), np.int64))  # what is asked has no labels
         starts = range(0, len(pictures), _BATCH_ROWS)
         measured = [extractor.measure({name: pictures[start : start + _BATCH_ROWS]}) for start in starts]
         return Seen(
             names=extractor.names,
             features=np.concatenate(measured).astype(np.float64),
-            probabilities=np.asarray(answers(self.path, pictures), np.float32),
+            probabilities=np.asarray(answers(self.path, rows), np.float32),
         )
 
     def reference(self, rows: NDArray[np.int64], plain: Seen) -> ReferenceFile:

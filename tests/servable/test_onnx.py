@@ -17,6 +17,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import MODEL_FILE, OnnxLoader, open_model
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
+from fairlead.servable.text_transform import PLAIN_TEXT, set_text_transform
 from fairlead.testing import DIGIT_SIGNATURE, check_servable, write_digit_model
 
 PICTURES = np.linspace(0, 1, 4 * 784, dtype=np.float32).reshape(4, 28, 28, 1)
@@ -175,6 +176,29 @@ def test_strings_may_come_as_bytes(tmp_path: Path) -> None:
     assert servable.predict({"x": np.array(["a", "é".encode()], object)})["y"].tolist() == ["a", "é"]
     error = fault(lambda: servable.predict({"x": np.array([b"\xff"], object)}))
     assert (error.code, "not text in UTF-8" in error.message) == (Code.INVALID_ARGUMENT, True)
+
+
+def test_texts_are_made_plain_as_the_file_says(tmp_path: Path) -> None:
+    """Lower case of any script and one space for runs of white space, and nothing where the file names no transform."""
+    path = tmp_path / MODEL_FILE
+    write_identity(path, TensorProto.STRING, ["rows"])
+    texts = np.array(["FREE \t\n ENTRY\tÀ", "İΣ".encode(), ""], object)
+    assert open_model(path)[0].predict({"x": texts})["y"].tolist() == ["FREE \t\n ENTRY\tÀ", "İΣ", ""]
+
+    set_text_transform(path, PLAIN_TEXT)
+
+    assert open_model(path)[0].predict({"x": texts})["y"].tolist() == ["free entry\tà", "i̇ς", ""]
+
+
+def test_an_unknown_text_transform_is_refused(tmp_path: Path) -> None:
+    """A newer Fairlead's transform would give wrong answers that look right."""
+    path = tmp_path / MODEL_FILE
+    write_identity(path, TensorProto.STRING, ["rows"])
+    set_text_transform(path, "plain-text-2")
+
+    error = fault(lambda: open_model(path))
+
+    assert (error.code, "'plain-text-2'" in error.message) == (Code.FAILED_PRECONDITION, True)
 
 
 def test_shapes_of_every_kind(tmp_path: Path) -> None:

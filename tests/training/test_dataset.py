@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.training.dataset import Dataset, Rows, Split, class_counts, data_digest, overlap, row_digests
 
 
@@ -33,7 +34,42 @@ def test_rows_need_labels_in_one_dimension() -> None:
 def test_rows_have_one_dtype() -> None:
     """Inputs that are not float32 are refused: a digest would differ for equal pictures."""
     with pytest.raises(FairleadError, match="float64"):
-        Rows(inputs=np.zeros((2, 4)), labels=np.zeros(2, np.int64))  # type: ignore[arg-type]  # the rule under test
+        Rows(inputs=np.zeros((2, 4)), labels=np.zeros(2, np.int64))
+
+
+def test_rows_may_be_texts_or_named_columns() -> None:
+    """Both are taken, joined and told apart by digests as pictures are; two texts never run into one another."""
+    labels = np.array([0, 1, 0], np.int64)
+    texts = Rows(inputs=np.array(["a", "é", "a"], object), labels=labels)
+    table = Rows(
+        inputs={"age": np.array([[1.0], [2.0], [1.0]]), "job": np.array([["x"], ["y"], ["x"]], object)}, labels=labels
+    )
+
+    for both in (texts, table):
+        first, second, third = row_digests(both)
+        assert (first == third, first == second) == (True, False)
+        again = both.take(labels == 0).joined(both.take(labels == 1))
+        assert row_digests(again) == (first, third, second)
+    pairs = np.array([["ab", "c"], ["a", "bc"]], object)
+    assert len(set(row_digests(Rows(inputs=pairs, labels=np.zeros(2, np.int64))))) == 2
+
+
+@pytest.mark.parametrize("odd", [b"bytes", 1.0, None])
+def test_texts_are_str(odd: object) -> None:
+    """What only looks like a text to some library would be another one to the next."""
+    with pytest.raises(FairleadError, match=type(odd).__name__):
+        Rows(inputs=np.array(["a", odd], object), labels=np.zeros(2, np.int64))
+
+
+def test_rows_name_the_inputs_of_the_model() -> None:
+    """An array is the only input; columns are inputs by name, and others than the model's are refused by name."""
+    probs = TensorSpec(name="probs", dtype="float32", shape=(-1, 2))
+    one = Signature(inputs=(TensorSpec(name="x", dtype="float32", shape=(-1, 2, 2)),), outputs=(probs,))
+    named = Rows(inputs={"y": np.zeros((2, 1), np.int64)}, labels=np.zeros(2, np.int64))
+
+    assert list(rows(2).tensors(one)) == ["x"]
+    with pytest.raises(FairleadError, match=r"\['y'\].*\['x'\]"):
+        named.tensors(one)
 
 
 def test_no_rows_are_legal() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import socket
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,14 +21,24 @@ CONTENT = b"digits " * 30_000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
+def zipped(name: str) -> bytes:
+    """A zip file with the right file as `name` in it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("readme", "read me")
+        archive.writestr(name, CONTENT)
+    return file.getvalue()
+
+
 class Mirror(BaseHTTPRequestHandler):
-    """Gives the right file at /right, another at /wrong, a part at /short, and nothing elsewhere."""
+    """Gives the right file at /right, zipped at /zip, another at /wrong, a part at /short, and nothing elsewhere."""
 
     asked: list[str]
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        body = {"/right": CONTENT, "/wrong": b"a login page", "/short": CONTENT[:1000]}.get(self.path)
+        bodies = {"/right": CONTENT, "/wrong": b"a login page", "/short": CONTENT[:1000], "/zip": zipped("digits")}
+        body = bodies.get(self.path)
         if body is None:
             self.send_error(404)
             return
@@ -185,3 +196,24 @@ def test_deadline_covers_all_mirrors(mirror: str, tmp_path: Path) -> None:
 def test_other_schemes_are_refused(tmp_path: Path) -> None:
     """A file: address is no download."""
     assert "is not an http or https address" in failure([f"file://{tmp_path}/x"], tmp_path / "y").message
+
+
+def test_a_file_in_a_zip_file(mirror: str, tmp_path: Path) -> None:
+    """The member that is wanted is what the digest is of, and all that is kept."""
+    path = tmp_path / "data" / "digits"
+
+    fetch([f"{mirror}/zip"], path, sha256=DIGEST, say=lambda _: None, member="digits")
+
+    assert path.read_bytes() == CONTENT
+    assert left_behind(path) == ["digits"]
+
+
+@pytest.mark.parametrize(("where", "member"), [("zip", "letters"), ("wrong", "digits")])
+def test_a_zip_file_that_is_none(mirror: str, tmp_path: Path, where: str, member: str) -> None:
+    """A zip file without the member, and a page that is no zip file, are refused, and nothing is kept."""
+    path = tmp_path / "digits"
+
+    with pytest.raises(FairleadError, match=f"no zip file with '{member}'") as caught:
+        fetch([f"{mirror}/{where}"], path, sha256=DIGEST, say=lambda _: None, member=member)
+
+    assert (caught.value.code, left_behind(path)) == (Code.DATA_LOSS, [])

@@ -79,6 +79,31 @@ def test_a_model_without_labels(client: Client) -> None:
     assert body == {"outputs": {"sum": [3.0], "double": [6]}, "model": "pair", "version": 1}
 
 
+@pytest.mark.parametrize("text", ["free entry", "", "é\n👍🏽\u0000", "x" * 100_000])
+def test_a_text(client: Client, text: str) -> None:
+    """One text is one row, whatever is in it, and is answered as one."""
+    answer = client.post("/predict?model=words", {"text": text})
+    body = answer.json()
+    assert answer.status == 200
+    assert body["outputs"]["upper"] == [text.upper()]
+    assert body["prediction_id"] == answer.headers["x-prediction-id"]
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "said"),
+    [
+        ("words", b'{"text": 5}', '"text" is a int, not one text'),
+        ("words", b'{"text": ["a", "b"]}', '"text" is a list, not one text'),
+        ("digits", b'{"text": "a"}', "does not take one text a row"),
+        ("pair", b'{"text": "a"}', "does not take one text a row"),
+    ],
+)
+def test_texts_that_cannot_be_asked(client: Client, model: str, body: bytes, said: str) -> None:
+    """What is no text, and a model that takes something else, are 400 and named."""
+    answer = client.post(f"/predict?model={model}", body)
+    assert (answer.status, said in answer.error) == (400, True)
+
+
 @pytest.mark.parametrize("query", ["model=digits", "version=1", "label=stable", "model=digits&version=1", "model="])
 def test_ways_to_name_a_version(client: Client, picture: bytes, query: str) -> None:
     """Model, version and label are all optional."""
@@ -124,9 +149,9 @@ def test_multipart_is_refused_with_a_hint(client: Client) -> None:
     [
         (b"", "The body is empty"),
         (b"hello", "neither a PNG or JPEG picture nor JSON"),
-        (b"[1]", '"instances" and "image"'),
-        (b"{}", '"instances" and "image"'),
-        (b'{"instances": [1], "image": ""}', '"instances" and "image"'),
+        (b"[1]", '"instances", "text" and "image"'),
+        (b"{}", '"instances", "text" and "image"'),
+        (b'{"instances": [1], "image": ""}', '"instances", "text" and "image"'),
         (b'{"image": 5}', "base64"),
         (b'{"image": "***"}', "base64"),
         (b'{"image": ""}', "0 bytes"),

@@ -70,7 +70,7 @@ def _train(settings: Settings, told: dict[str, Any]) -> dict[str, Any]:
 
 def _labelled(settings: Settings) -> MoreRows:
     engine = open_engine(settings.database)
-    return lambda model, labels, shape: labelled_rows(engine, model, labels, shape)
+    return lambda model, labels, like: labelled_rows(engine, model, labels, like)
 
 
 def _leave_when_alone() -> None:

@@ -26,7 +26,7 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.store.release import Release
 from fairlead.store.store import Version
 from fairlead.store.writable_store import WritableStore
-from fairlead.training.dataset import Dataset, Rows, Split, class_counts, overlap, row_digests
+from fairlead.training.dataset import Dataset, Rows, Split, class_counts, non_finite, overlap, row_digests
 from fairlead.training.plots import confusion_matrix_png
 from fairlead.training.recipe import Recipe, Sources
 from fairlead.training.registry import Registry
@@ -35,7 +35,7 @@ from fairlead.training.trainer import Candidate, answers, train
 
 __all__ = ["MoreRows", "Outcome", "Pipeline", "Train"]
 
-MoreRows = Callable[[str, tuple[str, ...], tuple[int, ...]], Rows]
+MoreRows = Callable[[str, tuple[str, ...], Rows], Rows]
 """Rows to learn from besides a recipe's: of the model of that name, with its labels, each of that shape."""
 
 Train = Callable[[Recipe, Dataset, Split, Run, Path], Candidate]
@@ -129,15 +129,13 @@ class Pipeline:
         """The data set with more rows to learn from. What is judged on stays as it is, and none of it is learnt."""
         if self.more_rows is None:
             return dataset
-        more = self.more_rows(self.recipe.name, self.recipe.labels, dataset.train.inputs.shape[1:])
+        more = self.more_rows(self.recipe.name, self.recipe.labels, dataset.train)
         held_out = set(row_digests(dataset.held_out))
         more = more.take(np.array([digest not in held_out for digest in row_digests(more)], np.bool_))
         self.say(f"{len(more):,} labelled predictions join the training rows")
-        train = Rows(
-            inputs=np.concatenate([dataset.train.inputs, more.inputs]),
-            labels=np.concatenate([dataset.train.labels, more.labels]),
+        return replace(
+            dataset, train=dataset.train.joined(more), origin={**dataset.origin, "labelled_predictions": len(more)}
         )
-        return replace(dataset, train=train, origin={**dataset.origin, "labelled_predictions": len(more)})
 
     def _refused(self, report: Report, metrics: Mapping[str, float]) -> Outcome:
         return Outcome(report=report, version=None, release=self.store.release(self.recipe.name), metrics=metrics)
@@ -159,7 +157,7 @@ class Pipeline:
         champion = self.store.open(ServableId(self.recipe.name, release.stable))
         return replace(
             evidence,
-            champion=_ask(champion, held_out.inputs, candidate.labels),
+            champion=_ask(champion, held_out, candidate),
             champion_name=str(champion.manifest.id),
             champion_signature=champion.manifest.signature,
             champion_labels=champion.manifest.labels,
@@ -239,14 +237,14 @@ def _count(recipe: Recipe, split: Split) -> DataEvidence:
         train_counts=class_counts(split.train, classes),
         held_out_counts=class_counts(split.held_out, classes),
         overlap=overlap(split),
-        non_finite=sum(int(rows.inputs.size - np.isfinite(rows.inputs).sum()) for rows in parts),
+        non_finite=sum(non_finite(rows) for rows in parts),
     )
 
 
-def _ask(champion: Version, inputs: NDArray[np.float32], labels: tuple[str, ...]) -> NDArray[np.float32] | None:
+def _ask(champion: Version, held_out: Rows, candidate: Candidate) -> NDArray[np.float32] | None:
     """The champion's answers; None where it takes other inputs or has other classes."""
-    signature = champion.manifest.signature
-    takes_these = len(signature.inputs) == len(signature.outputs) == 1 and signature.inputs[0].admits(inputs.shape)
-    if not takes_these or champion.manifest.labels != labels:
+    manifest = champion.manifest
+    is_alike = manifest.signature.inputs == candidate.signature.inputs and manifest.labels == candidate.labels
+    if not is_alike or len(manifest.signature.outputs) != 1:
         return None
-    return answers(champion.directory / MODEL_FILE, inputs)
+    return answers(champion.directory / MODEL_FILE, held_out)

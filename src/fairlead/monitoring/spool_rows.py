@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fairlead.errors import Code
 from fairlead.monitoring.prediction import BOUNDS_S, PredictionRow, Tally
 from fairlead.monitoring.spool_record import ARMS, CODES, HEAD, ID_BYTES, VersionRecord, take_arrays
+from fairlead.servable.npz import write_npz
 
 __all__ = ["rows_and_tallies"]
 
@@ -150,5 +151,5 @@ def _made_us(id_: str) -> int:
 
 def _npz(inputs: Mapping[str, Array], row: int) -> bytes:
     file = io.BytesIO()
-    np.savez_compressed(file, **{name: values[row] for name, values in inputs.items()})
+    write_npz(file, {name: values[row] for name, values in inputs.items()}, is_compressed=True)
     return file.getvalue()

@@ -170,14 +170,9 @@ def _ask(servable: Servable, signature: Signature, samples: Iterator[Tensors] | 
         except FairleadError as error:
             refused = error
             continue
-        return Golden(inputs={name: _storable(array) for name, array in sample.items()}, outputs=_numbers(answer))
+        return Golden(inputs=sample, outputs=_numbers(answer))
     reason = refused.message if refused else "its inputs have no fixed number of axes"
     raise FairleadError(Code.INVALID_ARGUMENT, f"it answers no sample: {reason} (give it rows: --sample ROWS.npz)")
-
-
-def _storable(array: Array) -> Array:
-    """Texts as numpy keeps them without a pickle."""
-    return array.astype(np.str_) if array.dtype.kind == "O" else array
 
 
 def _numbers(answer: Tensors) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.npz import read_npz, write_npz
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Tensors
 
@@ -30,7 +31,7 @@ class Golden:
         """Write `golden.npz` with arrays named `input:NAME` and `output:NAME`."""
         arrays = {f"input:{name}": array for name, array in self.inputs.items()}
         arrays |= {f"output:{name}": array for name, array in self.outputs.items()}
-        np.savez(path, allow_pickle=False, **arrays)
+        write_npz(path, arrays)
 
     @staticmethod
     def load(path: Path) -> Golden:
@@ -40,13 +41,14 @@ class Golden:
             FairleadError: DATA_LOSS when it is not one. Nothing in it is ever unpickled.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                golden = Golden(
-                    inputs={name[6:]: arrays[name] for name in arrays.files if name.startswith("input:")},
-                    outputs={name[7:]: arrays[name] for name in arrays.files if name.startswith("output:")},
-                )
+            with path.open("rb") as file:
+                arrays = read_npz(file)
         except Exception as error:  # zipfile, zlib and numpy's header reader raise a dozen kinds for damaged files
             raise FairleadError(Code.DATA_LOSS, f"{path.name} is not a golden file: {error}") from error
+        golden = Golden(
+            inputs={name[6:]: array for name, array in arrays.items() if name.startswith("input:")},
+            outputs={name[7:]: array for name, array in arrays.items() if name.startswith("output:")},
+        )
         if not golden.inputs or not golden.outputs:
             raise FairleadError(Code.DATA_LOSS, f"{path.name} is not a golden file: it proves nothing")
         return golden

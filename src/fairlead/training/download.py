@@ -11,6 +11,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,7 @@ __all__ = ["fetch", "file_sha256"]
 _CHUNK_BYTES = 1 << 16
 _CONNECT_TIMEOUT_S = 5.0
 _DEADLINE_S = 300.0
+_MOST_UNPACKED = 2**28
 
 Advance = Callable[[int], object]
 
@@ -34,6 +37,7 @@ def fetch(
     *,
     sha256: str,
     say: Callable[[str], None],
+    member: str = "",
     progress: bool = True,
     deadline_s: float = _DEADLINE_S,
 ) -> Path:
@@ -47,6 +51,7 @@ def fetch(
         path: where the file belongs; its directory is made.
         sha256: the digest (hex) of the right file.
         say: gets one plain line a download.
+        member: of the zip files that the mirrors give, the one that is wanted; empty where they give the file itself.
         progress: whether to draw a bar on a terminal.
         deadline_s: seconds after which all mirrors together are given up.
 
@@ -62,7 +67,7 @@ def fetch(
     failures: list[FairleadError] = []
     for url in urls:
         try:
-            _fetch_one(url, path, sha256, say, progress=progress, give_up_at=give_up_at)
+            _fetch_one(url, path, sha256, say, member=member, progress=progress, give_up_at=give_up_at)
         except FairleadError as error:
             failures.append(error)
         else:
@@ -77,16 +82,30 @@ def file_sha256(path: Path) -> str:
 
 
 def _fetch_one(
-    url: str, path: Path, sha256: str, say: Callable[[str], None], *, progress: bool, give_up_at: float
+    url: str, path: Path, sha256: str, say: Callable[[str], None], *, member: str, progress: bool, give_up_at: float
 ) -> None:
     with _temporary_beside(path) as partial:
         _receive(url, partial, say, progress=progress, give_up_at=give_up_at)
+        if member:
+            _unpack(url, partial, member)
         got = file_sha256(partial)
         if got != sha256:
             raise FairleadError(
                 Code.DATA_LOSS, f"{url} gave a file with SHA-256 {got}; the right one has {sha256}: nothing was kept"
             )
         partial.replace(path)
+
+
+def _unpack(url: str, partial: Path, member: str) -> None:
+    """Put the member of the zip file in the place of the zip file."""
+    try:
+        with zipfile.ZipFile(partial) as archive:
+            if archive.getinfo(member).file_size > _MOST_UNPACKED:
+                raise FairleadError(Code.DATA_LOSS, f"{member} in {url} has more than {_MOST_UNPACKED:,} bytes")
+            data = archive.read(member)
+    except (zipfile.BadZipFile, KeyError, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FairleadError(Code.DATA_LOSS, f"{url} gave no zip file with {member!r} in it: {error}") from error
+    partial.write_bytes(data)
 
 
 @contextmanager

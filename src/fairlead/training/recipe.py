@@ -75,11 +75,11 @@ class Recipe(Protocol):
     def train(self, split: Split, run: Run) -> Any:
         """A model trained on `split.train`, reported to `run`. What it is, only `predict` and `export` must know."""
 
-    def predict(self, model: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The framework's own answer: class probabilities float32 [n, k] for inputs [n, ...]."""
+    def predict(self, model: Any, inputs: Any) -> NDArray[np.float32]:
+        """The framework's own answer: class probabilities float32 [n, k] for n rows' inputs as `load` gives them."""
 
     def export(self, model: Any, path: Path) -> None:
-        """Write the model as an ONNX file with one input and a free batch axis."""
+        """Write the model as an ONNX file with a free batch axis, the inputs of the rows and one output."""
 
 
 def find_recipe(reference: str) -> Recipe:

@@ -112,10 +112,10 @@ def describe(
     """Describe held-out rows and what the model said of them.
 
     Args:
-        rows: at least one row; inputs float32 [n, ...].
+        rows: at least one row, with inputs that the signature has.
         probabilities: float32 [n, k], finite.
         labels: the names of the k classes.
-        signature: the model's, of one input; it decides which features there are.
+        signature: the model's; it decides which features there are.
         vocabulary: of `servable.features.texts.vocabulary_of`, over the training texts.
 
     Raises:
@@ -130,7 +130,7 @@ def describe(
     shares = np.bincount(predicted, minlength=len(labels)) / len(rows)
     return Reference(
         rows=len(rows),
-        features=_features(rows.inputs, signature, vocabulary),
+        features=_features(rows, signature, vocabulary),
         classes={label: float(share) for label, share in zip(labels, shares, strict=True)},
         confidence=_confidence(confidence),
         accuracy=float((predicted == rows.labels).mean()),
@@ -138,13 +138,15 @@ def describe(
     )
 
 
-def _features(inputs: NDArray[np.float32], signature: Signature, vocabulary: frozenset[int]) -> Mapping[str, Spread]:
+def _features(rows: Rows, signature: Signature, vocabulary: frozenset[int]) -> Mapping[str, Spread]:
     extractor = FeatureExtractor.of(signature, vocabulary)
     if extractor is None:
         return {}
-    name = signature.inputs[0].name
-    starts = range(0, len(inputs), _BATCH_ROWS)
-    measured = [extractor.measure({name: inputs[start : start + _BATCH_ROWS]}) for start in starts]
+    tensors = rows.tensors(signature)
+    measured = [
+        extractor.measure({name: array[start : start + _BATCH_ROWS] for name, array in tensors.items()})
+        for start in range(0, len(rows), _BATCH_ROWS)
+    ]
     columns = zip(extractor.names, np.concatenate(measured).T, strict=True)
     return {feature: _spread_of(column) for feature, column in columns if np.isfinite(column).any()}
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.features.texts import vocabulary_of
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.signature import Signature
@@ -34,7 +35,7 @@ class Candidate:
 
     Attributes:
         directory: holds model.onnx, golden.npz and reference.json.
-        signature: the exported model's one input and one output.
+        signature: the exported model's inputs and its one output.
         labels: the classes' names in the order of the output's last axis.
         transform: how a picture becomes an input row, or None.
         native: float32 [n, k], the framework's own probabilities of the held-out rows.
@@ -67,7 +68,7 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, run: Run, work: Path) 
 
     Raises:
         FairleadError: FAILED_PRECONDITION when there are no rows to train or to judge on, when a model's outputs are
-            not finite, or when the exported model has not one input and one output of [n, classes].
+            not finite, or when the exported model has not the inputs of the rows and one output of [n, classes].
     """
     _check_rows(recipe, split)
     work.mkdir(parents=True, exist_ok=True)
@@ -80,9 +81,10 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, run: Run, work: Path) 
     signature = _signature(work / MODEL_FILE, len(recipe.labels))
     held_out = split.held_out
     native = _checked(recipe.predict(model, held_out.inputs), split, recipe, "the trained model")
-    exported = _checked(answers(work / MODEL_FILE, held_out.inputs), split, recipe, "the exported model")
+    exported = _checked(answers(work / MODEL_FILE, held_out), split, recipe, "the exported model")
     _golden(signature, held_out, native).save(work / GOLDEN_FILE)
-    (work / REFERENCE_FILE).write_bytes(describe(held_out, exported, recipe.labels, signature).encode())
+    reference = describe(held_out, exported, recipe.labels, signature, _vocabulary(split.train))
+    (work / REFERENCE_FILE).write_bytes(reference.encode())
     return Candidate(
         directory=work,
         signature=signature,
@@ -96,17 +98,22 @@ def train(recipe: Recipe, dataset: Dataset, split: Split, run: Run, work: Path) 
     )
 
 
-def answers(path: Path, inputs: NDArray[np.float32]) -> NDArray[Any]:
-    """What the ONNX model at `path`, which has one input and one output, says of the rows; by the serving runtime.
+def answers(path: Path, rows: Rows) -> NDArray[Any]:
+    """What the ONNX model at `path`, which has one output, says of the rows; by the serving runtime.
 
     Args:
         path: the ONNX file.
-        inputs: float32 [n, ...], n at least 1; run in batches, so that memory stays small.
+        rows: at least one; run in batches, so that memory stays small.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when the model takes other inputs.
     """
     servable, signature = open_model(path, threads=_THREADS)
-    name, output = signature.inputs[0].name, signature.outputs[0].name
-    starts = range(0, len(inputs), _BATCH_ROWS)
-    found = [servable.predict({name: inputs[start : start + _BATCH_ROWS]})[output] for start in starts]
+    tensors, output = rows.tensors(signature), signature.outputs[0].name
+    found = [
+        servable.predict({name: array[start : start + _BATCH_ROWS] for name, array in tensors.items()})[output]
+        for start in range(0, len(rows), _BATCH_ROWS)
+    ]
     servable.close()
     return np.concatenate(found)
 
@@ -123,11 +130,10 @@ def _check_rows(recipe: Recipe, split: Split) -> None:
 def _signature(path: Path, classes: int) -> Signature:
     servable, signature = open_model(path)
     servable.close()
-    if len(signature.inputs) != 1 or len(signature.outputs) != 1 or signature.outputs[0].shape != (-1, classes):
+    if len(signature.outputs) != 1 or signature.outputs[0].shape != (-1, classes):
         raise FairleadError(
             Code.FAILED_PRECONDITION,
-            f"the exported model has the signature {signature.to_json()};"
-            f" one input and one output of [-1, {classes}] are wanted",
+            f"the exported model has the signature {signature.to_json()}; one output of [-1, {classes}] is wanted",
         )
     return signature
 
@@ -151,7 +157,7 @@ def _checked(outputs: NDArray[Any], split: Split, recipe: Recipe, what: str) -> 
 def _golden(signature: Signature, held_out: Rows, native: NDArray[np.float32]) -> Golden:
     which = _golden_rows(held_out.labels, native)
     return Golden(
-        inputs={signature.inputs[0].name: held_out.inputs[which]},
+        inputs=held_out.take(which).tensors(signature),
         outputs={signature.outputs[0].name: native[which]},
     )
 
@@ -163,6 +169,12 @@ def _golden_rows(truth: NDArray[np.int64], native: NDArray[np.float32]) -> NDArr
     first_of_class = np.sort(np.unique(truth[ordered], return_index=True)[1])
     others = np.setdiff1d(np.arange(len(ordered)), first_of_class)
     return np.asarray(ordered[np.concatenate([first_of_class, others])[:_GOLDEN_ROWS]], np.int64)
+
+
+def _vocabulary(train: Rows) -> frozenset[int]:
+    """The words of the training texts, where the only input is one."""
+    (array, *others) = train.columns.values()
+    return vocabulary_of(array.ravel().tolist()) if array.dtype.kind == "O" and not others else frozenset()
 
 
 def _measure(

@@ -12,6 +12,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.onnx_file import check_onnx_file
 from fairlead.servable.servable import LoadedModel
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors, TensorSpec
+from fairlead.servable.text_transform import TextTransform, text_transform
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -31,12 +32,13 @@ _DTYPES = {
 
 
 class OnnxServable:
-    """An ONNX Runtime session. Sessions are safe to run from several threads."""
+    """An ONNX Runtime session, with the text transform that its file names. Sessions are safe to run from threads."""
 
     def __init__(self, session: InferenceSession) -> None:
         self._session: InferenceSession | None = session
         self._outputs = [output.name for output in session.get_outputs()]
         self._strings = [tensor.name for tensor in session.get_inputs() if tensor.type == "tensor(string)"]
+        self._transform = text_transform(session.get_modelmeta().custom_metadata_map)
 
     def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
         wanted = self._outputs if outputs is None else [name for name in self._outputs if name in outputs]
@@ -44,7 +46,7 @@ class OnnxServable:
             raise FairleadError(Code.INTERNAL, "the model was closed while a request held it")
         if not wanted:  # ONNX Runtime takes an empty list for all outputs
             return {}
-        feeds = {**inputs, **{name: _texts(name, inputs[name]) for name in self._strings}}
+        feeds = {**inputs, **{name: _texts(name, inputs[name], self._transform) for name in self._strings}}
         try:
             values = self._session.run(wanted, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
@@ -93,14 +95,16 @@ def open_model(path: Path, threads: int = 1, libraries: Sequence[Path] = ()) -> 
         raise FairleadError(Code.DATA_LOSS, f"{path.name} cannot be loaded: {error}") from error
 
 
-def _texts(name: str, array: Array) -> Array:
-    """The strings as str: ONNX Runtime would take bytes for their representation in Python."""
+def _texts(name: str, array: Array, transform: TextTransform | None) -> Array:
+    """The strings as str, transformed: ONNX Runtime would take bytes for their representation in Python."""
     try:
         texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise FairleadError(
             Code.INVALID_ARGUMENT, f"input {name!r} holds bytes that are not text in UTF-8, which is what ONNX takes"
         ) from error
+    if transform is not None:
+        texts = [transform(text) for text in texts]
     return np.array(texts, object).reshape(array.shape)
 
 

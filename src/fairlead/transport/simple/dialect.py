@@ -1,4 +1,4 @@
-"""The API for people: `POST /predict` with rows, a picture in JSON, or just the picture."""
+"""The API for people: `POST /predict` with rows, a text, a picture in JSON, or just the picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fairlead.transport.content_coding import plain_body
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
 from fairlead.transport.refusal import refusal
-from fairlead.transport.simple.question import Picture, Question, read_question
+from fairlead.transport.simple.question import Picture, Question, Rows, read_question
 
 __all__ = ["Simple"]
 
@@ -43,7 +43,7 @@ class Simple:
                 405,
                 Code.INVALID_ARGUMENT,
                 f"/predict does not answer {request.method[:20]}",
-                hint="POST a picture or rows: curl --data-binary @digit.png URL/predict",
+                hint="POST a picture, a text or rows: curl --data-binary @digit.png URL/predict",
                 headers=((b"allow", b"POST"),),
             )
         call.api = "predict"
@@ -82,7 +82,7 @@ class Simple:
         served: dict[str, Any] = {"model": manifest.model, "version": manifest.version}
         headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
         scores = _scores(prediction)
-        if isinstance(question, Picture):
+        if not isinstance(question, Rows):
             answer = {"outputs": _plain(prediction)} if scores is None else best_class(manifest.labels, scores[0])
             shown = {"inputs": inputs} if inputs else {}
             return Response.of(answer | served | {"prediction_id": prediction.id} | shown, headers=headers)
@@ -115,7 +115,7 @@ def _shows_inputs(asked: Mapping[str, str]) -> bool:
 def _keeping(question: Question, inputs: dict[str, Array]) -> Decode:
     """Decodes a picture, and keeps what it became in `inputs`."""
     if not isinstance(question, Picture):
-        raise FairleadError(Code.INVALID_ARGUMENT, "inputs=true is for pictures: rows are the inputs already")
+        raise FairleadError(Code.INVALID_ARGUMENT, "inputs=true is for pictures: rows and texts are the inputs already")
 
     def decode(manifest: Manifest) -> Tensors:
         inputs.update(question.tensors(manifest))

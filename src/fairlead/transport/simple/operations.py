@@ -61,9 +61,10 @@ SCHEMAS: Mapping[str, Schema] = {
         "type": "object",
         "properties": {
             "instances": {"type": "array", "minItems": 1, "description": "one element a row"},
+            "text": {"type": "string", "description": "one text, for a model that takes one a row"},
             "image": {"type": "string", "description": "a PNG or JPEG picture in base64, or as a data URL"},
         },
-        "oneOf": [{"required": ["instances"]}, {"required": ["image"]}],
+        "oneOf": [{"required": ["instances"]}, {"required": ["text"]}, {"required": ["image"]}],
     },
     "PredictResponse": {
         "type": "object",
@@ -134,7 +135,7 @@ OPERATIONS = (
     Operation(
         method="post",
         path="/predict",
-        about="Predict a picture or rows, with names for classes",
+        about="Predict a picture, a text or rows, with names for classes",
         tag="Simple",
         parameters=(
             Parameter(name="model", place="query", about="the only or the default model when it is left out"),

@@ -1,12 +1,15 @@
-"""What a body of `POST /predict` asks: a picture or rows."""
+"""What a body of `POST /predict` asks: a picture, a text or rows."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
@@ -17,7 +20,7 @@ from fairlead.transport.json_document import parse_json
 from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.tfserving.tensors import decode_instances
 
-__all__ = ["Picture", "Question", "Rows", "read_question"]
+__all__ = ["Picture", "Question", "Rows", "Text", "read_question"]
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _ROWS = re.compile(rb'\s*\{\s*"instances"\s*:')
@@ -25,7 +28,12 @@ _DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _INFLATION = 100
 """How many bytes one byte of a picture file may become: what a few hundred bytes of PNG hold is soon decoded."""
 
-_EXAMPLES = """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]} or {"image": "<base64>"}"""
+_EXAMPLES = (
+    """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]}, {"text": "..."} or """
+    """{"image": "<base64>"}"""
+)
+_FORMS = frozenset(("instances", "image", "text"))
+_TEXT_SHAPES = ((-1,), (-1, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,37 @@ class Rows:
         return tensors
 
 
-Question = Picture | Rows
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text, for a model that takes one a row."""
+
+    text: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that have to be decoded: none, for the text is here."""
+        return 0
+
+    def tensors(self, manifest: Manifest) -> Tensors:
+        """One row with the text.
+
+        Raises:
+            FairleadError: FAILED_PRECONDITION when the version takes something else.
+        """
+        inputs = manifest.signature.inputs
+        spec = inputs[0]
+        if len(inputs) > 1 or spec.dtype != "string" or spec.shape not in _TEXT_SHAPES:
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"model {manifest.model!r} version {manifest.version} does not take one text a row",
+                hint='send {"instances": [row, ...]}; GET /models says what it takes',
+            )
+        array = np.empty((1,) * len(spec.shape), object)
+        array.fill(self.text)
+        return {spec.name: array}
+
+
+Question = Picture | Rows | Text
 
 
 def read_question(content_type: bytes, body: bytes) -> Question:
@@ -99,7 +137,24 @@ def read_question(content_type: bytes, body: bytes) -> Question:
     if _ROWS.match(body):
         return Rows(body)
     document = _document(body)
-    return Rows(body) if _form(document) == "instances" else Picture(_from_base64(document["image"]))
+    match _form(document):
+        case "text":
+            return _text(document)
+        case "image":
+            return Picture(_from_base64(document["image"]))
+        case _:
+            return Rows(body)
+
+
+def _text(document: Mapping[str, Any]) -> Text:
+    text = document["text"]
+    if not isinstance(text, str):
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f'"text" is a {type(text).__name__}, not one text',
+            hint='send several as {"instances": ["...", "..."]}',
+        )
+    return Text(text)
 
 
 def _document(body: bytes) -> Any:
@@ -113,12 +168,12 @@ def _document(body: bytes) -> Any:
 
 
 def _form(document: Any) -> str:
-    """Which of the two keys it has."""
-    forms = document.keys() & {"instances", "image"} if isinstance(document, dict) else set()
+    """Which of the keys it has."""
+    forms = document.keys() & _FORMS if isinstance(document, dict) else set()
     if len(forms) == 1:
         return str(*forms)
     raise FairleadError(
-        Code.INVALID_ARGUMENT, 'The body must be an object with one of "instances" and "image"', hint=_EXAMPLES
+        Code.INVALID_ARGUMENT, 'The body must be an object with one of "instances", "text" and "image"', hint=_EXAMPLES
     )
 
 
