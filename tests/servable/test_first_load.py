@@ -48,11 +48,12 @@ def reason(directory: Path) -> str:
 def test_numbers_are_asked_by_the_signature(tmp_path: Path, shape: list[Any], asked: tuple[int, ...]) -> None:
     """Three rows of a free batch; an axis of any length is one long, if the model takes that."""
     write(tmp_path, TensorProto.FLOAT, shape, ("Identity", ["x"], ["y"], {}))
-    signature, cost = load_first(tmp_path, LIMITS)
+    first = load_first(tmp_path, LIMITS)
     golden = Golden.load(tmp_path / GOLDEN_FILE)
 
-    assert signature == open_model(tmp_path / MODEL_FILE)[1]
-    assert cost.ms_per_row > 0
+    assert first.signature == open_model(tmp_path / MODEL_FILE)[1]
+    assert first.cost.ms_per_row > 0
+    assert first.difference == 0
     assert golden.inputs["x"].shape == asked
     np.testing.assert_array_equal(golden.outputs["y"], golden.inputs["x"])
 

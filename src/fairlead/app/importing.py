@@ -1,49 +1,24 @@
-"""A model that was made elsewhere, taken into the store: looked at, loaded once in a process of its own, published."""
+"""A file of a model that was made elsewhere, looked at and taken into the store."""
 
 from __future__ import annotations
 
 import stat
 import tarfile
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fairlead.app.releases import now, open_writable_store
+from fairlead.app.intake import Intake, Offer, take_in
 from fairlead.config import Settings
-from fairlead.controller.workspace import workspace
 from fairlead.errors import Code, FairleadError
-from fairlead.gate.checks import check_import
-from fairlead.gate.verdict import Report, Verdict
-from fairlead.servable.first_load import Limits, load_first
-from fairlead.servable.identity import ServableId, check_model_name
-from fairlead.servable.manifest import Manifest
+from fairlead.servable.first_load import Limits
 from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.servable.runtimes.onnx_file import check_onnx_file, external_files
 from fairlead.store import files
-from fairlead.store.contents import check_contents
-from fairlead.store.release import Release
-from fairlead.store.writable_store import WritableStore
 
-__all__ = ["Imported", "import_model"]
+__all__ = ["import_model"]
 
 _MOST_BYTES = 2**31
 """What an ONNX file can be: protobuf has no larger messages."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
-    """What an import came to.
-
-    Attributes:
-        report: what the gate says of it.
-        version: what was published; None when the gate refused it.
-        release: what is in force.
-    """
-
-    report: Report
-    version: ServableId | None
-    release: Release | None
 
 
 def import_model(
@@ -54,7 +29,7 @@ def import_model(
     labels: tuple[str, ...] = (),
     sample: Path | None = None,
     limits: Limits,
-) -> Imported:
+) -> Intake:
     """Publish the ONNX file at `path` as the next version of `name`; the first of that name is released.
 
     Args:
@@ -68,33 +43,14 @@ def import_model(
     Raises:
         FairleadError: saying why the file is not taken; nothing of it is left then.
     """
-    check_model_name(name)
     _check_file(path)
-    libraries = [Path(library) for library in settings.operator_libraries]
-    check_onnx_file(path, may_be_custom=bool(libraries))
-    store = open_writable_store(settings)
-    with files.storage_errors(f"importing {path}"), workspace(settings.home / "work") as work:
-        digest = _copy(path, work)
-        check_contents(work)
-        signature, cost = load_first(work, limits, sample, libraries)
-        draft = Manifest(
-            model=name,
-            version=0,
-            runtime="onnx",
-            signature=signature,
-            labels=labels,
-            files={},
-            created_at=now(),
-            lineage={"imported": {"file": path.name, "sha256": digest}},
-            cost=cost,
-        )
-        champion = _champion(store, name)
-        if champion is not None:
-            draft = replace(draft, labels=labels or champion.labels, transform=champion.transform)
-        report = check_import(draft, champion, cost)
-        if report.verdict is Verdict.FAILED:
-            return Imported(report=report, version=None, release=store.release(name))
-        return _publish(store, work, replace(draft, gate=report.to_json()), report)
+    check_onnx_file(path, may_be_custom=bool(settings.operator_libraries))
+
+    def bring(directory: Path) -> Offer:
+        lineage = {"imported": {"file": path.name, "sha256": _copy(path, directory)}}
+        return Offer(lineage=lineage, labels=labels, sample=sample)
+
+    return take_in(settings, name, bring, limits)
 
 
 def _check_file(path: Path) -> None:
@@ -125,20 +81,3 @@ def _copy(path: Path, work: Path) -> str:
             )
         files.copy_file(path.parent / location, work / location)
     return digest
-
-
-def _champion(store: WritableStore, name: str) -> Manifest | None:
-    release = store.release(name)
-    return store.manifest(ServableId(name, release.stable)) if release else None
-
-
-def _publish(store: WritableStore, work: Path, draft: Manifest, report: Report) -> Imported:
-    def describe(version: int, digests: Mapping[str, str]) -> Manifest:
-        return replace(draft, version=version, files=digests)
-
-    sources = {path.name: path for path in sorted(work.iterdir())}
-    id_ = store.publish(draft.model, sources, describe).manifest.id
-    release = store.release(draft.model)
-    if release is None:
-        release = store.promote(id_, why="the first version, which was imported", expected=0)
-    return Imported(report=report, version=id_, release=release)

@@ -8,7 +8,6 @@ from pathlib import Path
 from fairlead.app.importing import import_model
 from fairlead.cli.output import json_line, say, settings_from
 from fairlead.config import add_flags
-from fairlead.gate.table import table
 from fairlead.servable.first_load import Limits
 
 __all__ = ["EXAMPLE", "configure", "run"]
@@ -52,11 +51,10 @@ def run(arguments: Namespace) -> int:
             }
         )
     else:
-        print(table(done.report))
+        print(done.shown)
     if done.version is None:
         say("nothing was published; import it under another --name")
         return 3
-    is_stable = done.release is not None and done.release.stable == done.version.version
-    said = "it is the first, and serves" if is_stable else f"next: fairlead promote {arguments.name} VERSION"
+    said = "it is the first, and serves" if done.is_released else f"next: fairlead promote {arguments.name} VERSION"
     say(f"published {done.version}; {said.replace('VERSION', str(done.version.version))}")
     return 0

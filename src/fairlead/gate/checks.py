@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from fairlead.gate import contract, data, quality
-from fairlead.gate.evidence import DataEvidence, ModelEvidence
+from fairlead.gate.evidence import DataEvidence, ImportEvidence, ModelEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Report
-from fairlead.servable.manifest import Cost, Manifest
 
 __all__ = ["check_data", "check_import", "check_model"]
 
@@ -54,15 +53,18 @@ def check_model(evidence: ModelEvidence, thresholds: Thresholds) -> Report:
     )
 
 
-def check_import(imported: Manifest, champion: Manifest | None, cost: Cost) -> Report:
+def check_import(evidence: ImportEvidence, thresholds: Thresholds) -> Report:
     """Whether a model from elsewhere, which has been loaded once, may be published; the report says what is not known.
 
     Its verdict is failed or inconclusive: nothing says how good it is.
     """
     return Report(
         checks=(
-            contract.first_load(cost),
-            contract.imported_signature(imported, champion),
+            contract.first_load(evidence.cost),
+            *((contract.original(evidence, thresholds),) if evidence.original else ()),
+            contract.imported_signature(evidence.imported, evidence.champion),
+            contract.batch_axis(evidence),
+            contract.labels(evidence),
             contract.unknown_quality(),
         )
     )

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from itertools import zip_longest
 
 import numpy as np
 
-from fairlead.gate.evidence import ModelEvidence
+from fairlead.gate.evidence import ImportEvidence, ModelEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Bound, Check, Unit, Verdict
 from fairlead.gate.wording import listed
 from fairlead.servable.manifest import Cost, Manifest
 from fairlead.servable.signature import Signature, TensorSpec
 
-__all__ = ["export", "first_load", "imported_signature", "no_rows", "probabilities", "signature", "unknown_quality"]
+__all__ = [
+    "batch_axis",
+    "export",
+    "first_load",
+    "imported_signature",
+    "labels",
+    "no_rows",
+    "original",
+    "probabilities",
+    "signature",
+    "unknown_quality",
+]
 
 # A softmax in float32 may round to a hair outside 0..1, and a converted model's calibration to a hair more.
 _ROUNDING = 1e-6
@@ -60,6 +72,50 @@ def first_load(cost: Cost) -> Check:
         unit=Unit.NUMBER,
         detail=f"it loads and answers a sample the same each time: {cost.ms_per_row:g} ms a row, "
         f"{cost.peak_memory_bytes / 2**20:.0f} MB",
+    )
+
+
+def original(evidence: ImportEvidence, thresholds: Thresholds) -> Check:
+    """The file answers what the object that it was made of answered."""
+    worst = evidence.difference if math.isfinite(evidence.difference) else None
+    return _export_check(evidence.rows, worst, thresholds.export_tolerance, evidence.original)
+
+
+def batch_axis(evidence: ImportEvidence) -> Check:
+    """Rows are axis 0 of every tensor: no other is free where that one is not, and in what was exported here it is."""
+    signature = evidence.imported.signature
+    wrong = [
+        spec
+        for spec in (*signature.inputs, *signature.outputs)
+        if not spec.is_unranked and spec.shape[:1] != (-1,) and (-1 in spec.shape or evidence.original)
+    ]
+    return Check(
+        name="batch axis",
+        verdict=Bound.AT_MOST.judge(len(wrong), 0),
+        figure=len(wrong),
+        threshold=0,
+        bound=Bound.AT_MOST,
+        unit=Unit.COUNT,
+        detail=f"any number of rows can be asked only where axis 0 is free, and it is not in "
+        f"{', '.join(_described(spec) for spec in wrong)}"
+        if wrong
+        else "no axis is free but where rows are",
+    )
+
+
+def labels(evidence: ImportEvidence) -> Check:
+    """A classifier's one output has a number for each label."""
+    names, widths = evidence.imported.labels, evidence.widths
+    wrong = {name: width for name, width in widths.items() if names and len(widths) == 1 and width != len(names)}
+    told = "".join(f"{len(names)} labels for the {width} numbers of output {name!r}" for name, width in wrong.items())
+    return Check(
+        name="labels",
+        verdict=Bound.AT_MOST.judge(len(wrong), 0),
+        figure=len(names),
+        threshold=None,
+        bound=Bound.AT_LEAST,
+        unit=Unit.COUNT,
+        detail=told or (f"a name for each number of the output: {listed(names)}" if names else "it names no classes"),
     )
 
 
@@ -115,16 +171,19 @@ def export(evidence: ModelEvidence, thresholds: Thresholds) -> Check:
     """The exported model answers what the training framework answered."""
     with np.errstate(invalid="ignore", over="ignore"):  # an infinite difference fails below, by name
         difference = np.abs(evidence.candidate.astype(np.float64) - evidence.native.astype(np.float64))
-    known = bool(np.isfinite(difference).all())
-    worst = float(difference.max()) if known else None
+    worst = float(difference.max()) if np.isfinite(difference).all() else None
+    return _export_check(evidence.rows, worst, thresholds.export_tolerance, "the training framework")
+
+
+def _export_check(rows: int, worst: float | None, tolerance: float, framework: str) -> Check:
     return Check(
         name="export",
-        verdict=Verdict.FAILED if worst is None else Bound.AT_MOST.judge(worst, thresholds.export_tolerance),
+        verdict=Verdict.FAILED if worst is None else Bound.AT_MOST.judge(worst, tolerance),
         figure=worst,
-        threshold=thresholds.export_tolerance,
+        threshold=tolerance,
         bound=Bound.AT_MOST,
         unit=Unit.NUMBER,
-        detail=_export_detail(evidence.rows, worst, thresholds.export_tolerance),
+        detail=_export_detail(rows, worst, tolerance, framework),
     )
 
 
@@ -164,8 +223,8 @@ def _faults_detail(rows: int, faults: dict[str, int]) -> str:
     return f"all {rows:,} rows of outputs are probabilities"
 
 
-def _export_detail(rows: int, worst: float | None, tolerance: float) -> str:
+def _export_detail(rows: int, worst: float | None, tolerance: float, framework: str) -> str:
     if worst is None:
         return "outputs before or after export hold NaN or infinity, so their difference is unknown"
-    told = f"over {rows:,} rows the largest difference from the training framework is {worst:.3g}"
+    told = f"over {rows:,} rows the largest difference from {framework} is {worst:.3g}"
     return told if worst <= tolerance else f"{told}, {worst - tolerance:.3g} more than the {tolerance:g} allowed"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.manifest import Cost, Manifest
 from fairlead.servable.signature import Array, Signature
 
-__all__ = ["NO_CLASS", "DataEvidence", "ModelEvidence", "predicted_classes"]
+__all__ = ["NO_CLASS", "DataEvidence", "ImportEvidence", "ModelEvidence", "predicted_classes"]
 
 NO_CLASS = -1
 """The predicted class of a row whose outputs are not all finite: it is right about nothing."""
@@ -105,6 +107,29 @@ class ModelEvidence:
     def class_rows(self) -> NDArray[np.int64]:
         """Held-out rows of each class, shape (k,)."""
         return np.bincount(self.truth, minlength=len(self.labels)).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportEvidence:
+    """What is known of a model from elsewhere once it was loaded.
+
+    Attributes:
+        imported: what would be published.
+        champion: what serves; None when nothing does.
+        cost: what the first load measured.
+        widths: the length of the last axis of each output of numbers, by its name, in answers to a sample.
+        original: who else was asked the sample, such as "scikit-learn"; empty when there is only the file.
+        rows: how many rows of a sample were asked.
+        difference: how far the file's answers are from the original's at most, see `Golden.prove`.
+    """
+
+    imported: Manifest
+    champion: Manifest | None
+    cost: Cost
+    widths: Mapping[str, int]
+    original: str = ""
+    rows: int = 0
+    difference: float = 0.0
 
 
 def predicted_classes(outputs: Array) -> NDArray[np.int64]:

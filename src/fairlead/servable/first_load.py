@@ -1,7 +1,8 @@
 """The first load of a model that nobody knows, in a process that may break: `python -m fairlead.servable.first_load`.
 
 The process has limits of time and memory, no network where the kernel lets it go without, and no variable of the
-environment that it does not need. What it leaves is `golden.npz`: a sample made from the signature, and the answers.
+environment that it does not need. What it leaves is `golden.npz`: a sample made from the signature, and the answers; or
+the first rows of a proof, which are those of the object that the file was made of.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +30,11 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 
-__all__ = ["Limits", "load_first"]
+__all__ = ["FirstLoad", "Limits", "load_first"]
 
 _ROWS = 3
+_GOLDEN_ROWS = 32
+_PART_ROWS = 256
 _FREE_SIZES = (1, 16, 64, 224)
 """Tried in turn for axes of any length: a sequence, a small picture, a large one."""
 _FILE_BYTES = 2**26
@@ -52,9 +56,38 @@ class Limits:
     memory_bytes: int = 2**31
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLoad:
+    """What the first load of a model found.
+
+    Attributes:
+        signature: what it takes and gives.
+        cost: what it costs.
+        difference: the largest difference from a proof, see `Golden.prove`; 0 without one.
+    """
+
+    signature: Signature
+    cost: Cost
+    difference: float
+
+    def to_json(self) -> list[Any]:
+        return [self.signature.to_json(), self.cost.to_json(), self.difference]
+
+    @staticmethod
+    def from_json(data: Sequence[Any]) -> FirstLoad:
+        signature, cost, difference = data
+        return FirstLoad(
+            signature=Signature.from_json(signature), cost=Cost.from_json(cost), difference=float(difference)
+        )
+
+
 def load_first(
-    directory: Path, limits: Limits, sample: Path | None = None, libraries: Sequence[Path] = ()
-) -> tuple[Signature, Cost]:
+    directory: Path,
+    limits: Limits,
+    sample: Path | None = None,
+    libraries: Sequence[Path] = (),
+    proof: Path | None = None,
+) -> FirstLoad:
     """Load the ONNX model in `directory`, ask it, and leave what it answered there as golden rows.
 
     Args:
@@ -62,9 +95,7 @@ def load_first(
         limits: what it may take.
         sample: rows to ask it, an `.npz` with an array for each input; None for some made from its signature.
         libraries: see `open_model`.
-
-    Returns:
-        What it takes and gives, and what it costs.
+        proof: golden rows that it should give, in place of a sample; how far it is from them is for others to judge.
 
     Raises:
         FairleadError: FAILED_PRECONDITION saying how it failed, crashed, hung or ran out of memory.
@@ -73,6 +104,7 @@ def load_first(
         "directory": str(directory),
         "sample": str(sample.absolute()) if sample else None,
         "libraries": [str(library) for library in libraries],
+        "proof": str(proof.absolute()) if proof else None,
         "time_s": limits.time_s,
         "memory_bytes": limits.memory_bytes,
     }
@@ -95,8 +127,7 @@ def load_first(
             process.communicate()
     if process.returncode != 0:
         raise _refused(_last_words(process.returncode, err, limits))
-    signature, cost = json.loads(out.splitlines()[-1])
-    return Signature.from_json(signature), Cost.from_json(cost)
+    return FirstLoad.from_json(json.loads(out.splitlines()[-1]))
 
 
 def _last_words(status: int, err: bytes, limits: Limits) -> str:
@@ -115,7 +146,7 @@ def _refused(reason: str) -> FairleadError:
     return FairleadError(Code.FAILED_PRECONDITION, f"the model is refused: {reason}")
 
 
-def _load_here(order: Mapping[str, Any]) -> tuple[Signature, Cost]:
+def _load_here(order: Mapping[str, Any]) -> FirstLoad:
     """What the process does."""
     import onnxruntime  # noqa: F401, PLC0415 - before the limits: the runtime's own memory is not the model's
 
@@ -125,16 +156,28 @@ def _load_here(order: Mapping[str, Any]) -> tuple[Signature, Cost]:
     servable, signature = open_model(
         directory / MODEL_FILE, libraries=[Path(library) for library in order["libraries"]]
     )
-    given = Path(order["sample"]) if order["sample"] else None
-    golden = _ask(servable, signature, [_read_sample(given, signature)] if given else _samples(signature))
+    if order["proof"]:
+        golden, difference = _compare(servable, signature, Golden.load(Path(order["proof"])))
+    else:
+        given = Path(order["sample"]) if order["sample"] else None
+        golden = _ask(servable, signature, [_read_sample(given, signature)] if given else _samples(signature))
+        difference = 0.0
     golden.save(directory / GOLDEN_FILE)
-    golden = Golden.load(directory / GOLDEN_FILE)
-    golden.prove(servable)
+    if not order["proof"]:
+        Golden.load(directory / GOLDEN_FILE).prove(servable)
     row = {
         spec.name: golden.inputs[spec.name][:1] if spec.shape[:1] == (-1,) else golden.inputs[spec.name]
         for spec in signature.inputs
     }
-    return signature, cost_since(before, servable, row)
+    return FirstLoad(signature=signature, cost=cost_since(before, servable, row), difference=difference)
+
+
+def _compare(servable: Servable, signature: Signature, proof: Golden) -> tuple[Golden, float]:
+    """The first rows of the proof, and how far the model is from all of them; one is asked alone, others together."""
+    signature.check_inputs(proof.inputs)
+    starts = [0, *range(1, proof.rows, _PART_ROWS), proof.rows]
+    parts = [proof.part(start, stop) for start, stop in pairwise(starts)]
+    return proof.part(0, _GOLDEN_ROWS), max(part.prove(servable, np.inf) for part in parts)
 
 
 def _leave_the_network() -> None:
@@ -231,7 +274,7 @@ def _read_sample(path: Path, signature: Signature) -> Tensors:
 if __name__ == "__main__":
     try:
         found = _load_here(json.loads(sys.argv[1]))
-        print(json.dumps([part.to_json() for part in found]))  # noqa: T201 - the answer to the parent process
+        print(json.dumps(found.to_json()))  # noqa: T201 - the answer to the parent process
     except FairleadError as failure:
         sys.exit(" ".join(failure.message.split()))
     except MemoryError:

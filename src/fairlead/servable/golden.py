@@ -17,7 +17,9 @@ __all__ = ["GOLDEN_FILE", "Golden"]
 GOLDEN_FILE = "golden.npz"
 
 TOLERANCE = 1e-3
-"""Largest difference a serving machine may show: another CPU rounds otherwise; a wrong model differs by far more."""
+"""Largest difference a serving machine may show: another CPU rounds otherwise; a wrong model differs by far more.
+
+Of answers beyond 1 in size it is a share of them: prices in the thousands are rounded in the thousandths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,22 @@ class Golden:
             raise FairleadError(Code.DATA_LOSS, f"{path.name} is not a golden file: it proves nothing")
         return golden
 
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.outputs.values())))
+
+    def part(self, start: int, stop: int) -> Golden:
+        """The rows from `start` to before `stop`."""
+        return Golden(
+            inputs={name: array[start:stop] for name, array in self.inputs.items()},
+            outputs={name: array[start:stop] for name, array in self.outputs.items()},
+        )
+
     def prove(self, servable: Servable, tolerance: float = TOLERANCE) -> float:
-        """Run the inputs through `servable` and return the largest absolute difference from the outputs.
+        """Run the inputs through `servable` and return the largest difference from the outputs.
+
+        A difference is absolute, and a share of an output that is larger than 1.
 
         Raises:
             FairleadError: FAILED_PRECONDITION when an output is missing, misshapen, not finite or differs by more than
@@ -68,7 +84,8 @@ class Golden:
                     Code.FAILED_PRECONDITION, f"golden output {name!r} of shape {list(want.shape)} was not given"
                 )
             with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused below
-                difference = float(np.abs(got[name].astype(np.float64) - want).max(initial=0.0))
+                apart = np.abs(got[name].astype(np.float64) - want) / np.maximum(1.0, np.abs(want.astype(np.float64)))
+                difference = float(apart.max(initial=0.0))
             if not difference <= tolerance:  # also true for NaN
                 raise FairleadError(
                     Code.FAILED_PRECONDITION,

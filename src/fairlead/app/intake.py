@@ -1,0 +1,184 @@
+"""The one way of taking a model in that was made elsewhere: loaded once in a process of its own, judged, published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fairlead.app.releases import now, open_writable_store
+from fairlead.config import Settings
+from fairlead.controller.workspace import workspace
+from fairlead.gate.checks import check_import
+from fairlead.gate.evidence import ImportEvidence
+from fairlead.gate.table import table
+from fairlead.gate.thresholds import Thresholds
+from fairlead.gate.verdict import Report, Verdict
+from fairlead.servable.first_load import FirstLoad, Limits, load_first
+from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.identity import ServableId, check_model_name
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Signature, TensorSpec
+from fairlead.store import files
+from fairlead.store.contents import check_contents
+from fairlead.store.release import Release
+from fairlead.store.writable_store import WritableStore
+
+__all__ = ["Intake", "Offer", "take_in"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An ONNX file that may become a version.
+
+    Attributes:
+        lineage: where it came from.
+        labels: names of its classes; empty for those of the version that serves.
+        default_labels: names where that has none either.
+        sample: rows to ask it, see `load_first`.
+        original: who was asked the same, see `ImportEvidence`.
+        proof: what that one answered; None when nobody was asked.
+    """
+
+    lineage: Mapping[str, Any]
+    labels: tuple[str, ...] = ()
+    default_labels: tuple[str, ...] = ()
+    sample: Path | None = None
+    original: str = ""
+    proof: Golden | None = field(default=None, compare=False)
+
+
+Bring = Callable[[Path], Offer]
+"""Puts the file, and those with its values, into an empty directory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Intake:
+    """What taking a model in came to.
+
+    Attributes:
+        report: what the gate says of it.
+        signature: what it takes and gives.
+        labels: names of its classes.
+        version: what was published; None when the gate refused it.
+        release: what is in force.
+    """
+
+    report: Report
+    signature: Signature
+    labels: tuple[str, ...]
+    version: ServableId | None
+    release: Release | None
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it serves."""
+        return self.release is not None and self.version is not None and self.release.stable == self.version.version
+
+    @property
+    def shown(self) -> str:
+        """What it takes and gives, and what the gate says of it, for people."""
+        lines = [f"takes  {_described(spec)}" for spec in self.signature.inputs]
+        lines += [f"gives  {_described(spec)}" for spec in self.signature.outputs]
+        lines += [f"labels {', '.join(self.labels)}"] if self.labels else []
+        return "\n".join([*lines, "", table(self.report)])
+
+    def __repr__(self) -> str:
+        serves = "serves" if self.is_released else "waits to be tried or promoted"
+        head = f"published {self.version}, which {serves}" if self.version else "published nothing"
+        return f"{head}\n{self.shown}"
+
+
+def take_in(settings: Settings, name: str, bring: Bring, limits: Limits) -> Intake:
+    """Publish what `bring` puts down as the next version of `name`; the first of that name is released.
+
+    Args:
+        settings: where the store is, and where there is room to work.
+        name: the model.
+        bring: see `Bring`.
+        limits: what the file may take when it is loaded for the first time.
+
+    Raises:
+        FairleadError: saying why the file is not taken; nothing of it is left then.
+    """
+    check_model_name(name)
+    store = open_writable_store(settings)
+    with files.storage_errors(f"taking in {name}"), workspace(settings.home / "work") as work:
+        version = work / "version"
+        version.mkdir()
+        offer = bring(version)
+        check_contents(version)
+        first = load_first(
+            version,
+            limits,
+            offer.sample,
+            [Path(library) for library in settings.operator_libraries],
+            _written(offer.proof, work / "proof.npz"),
+        )
+        champion = _champion(store, name)
+        draft = _draft(name, offer, first, champion)
+        report = check_import(_evidence(draft, champion, offer, first, version), Thresholds())
+        id_ = None
+        if report.verdict is not Verdict.FAILED:
+            id_ = _publish(store, version, replace(draft, gate=report.to_json()))
+    return Intake(
+        report=report, signature=draft.signature, labels=draft.labels, version=id_, release=store.release(name)
+    )
+
+
+def _written(proof: Golden | None, path: Path) -> Path | None:
+    if proof is None:
+        return None
+    proof.save(path)
+    return path
+
+
+def _champion(store: WritableStore, name: str) -> Manifest | None:
+    release = store.release(name)
+    return store.manifest(ServableId(name, release.stable)) if release else None
+
+
+def _draft(name: str, offer: Offer, first: FirstLoad, champion: Manifest | None) -> Manifest:
+    return Manifest(
+        model=name,
+        version=0,
+        runtime="onnx",
+        signature=first.signature,
+        labels=offer.labels or (champion.labels if champion is not None else ()) or offer.default_labels,
+        transform=champion.transform if champion is not None else {},
+        files={},
+        created_at=now(),
+        lineage=offer.lineage,
+        cost=first.cost,
+    )
+
+
+def _evidence(
+    draft: Manifest, champion: Manifest | None, offer: Offer, first: FirstLoad, version: Path
+) -> ImportEvidence:
+    answered = Golden.load(version / GOLDEN_FILE).outputs
+    return ImportEvidence(
+        imported=draft,
+        champion=champion,
+        cost=first.cost,
+        widths={name: array.shape[-1] for name, array in answered.items() if array.ndim > 1},
+        original=offer.original,
+        rows=offer.proof.rows if offer.proof else 0,
+        difference=first.difference,
+    )
+
+
+def _publish(store: WritableStore, version: Path, draft: Manifest) -> ServableId:
+    def describe(number: int, digests: Mapping[str, str]) -> Manifest:
+        return replace(draft, version=number, files=digests)
+
+    sources = {path.name: path for path in sorted(version.iterdir())}
+    id_ = store.publish(draft.model, sources, describe).manifest.id
+    if store.release(draft.model) is None:
+        store.promote(id_, why="the first version, which was imported", expected=0)
+    return id_
+
+
+def _described(spec: TensorSpec) -> str:
+    return f"{spec.name} {spec.dtype}{list(spec.shape)}"

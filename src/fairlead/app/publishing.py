@@ -1,0 +1,114 @@
+"""A trained object, published: asked, written as ONNX, proven against itself, and taken in as any model is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairlead.app.intake import Intake, Offer, take_in
+from fairlead.config import Settings
+from fairlead.conversion.choosing import original_of
+from fairlead.conversion.original import Original
+from fairlead.errors import Code, FairleadError
+from fairlead.gate.verdict import Report
+from fairlead.servable.first_load import Limits
+from fairlead.servable.golden import Golden
+from fairlead.servable.identity import check_model_name
+from fairlead.servable.runtimes.onnx import MODEL_FILE
+from fairlead.servable.signature import Array
+from fairlead.training.lineage import code_revision, library_versions
+
+__all__ = ["publish"]
+
+
+def publish(
+    model: Any,
+    *,
+    name: str,
+    sample: Any,
+    labels: Sequence[str] = (),
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+) -> Intake:
+    """Publish the trained object `model` as the next version of `name`; the first of that name is released and serves.
+
+    It is asked the sample twice, written as ONNX, and loaded in a process of its own, where its answers must be those
+    that the object gave. They become the rows that each later load is proven on.
+
+    Args:
+        model: a trained object.
+        name: what clients call it.
+        sample: rows as the object takes them: an array, a DataFrame, a list of texts, or arrays by input.
+        labels: names of its classes, in the order of its answers; by default those that the object has, else those of
+            the version that serves.
+        settings: where the store is, and where there is room to work; by default what the environment says.
+        limits: what the ONNX file may take when it is loaded for the first time.
+
+    Returns:
+        What was published, with the signature that was found and the gate's report.
+
+    Raises:
+        FairleadError: saying why it is not published; nothing of it is left then.
+    """
+    check_model_name(name)
+    original = original_of(model, sample)
+    answers = _answers(original)
+    is_numbered = all(label.isdecimal() for label in original.labels)
+
+    def bring(directory: Path) -> Offer:
+        original.export(directory / MODEL_FILE)
+        return Offer(
+            lineage={
+                "original": {"framework": original.framework, "kind": original.kind},
+                "code_revision": code_revision(Path()),
+                "libraries": dict(library_versions()),
+            },
+            labels=tuple(str(label) for label in labels) or (() if is_numbered else original.labels),
+            default_labels=original.labels,
+            original=original.framework,
+            proof=Golden(inputs=original.inputs, outputs=answers),
+        )
+
+    taken = take_in(settings or Settings.read(), name, bring, limits or Limits())
+    if taken.version is None:
+        raise _refused(name, taken.report)
+    return taken
+
+
+def _answers(original: Original) -> dict[str, Array]:
+    """What the object says of the sample, both times.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT when it rejects it, FAILED_PRECONDITION when it says one thing and then another.
+    """
+    try:
+        first, second = original.answer(), original.answer()
+    except FairleadError:
+        raise
+    except Exception as error:  # whatever a framework raises for rows that it does not like
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"the {original.kind} itself rejects the sample: {type(error).__name__}: {error}",
+            hint="give it rows as it was trained on",
+        ) from error
+    for name, array in first.items():
+        if not np.isfinite(array).all():
+            raise FairleadError(
+                Code.FAILED_PRECONDITION, f"the {original.kind}'s {name} of the sample hold numbers that are not finite"
+            )
+        if not np.array_equal(array, second[name]):
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"the {original.kind} changes its answer from one call to the next: {name} differ by "
+                f"{float(np.abs(array.astype(np.float64) - second[name]).max()):.3g} for the same rows",
+                hint="switch off what is random in it, such as dropout",
+            )
+    return first
+
+
+def _refused(name: str, report: Report) -> FairleadError:
+    reasons = "; ".join(f"{check.name}: {check.detail}" for check in report.failures)
+    return FairleadError(Code.FAILED_PRECONDITION, f"{name} is not published: {reasons}")
