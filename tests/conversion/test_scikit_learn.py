@@ -117,9 +117,9 @@ def trained(*steps: Any) -> Any:
 
 
 REFUSED = [
-    (lambda: LogisticRegression(), Code.FAILED_PRECONDITION, "the LogisticRegression is not trained"),
+    (LogisticRegression, Code.FAILED_PRECONDITION, "the LogisticRegression is not trained"),
     (lambda: make_pipeline(StandardScaler(), Ridge()), Code.FAILED_PRECONDITION, "the Pipeline is not trained"),
-    (lambda: LogisticRegression, Code.UNIMPLEMENTED, "is of no framework that is known here"),
+    (lambda: Ridge, Code.UNIMPLEMENTED, "is of no framework that is known here"),
     (unpicklable, Code.FAILED_PRECONDITION, "cannot be pickled, so it is lost with this process: cannot pickle"),
     (lambda: trained(FunctionTransformer(lambda x: x), Ridge()), Code.FAILED_PRECONDITION, "cannot be pickled"),
     (lambda: KMeans(2, n_init=1).fit(ARRAY), Code.UNIMPLEMENTED, "neither a classifier nor a regressor"),

@@ -1,4 +1,4 @@
-"""Which framework a trained object is of, told by where its class and its bases are from: nothing is imported for it."""
+"""Which framework a trained object is of, told by where its class or a base is from; nothing is imported for it."""
 
 from __future__ import annotations
 
