@@ -1,8 +1,9 @@
-"""A version's first golden input becomes a picture that gives the same input again."""
+"""A version's first golden input becomes a picture that gives the same input again, or a text to send."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit
 
 
-def publish(store: WritableStore, inputs: NDArray[np.float32]) -> None:
+def publish(store: WritableStore, inputs: NDArray[Any]) -> None:
     """Publish the model m with these golden inputs."""
 
     def describe(version: int, files: Mapping[str, str]) -> Manifest:
@@ -44,9 +45,10 @@ def test_the_picture_gives_the_golden_input_back(store: WritableStore, tmp_path:
     inputs = np.stack([first, first.T])[:, :, :, np.newaxis].astype(np.float32) / np.float32(255)
     publish(store, inputs)
 
-    path = write_sample(store, "m", 1, tmp_path / "deep" / "samples")
+    path = write_sample(store, "m", 1, tmp_path / "deep" / "samples").picture
 
     assert path == tmp_path / "deep" / "samples" / "m-1.png"
+    assert path is not None
     np.testing.assert_array_equal(Handwriting().apply(path.read_bytes()), inputs[:1])
 
 
@@ -54,9 +56,30 @@ def test_the_picture_is_dark_on_light(store: WritableStore, tmp_path: Path) -> N
     """As on paper: the corner is white, in a grey PNG of the model's size."""
     publish_digit(store, "digits", 3)
 
-    with Image.open(write_sample(store, "digits", 1, tmp_path)) as picture:
+    path = write_sample(store, "digits", 1, tmp_path).picture
+
+    assert path is not None
+    with Image.open(path) as picture:
         assert (picture.format, picture.mode, picture.size) == ("PNG", "L", (28, 28))
         assert picture.getpixel((0, 0)) == 255
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("are you\n coming?", "are you coming?"),
+        ("word " * 30, ("word " * 12).strip()),
+        ("é" * 100, "é" * 60),
+    ],
+)
+def test_a_text_is_shown_by_its_first_words(store: WritableStore, tmp_path: Path, text: str, shown: str) -> None:
+    """On one line of a terminal, and no file is written for it."""
+    publish(store, np.array([text, "another"], object))
+
+    sample = write_sample(store, "m", 1, tmp_path / "samples")
+
+    assert (sample.text, sample.picture) == (shown, None)
+    assert not (tmp_path / "samples").exists()
 
 
 def test_a_model_that_serves_nothing_has_no_sample(store: WritableStore, tmp_path: Path) -> None:
@@ -74,7 +97,7 @@ def test_a_model_that_takes_no_grey_pictures_has_none(
     """A row of figures, a bare matrix and a colour picture are not guessed at."""
     publish(store, np.zeros(shape, np.float32))
 
-    with pytest.raises(FairleadError, match="m@1 takes no grey pictures") as caught:
+    with pytest.raises(FairleadError, match="m@1 takes neither grey pictures nor texts") as caught:
         write_sample(store, "m", 1, tmp_path / "samples")
 
     assert caught.value.code is Code.FAILED_PRECONDITION

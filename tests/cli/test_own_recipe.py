@@ -76,12 +76,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_up_trains_and_serves_a_users_own_recipe(folder: Path) -> None:
-    """Rows in, labels out; there is no picture to try it with, and that is said."""
+    """Rows in, labels out; there is nothing to try it with, and that is said."""
     server, said = up(folder, "./rowwise")
 
     status, answer = server.call("POST", "/predict", json.dumps({"instances": [[0.0] * 64, [0.5] * 64]}).encode())
 
-    assert "no picture to try it with: rowwise@1 takes no grey pictures" in said
+    assert "nothing to try it with: rowwise@1 takes neither grey pictures nor texts" in said
     assert (status, len(answer["predictions"]), answer["model"]) == (200, 2, "rowwise")
     status, answer = server.call("POST", "/predict", b"\x89PNG\r\n\x1a\n")
     assert (status, answer["error"]["code"]) == (400, "FAILED_PRECONDITION")

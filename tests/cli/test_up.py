@@ -115,6 +115,22 @@ class TestUp:
         assert "training" not in said
         assert "digits version 1 is served" in said
 
+    def test_another_example_joins_it(self, folder: Path) -> None:
+        """The one that has no champion is trained, both are served, and what is printed to try the texts works."""
+        server, said = up(folder, "digits", "messages")
+
+        assert "there is no champion of messages yet: training one" in said
+        assert "there is no champion of digits" not in said
+        commands = [line.partition("   ")[2].strip() for line in said.splitlines() if line.startswith("  a text")]
+        commands += [line.partition("from Python ")[2] for line in said.splitlines() if "from Python" in line][1:]
+        for command in commands:
+            answer = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=30, check=True).stdout
+            assert json.loads(answer)["label"] in ("ham", "spam")
+        assert len(commands) == 2
+        status, models = server.call("GET", "/models")
+        assert (status, [model["name"] for model in models["models"]]) == (200, ["digits", "messages"])
+        assert server.stop() == 0
+
     @pytest.mark.parametrize(
         ("spoil", "check", "detail"),
         [

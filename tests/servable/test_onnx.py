@@ -190,6 +190,16 @@ def test_texts_are_made_plain_as_the_file_says(tmp_path: Path) -> None:
     assert open_model(path)[0].predict({"x": texts})["y"].tolist() == ["free entry\tà", "i̇ς", ""]
 
 
+def test_a_long_text_among_short_ones_is_run_alone(tmp_path: Path) -> None:
+    """The answers are in the order of the rows, whichever way they are run."""
+    path = tmp_path / MODEL_FILE
+    write_identity(path, TensorProto.STRING, ["rows"])
+    set_text_transform(path, PLAIN_TEXT)
+    texts = np.array(["A", "B" * 200_000, "", "C"], object)
+
+    assert open_model(path)[0].predict({"x": texts})["y"].tolist() == ["a", "b" * 200_000, "", "c"]
+
+
 def test_an_unknown_text_transform_is_refused(tmp_path: Path) -> None:
     """A newer Fairlead's transform would give wrong answers that look right."""
     path = tmp_path / MODEL_FILE

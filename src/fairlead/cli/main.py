@@ -13,7 +13,7 @@ from fairlead.errors import Code, FairleadError
 __all__ = ["main"]
 
 _VERBS = {
-    "up": "train the example if there is no champion, then serve it",
+    "up": "train the examples that have no champion, then serve them",
     "train": "train a model, put it through the gate, publish it",
     "retrain": "train a model again, and try what passes the gate",
     "controller": "look after the models: rollouts, drift, quality, schedule, backups",

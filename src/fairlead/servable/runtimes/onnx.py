@@ -21,6 +21,9 @@ __all__ = ["MODEL_FILE", "OnnxLoader", "OnnxServable", "open_model"]
 
 MODEL_FILE = "model.onnx"
 
+_MOST_FILLING = 2**17
+"""Characters, 4 MB of them."""
+
 _DTYPES = {
     "tensor(float16)": "float16",
     "tensor(float)": "float32",
@@ -47,8 +50,17 @@ class OnnxServable:
         if not wanted:  # ONNX Runtime takes an empty list for all outputs
             return {}
         feeds = {**inputs, **{name: _texts(name, inputs[name], self._transform) for name in self._strings}}
+        if self._transform is not None and _is_uneven(feeds):
+            (name,) = feeds
+            rows = ({name: feeds[name][row : row + 1]} for row in range(len(feeds[name])))
+            parts = [self._run(self._session, wanted, row) for row in rows]
+            return {output: np.concatenate([part[output] for part in parts]) for output in wanted}
+        return self._run(self._session, wanted, feeds)
+
+    @staticmethod
+    def _run(session: InferenceSession, wanted: list[str], feeds: Tensors) -> dict[str, Array]:
         try:
-            values = self._session.run(wanted, feeds)
+            values = session.run(wanted, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base but Exception
             code = Code.INVALID_ARGUMENT if type(error).__name__ == "InvalidArgument" else Code.INTERNAL
             raise FairleadError(code, f"the model refused the input: {error}") from error
@@ -106,6 +118,20 @@ def _texts(name: str, array: Array, transform: TextTransform | None) -> Array:
     if transform is not None:
         texts = [transform(text) for text in texts]
     return np.array(texts, object).reshape(array.shape)
+
+
+def _is_uneven(feeds: Tensors) -> bool:
+    """Whether a batch of texts is better run one by one: the runtime fills all up to the longest, 32 bytes a character.
+
+    With one text of 100 kB among 32 that is 120 MB, and 76 ms that are 6 ms apart.
+    """
+    if len(feeds) != 1:
+        return False
+    (texts,) = feeds.values()
+    if texts.ndim != 1 or len(texts) == 1:
+        return False
+    sizes = [len(text) for text in texts]
+    return max(sizes) * len(sizes) - sum(sizes) > _MOST_FILLING
 
 
 def _open(path: Path, threads: int, libraries: Sequence[Path]) -> InferenceSession:
