@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairlead.conversion import onnx_graph
+from fairlead.conversion import foreign_trees, onnx_graph, scikit_learn_text
 from fairlead.conversion.sample import is_frame, rows_of, texts_of
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array, Tensors, TensorSpec
+from fairlead.servable.text_transform import PLAIN_TEXT, set_text_transform
 from fairlead.training.extras import needs_extras
 
 __all__ = ["ScikitLearn", "original"]
@@ -25,6 +26,7 @@ INSTALL: Final = "pip install 'fairlead[sklearn]'"
 PROBABILITIES, PREDICTION = "probabilities", "prediction"
 _OPSETS: Final = {"": 17, "ai.onnx.ml": 3}
 _ONE_ARRAY: Final = "x"
+_TEXTS: Final = "text"
 
 
 def original(model: Any, sample: Any) -> ScikitLearn:
@@ -89,7 +91,8 @@ def _check_pickles(model: Any) -> None:
 def _tensors(rows: Array | Mapping[str, Array]) -> dict[str, Array]:
     """The rows as ONNX takes them: texts, whole numbers, and float32, in which its operators of this kind compute."""
     if not isinstance(rows, Mapping):
-        return {_ONE_ARRAY: texts_of(rows) if rows.dtype.kind in "OU" else rows.astype(np.float32)}
+        name = _TEXTS if rows.dtype.kind in "OU" and rows.ndim == 1 else _ONE_ARRAY
+        return {name: texts_of(rows) if rows.dtype.kind in "OU" else rows.astype(np.float32)}
     return {name: _column(name, array) for name, array in rows.items()}
 
 
@@ -114,13 +117,14 @@ class ScikitLearn:
         sample: the rows as it takes them.
         columns: the rows as ONNX takes them.
         is_classifier: else it is a regressor.
+        framework: who trained it.
     """
 
     model: Any
     sample: Any
     columns: Tensors
     is_classifier: bool
-    framework = "scikit-learn"
+    framework: str = "scikit-learn"
 
     @property
     def kind(self) -> str:
@@ -147,18 +151,9 @@ class ScikitLearn:
         return {PROBABILITIES: np.asarray(found)}
 
     def export(self, path: Path) -> None:
-        with needs_extras("exporting a model of scikit-learn to ONNX", INSTALL):
-            from skl2onnx import convert_sklearn  # noqa: PLC0415 - part of the sklearn extra
-            from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator  # noqa: PLC0415 - as above
-        options = {id(self.model): {"zipmap": False}} if self.is_classifier else None
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the converters' own ways
-                made = convert_sklearn(
-                    self.model, initial_types=self._types(), target_opset=dict(_OPSETS), options=options
-                )
-        except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
-            raise _refused(error) from error
+        plain = scikit_learn_text.plain(self.model, is_alone=not is_frame(self.sample))
+        made = self._converted(plain)
+        scikit_learn_text.pad_with_no_text(made)
         if is_frame(self.sample):
             onnx_graph.take_columns(made, self._specs)
         if self.is_classifier:
@@ -166,6 +161,28 @@ class ScikitLearn:
         else:
             onnx_graph.name_output(made, made.graph.output[0].name, PREDICTION, is_flat=self._is_flat)
         path.write_bytes(made.SerializeToString())
+        if plain.is_lowered:
+            set_text_transform(path, PLAIN_TEXT)
+
+    def _converted(self, plain: scikit_learn_text.Plain) -> Any:
+        """What skl2onnx makes of it.
+
+        Raises:
+            FairleadError: UNIMPLEMENTED naming what ONNX lacks.
+        """
+        with needs_extras("exporting a model of scikit-learn to ONNX", INSTALL):
+            from skl2onnx import convert_sklearn  # noqa: PLC0415 - part of the sklearn extra
+            from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator  # noqa: PLC0415 - as above
+        foreign_trees.register_loaded()
+        options = {**plain.options, **({id(plain.model): {"zipmap": False}} if self.is_classifier else {})}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the converters' own ways
+                return convert_sklearn(
+                    plain.model, initial_types=self._types(), target_opset=dict(_OPSETS), options=options
+                )
+        except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
+            raise _refused(error) from error
 
     @cached_property
     def _is_flat(self) -> bool:
@@ -188,9 +205,9 @@ class ScikitLearn:
         kinds = {array.dtype.kind == "O" for array in self.columns.values()}
         if is_frame(self.sample) and (len(kinds) > 1 or _looks_at_columns(self.model)):
             return [(name, kind(array, 1)) for name, array in self.columns.items()]
-        first = next(iter(self.columns.values()))
+        name, first = next(iter(self.columns.items()))
         shape = (len(self.columns),) if is_frame(self.sample) else first.shape[1:]
-        return [(_ONE_ARRAY, kind(first, *shape))]
+        return [(_ONE_ARRAY if is_frame(self.sample) else name, kind(first, *shape))]
 
 
 def _looks_at_columns(model: Any) -> bool:
