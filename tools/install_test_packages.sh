@@ -18,6 +18,7 @@ declare -A program_of=(
     [strace]=/usr/bin/strace
     [systemd]=/usr/bin/systemd-analyze
     [chromium]=/usr/bin/chromium
+    [python3-torch]=/usr/lib/python3/dist-packages/torch
     [fonts-dejavu-core]=/usr/share/fonts/truetype/dejavu
 )
 

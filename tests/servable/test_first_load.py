@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper, save_model
 
 from fairlead.errors import FairleadError
-from fairlead.servable.first_load import Limits, load_first
+from fairlead.servable.disposable import Limits
+from fairlead.servable.first_load import load_first
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 
@@ -104,7 +105,7 @@ def test_the_process_has_no_network() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code = (
-            "import socket\nfrom fairlead.servable.first_load import _leave_the_network\n_leave_the_network()\n"
+            "import socket\nfrom fairlead.servable.disposable import leave_the_network\nleave_the_network()\n"
             f"socket.create_connection(('127.0.0.1', {port}), 5)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -7,13 +7,16 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from fairlead.app.intake import Intake, Offer, take_in
+from fairlead.app.intake import Bring, Intake, Offer, take_in
 from fairlead.config import Settings
+from fairlead.conversion.saved_model import SAVED_MODEL_FILE, convert
 from fairlead.errors import Code, FairleadError
-from fairlead.servable.first_load import Limits
+from fairlead.servable.disposable import Limits
+from fairlead.servable.golden import Golden
 from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.servable.runtimes.onnx_file import check_onnx_file, external_files
 from fairlead.store import files
+from fairlead.store.contents import check_contents
 
 __all__ = ["import_model"]
 
@@ -30,19 +33,26 @@ def import_model(
     sample: Path | None = None,
     limits: Limits,
 ) -> Intake:
-    """Publish the ONNX file at `path` as the next version of `name`; the first of that name is released.
+    """Publish what is at `path` as the next version of `name`; the first of that name is released.
 
     Args:
         settings: where the store is, and where there is room to work.
-        path: the file; values that it has in others are beside it.
+        path: an ONNX file, with the values that it has in others beside it; or the directory of a SavedModel, which is
+            written as ONNX first and held to what TensorFlow answers.
         name: the model.
         labels: names of its classes; those of the version that serves, where none are given.
         sample: rows to ask it at its first load, see `load_first`.
         limits: what it may take then.
 
     Raises:
-        FairleadError: saying why the file is not taken; nothing of it is left then.
+        FairleadError: saying why it is not taken; nothing of it is left then.
     """
+    offering = _saved_model if (path / SAVED_MODEL_FILE).is_file() else _onnx_file
+    return take_in(settings, name, offering(settings, path, labels, sample, limits), limits)
+
+
+def _onnx_file(settings: Settings, path: Path, labels: tuple[str, ...], sample: Path | None, limits: Limits) -> Bring:
+    del limits  # what is taken in is loaded within them, and nothing is before
     _check_file(path)
     check_onnx_file(path, may_be_custom=bool(settings.operator_libraries))
 
@@ -50,7 +60,24 @@ def import_model(
         lineage = {"imported": {"file": path.name, "sha256": _copy(path, directory)}}
         return Offer(lineage=lineage, labels=labels, sample=sample)
 
-    return take_in(settings, name, bring, limits)
+    return bring
+
+
+def _saved_model(settings: Settings, path: Path, labels: tuple[str, ...], sample: Path | None, limits: Limits) -> Bring:
+    del settings  # it may have no operators of its own
+    check_contents(path)
+
+    def bring(directory: Path) -> Offer:
+        proof = directory.with_suffix(".proof.npz")
+        convert(path, directory / MODEL_FILE, proof, limits, sample)
+        return Offer(
+            lineage={"imported": {"saved_model": path.name, "sha256": files.digest_file(path / SAVED_MODEL_FILE)}},
+            labels=labels,
+            original="TensorFlow",
+            proof=Golden.load(proof),
+        )
+
+    return bring
 
 
 def _check_file(path: Path) -> None:
@@ -60,7 +87,7 @@ def _check_file(path: Path) -> None:
         raise FairleadError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
         what = "a directory" if path.is_dir() else "no regular file"
-        raise FairleadError(Code.INVALID_ARGUMENT, f"{path} is {what}: an import is of one ONNX file")
+        raise FairleadError(Code.INVALID_ARGUMENT, f"{path} is {what}: an import is of an ONNX file or a SavedModel")
     if found.st_size > _MOST_BYTES:
         raise FairleadError(Code.INVALID_ARGUMENT, f"{path} has {found.st_size:,} bytes, more than an ONNX file can")
     if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):

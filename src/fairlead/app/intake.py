@@ -15,7 +15,8 @@ from fairlead.gate.evidence import ImportEvidence
 from fairlead.gate.table import table
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Report, Verdict
-from fairlead.servable.first_load import FirstLoad, Limits, load_first
+from fairlead.servable.disposable import Limits
+from fairlead.servable.first_load import FirstLoad, load_first
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId, check_model_name
 from fairlead.servable.manifest import Manifest
@@ -25,7 +26,7 @@ from fairlead.store.contents import check_contents
 from fairlead.store.release import Release
 from fairlead.store.writable_store import WritableStore
 
-__all__ = ["Intake", "Offer", "take_in"]
+__all__ = ["Bring", "Intake", "Offer", "take_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from fairlead.conversion.choosing import original_of
 from fairlead.conversion.original import Original
 from fairlead.errors import Code, FairleadError
 from fairlead.gate.verdict import Report
-from fairlead.servable.first_load import Limits
+from fairlead.servable.disposable import Limits
 from fairlead.servable.golden import Golden
 from fairlead.servable.identity import check_model_name
 from fairlead.servable.runtimes.onnx import MODEL_FILE

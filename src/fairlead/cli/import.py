@@ -8,22 +8,24 @@ from pathlib import Path
 from fairlead.app.importing import import_model
 from fairlead.cli.output import json_line, say, settings_from
 from fairlead.config import add_flags
-from fairlead.servable.first_load import Limits
+from fairlead.servable.disposable import Limits
 
 __all__ = ["EXAMPLE", "configure", "run"]
 
 EXAMPLE = """example:
   fairlead import mnist.onnx --name digits
+  fairlead import exported/digits --name digits
   fairlead import tagger.onnx --name tagger --labels spam,ham --sample rows.npz --timeout-s 120
 
-The file is first loaded in a process of its own, with limits, and asked. The first version of a name is released; a
+What is imported is an ONNX file, or the directory of a SavedModel, which is written as ONNX and held to what TensorFlow
+answers. It is first loaded in a process of its own, with limits, and asked. The first version of a name is released; a
 later one waits for `fairlead rollout` or `fairlead promote`.
 
 Exit status 3: the gate said no; nothing was published and what serves goes on serving."""
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, help="an ONNX file")
+    parser.add_argument("path", type=Path, help="an ONNX file, or the directory of a SavedModel")
     parser.add_argument("--name", required=True, help="the model that it becomes a version of")
     parser.add_argument("--labels", default="", help="names of the classes, by commas (default: of what serves)")
     parser.add_argument("--sample", type=Path, help="rows to ask it: an .npz with an array for each input")

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import TensorSpec
 
-__all__ = ["name_output", "take_columns"]
+__all__ = ["check_operators", "name_output", "take_columns"]
 
 
 def take_columns(model: Any, columns: Sequence[TensorSpec]) -> None:
@@ -71,3 +72,16 @@ def _forget_unused(graph: Any) -> None:
             kept.append(node)
     del graph.node[:]
     graph.node.extend(reversed(kept))
+
+
+def check_operators(model: Any) -> None:
+    """Raise UNIMPLEMENTED naming the operators in the graph that ONNX does not have: converters write them."""
+    from onnx import defs  # noqa: PLC0415 - part of the frameworks' extras
+
+    lacking = sorted({node.op_type for node in model.graph.node if not node.domain and not defs.has(node.op_type)})
+    if lacking:
+        raise FairleadError(
+            Code.UNIMPLEMENTED,
+            f"the model cannot be written as ONNX: it has no {', '.join(lacking)}",
+            hint="take those operators out of the model and let callers do that step, or use others",
+        )
