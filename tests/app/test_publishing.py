@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
@@ -69,8 +70,8 @@ def test_the_first_of_a_name_serves(settings: Settings, forest: Any) -> None:
     }
     assert "scikit-learn" in version.manifest.lineage["libraries"]
     assert version.manifest.cost is not None
-    np.testing.assert_array_equal(golden.inputs["x"], IRIS.data[:32].astype(np.float32))
-    np.testing.assert_array_equal(golden.outputs["probabilities"], forest.predict_proba(IRIS.data[:32]))
+    np.testing.assert_array_equal(golden.inputs["x"], IRIS.data[:8].astype(np.float32))
+    np.testing.assert_array_equal(golden.outputs["probabilities"], forest.predict_proba(IRIS.data[:8]))
 
 
 def test_what_was_published_reads_well(settings: Settings, forest: Any) -> None:
@@ -118,6 +119,23 @@ def test_a_sample_that_the_model_rejects_is_refused(settings: Settings, forest: 
 
     assert error.code is Code.INVALID_ARGUMENT
     assert "itself rejects the sample: ValueError: X has 3 features, but RandomForestClassifier is exp" in error.message
+
+
+def test_a_sample_that_no_caller_could_send_is_refused(settings: Settings, forest: Any) -> None:
+    """A number that is not finite is not let in by any protocol."""
+    rows = IRIS.data.copy()
+    rows[3, 1] = np.nan
+
+    assert "the sample holds nan in row 3" in refusal(settings, forest, rows).message
+
+
+def test_a_batch_of_one_is_refused(settings: Settings) -> None:
+    """Rows of a request run together, so axis 0 has to be free."""
+    given = keras.Input(batch_shape=(1, 4))
+    model = keras.Model(given, keras.layers.Dense(3)(given))
+
+    message = refusal(settings, model, IRIS.data[:1]).message
+    assert "axis 0 is free, and it is not in 'x' float32[1, 4], 'output' float32[1, 3]" in message
 
 
 class Moody(LogisticRegression):  # type: ignore[misc]  # scikit-learn is untyped

@@ -12,6 +12,7 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder
@@ -136,3 +137,15 @@ def test_a_lowered_column_beside_others_is_refused(tmp_path: Path) -> None:
     original = original_of(make_pipeline(columns, LogisticRegression()).fit(TABLE, TRUTH), TABLE)
     with pytest.raises(FairleadError, match="lowercase=True beside texts that keep their case"):
         original.export(tmp_path / "model.onnx")
+
+
+def test_a_search_is_what_it_found(tmp_path: Path) -> None:
+    """The best of the estimators that were tried, trained again."""
+    grid = {"logisticregression__C": [1.0, 2.0]}
+    search = GridSearchCV(make_pipeline(TfidfVectorizer(), LogisticRegression()), grid, cv=2).fit(TEXTS, TRUTH)
+    original = original_of(search, MESSY)
+    original.export(tmp_path / "model.onnx")
+    got = open_model(tmp_path / "model.onnx")[0].predict(original.inputs)["probabilities"]
+
+    assert original.kind == "Pipeline"
+    assert float(np.abs(got - search.predict_proba(MESSY)).max()) < 1e-5

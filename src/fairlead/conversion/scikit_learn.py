@@ -33,7 +33,8 @@ def original(model: Any, sample: Any) -> ScikitLearn:
     """The estimator `model`, which has to be trained, and rows for it.
 
     Args:
-        model: a classifier that knows probabilities, or a regressor; or a pipeline that ends with one.
+        model: a classifier that knows probabilities, or a regressor; or a pipeline that ends with one; or a search that
+            found one.
         sample: an array [n, columns], a DataFrame, or n texts.
 
     Raises:
@@ -44,6 +45,7 @@ def original(model: Any, sample: Any) -> ScikitLearn:
     from sklearn.exceptions import NotFittedError  # noqa: PLC0415 - as above
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415 - as above
 
+    model = getattr(model, "best_estimator_", model)
     kind = type(model).__name__
     try:
         check_is_fitted(model)

@@ -83,16 +83,22 @@ def pad_with_no_text(model: Any) -> None:
 
 
 def _vectorizers(model: Any) -> Iterator[Any]:
-    """Those in the model, however deep."""
-    if hasattr(model, "vocabulary_") and hasattr(model, "analyzer"):
-        yield model
-    parts = (
-        *getattr(model, "steps", ()),
-        *getattr(model, "transformer_list", ()),
-        *getattr(model, "transformers_", ()),
-    )
-    for part in parts:
-        yield from _vectorizers(part[1])
+    """Those in the model, however deep: in pipelines, unions, columns, ensembles, searches."""
+    seen: set[int] = set()
+    waiting = [model]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, list | tuple):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+        elif hasattr(part, "get_params"):
+            waiting += vars(part).values()
+            if hasattr(part, "vocabulary_") and hasattr(part, "analyzer"):
+                yield part
 
 
 def _check(vectorizer: Any) -> None:

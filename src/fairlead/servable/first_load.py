@@ -25,7 +25,7 @@ from fairlead.servable.signature import Signature
 
 __all__ = ["FirstLoad", "load_first"]
 
-_GOLDEN_ROWS = 32
+_GOLDEN_ROWS = 8
 _PART_ROWS = 256
 
 
