@@ -51,6 +51,7 @@ def refusal(settings: Settings, model: Any, sample: Any = IRIS.data, **options: 
     with pytest.raises(FairleadError) as caught:
         fairlead.publish(model, name="iris", sample=sample, settings=settings, **options)
     assert trace(settings) == before
+    assert caught.value.hint or "not finite" in caught.value.message
     return caught.value
 
 
@@ -136,6 +137,20 @@ def test_a_batch_of_one_is_refused(settings: Settings) -> None:
 
     message = refusal(settings, model, IRIS.data[:1]).message
     assert "axis 0 is free, and it is not in 'x' float32[1, 4], 'output' float32[1, 3]" in message
+
+
+class Summing(Ridge):  # type: ignore[misc]  # scikit-learn is untyped
+    """A regressor that answers all rows at once."""
+
+    def predict(self, rows: Any) -> Any:
+        return super().predict(rows).sum(keepdims=True)
+
+
+def test_an_answer_for_all_rows_at_once_is_refused(settings: Settings) -> None:
+    """Requests run together, and each gets its own rows back."""
+    message = refusal(settings, Summing().fit(IRIS.data, IRIS.target)).message
+
+    assert "the Summing's prediction have shape [1] for 150 rows: axis 0 is not theirs" in message
 
 
 class Moody(LogisticRegression):  # type: ignore[misc]  # scikit-learn is untyped

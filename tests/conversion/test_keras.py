@@ -102,6 +102,17 @@ def test_what_onnx_lacks_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_done_to_texts_is_named() -> None:
+    """A vocabulary in the model is no operator of ONNX's."""
+    given = keras.Input((1,), name="text", dtype="string")
+    words = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(given)
+    original = original_of(keras.Model(given, layers.Dense(2)(words)), [["a"], ["c"]])
+    with pytest.raises(FairleadError, match=r"it has no .*LookupTable"):
+        original.export(Path("nowhere.onnx"))
+
+    assert original.answer()["output"].shape == (2, 2)
+
+
 def test_what_has_no_weights_is_refused() -> None:
     """It was never trained."""
     with pytest.raises(FairleadError, match="the Sequential is not trained: it has no weights yet"):

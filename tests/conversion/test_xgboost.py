@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
@@ -18,6 +19,7 @@ from fairlead.servable.runtimes.onnx import open_model
 ROWS = np.random.default_rng(0).random((200, 4)).astype(np.float32)
 BINARY = (ROWS[:, 0] + ROWS[:, 1] > 1).astype(int)
 
+TABLE = pd.DataFrame(ROWS, columns=["age", "hours-per-week", "f1", "f0"])
 KINDS: dict[str, tuple[Any, Any]] = {
     "two": (XGBClassifier(n_estimators=10), BINARY),
     "three": (XGBClassifier(n_estimators=10), np.arange(200) % 3),
@@ -42,6 +44,19 @@ def test_the_file_answers_what_the_model_answers(tmp_path: Path, kind: str) -> N
     assert original.framework == ("scikit-learn" if kind == "pipeline" else "XGBoost")
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [XGBRegressor(n_estimators=5), make_pipeline(XGBRegressor(n_estimators=5))])
+def test_columns_of_a_table_have_any_names(tmp_path: Path, model: Any) -> None:
+    """The file takes them by these; the model has them still."""
+    original = original_of(model.fit(TABLE, BINARY), TABLE)
+    original.export(tmp_path / "model.onnx")
+    servable, signature = open_model(tmp_path / "model.onnx")
+
+    assert [spec.name for spec in signature.inputs] == list(TABLE)
+    np.testing.assert_allclose(
+        servable.predict(original.inputs)["prediction"], model.predict(TABLE), rtol=1e-5, atol=1e-6
+    )
 
 
 REFUSED: list[tuple[Any, Code, str]] = [

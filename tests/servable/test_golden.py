@@ -98,6 +98,15 @@ def test_more_than_the_tolerance_is_refused() -> None:
     assert message == "golden output 'y' differs by 0.25; at most 0.001 is allowed"
 
 
+def test_large_numbers_are_rounded_in_proportion() -> None:
+    """A share of the largest that a number is in any row; a small number beside large ones is held to its own size."""
+    golden = Golden(inputs={"x": np.zeros(2)}, outputs={"y": np.array([[2000.0, 0.5], [0.0, 0.25]])})
+
+    assert golden.difference({"y": np.array([[2001.0, 0.5], [1.0, 0.25]])}) == 0.0005
+    with pytest.raises(FairleadError, match=r"differs by 0\.5"):
+        golden.difference({"y": np.array([[2000.0, 1.0], [0.0, 0.25]])})
+
+
 def test_integers_count_too() -> None:
     """Another class is another answer."""
     assert "'class' differs by 1" in unproven(Answering(**{"class": np.array([0, 0], np.int64)}))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
@@ -94,7 +95,14 @@ def _answers(original: Original) -> dict[str, Array]:
             f"the {original.kind} itself rejects the sample: {type(error).__name__}: {error}",
             hint="give it rows as it was trained on",
         ) from error
+    rows = len(next(iter(original.inputs.values())))
     for name, array in first.items():
+        if array.shape[:1] != (rows,):
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"the {original.kind}'s {name} have shape {list(array.shape)} for {rows} rows: axis 0 is not theirs",
+                hint="let it answer each row by itself, in the order of the rows",
+            )
         if not np.isfinite(array).all():
             raise FairleadError(
                 Code.FAILED_PRECONDITION, f"the {original.kind}'s {name} of the sample hold numbers that are not finite"
@@ -109,6 +117,18 @@ def _answers(original: Original) -> dict[str, Array]:
     return first
 
 
+_HINTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "export": "train on numbers that float32 can tell apart: docs/publish.md",
+        "signature": "another signature is another model: publish it under another name",
+        "batch axis": "build it without a batch size, and reshape by -1 and not by a number of rows",
+        "labels": "name each number of the output, in its order",
+    }
+)
+"""What to do, by the check that failed."""
+
+
 def _refused(name: str, report: Report) -> FairleadError:
     reasons = "; ".join(f"{check.name}: {check.detail}" for check in report.failures)
-    return FairleadError(Code.FAILED_PRECONDITION, f"{name} is not published: {reasons}")
+    hints = [_HINTS[check.name] for check in report.failures if check.name in _HINTS]
+    return FairleadError(Code.FAILED_PRECONDITION, f"{name} is not published: {reasons}", hint="; ".join(hints))

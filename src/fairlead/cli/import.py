@@ -48,6 +48,7 @@ def run(arguments: Namespace) -> int:
         json_line(
             {
                 "gate": done.report.to_json(),
+                "signature": done.signature.to_json(),
                 "version": done.version.version if done.version else None,
                 "stable": done.release.stable if done.release else None,
             }

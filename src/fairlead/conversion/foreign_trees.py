@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from fairlead.training.extras import needs_extras
 
@@ -27,13 +28,26 @@ def _register_xgboost() -> None:
             calculate_linear_regressor_output_shapes,
         )
         from xgboost import XGBClassifier, XGBRegressor  # noqa: PLC0415 - part of the xgboost extra
+    convert = _without_names(convert_xgboost)
     update_registered_converter(
         XGBClassifier,
         "XGBoostXGBClassifier",
         calculate_linear_classifier_output_shapes,
-        convert_xgboost,
+        convert,
         options={"nocl": [True, False], "zipmap": [True, False, "columns"]},
     )
-    update_registered_converter(
-        XGBRegressor, "XGBoostXGBRegressor", calculate_linear_regressor_output_shapes, convert_xgboost
-    )
+    update_registered_converter(XGBRegressor, "XGBoostXGBRegressor", calculate_linear_regressor_output_shapes, convert)
+
+
+def _without_names(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:
+    """The converter for trees that were trained on a table: it knows columns by their place alone."""
+
+    def converting(scope: Any, operator: Any, container: Any) -> None:
+        booster = operator.raw_operator.get_booster()
+        names, booster.feature_names = booster.feature_names, None
+        try:
+            convert(scope, operator, container)
+        finally:
+            booster.feature_names = names
+
+    return converting

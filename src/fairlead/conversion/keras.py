@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairlead.conversion.sample import rows_of
+from fairlead.conversion.sample import rows_of, texts_of
 from fairlead.conversion.tensorflow import write_function
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array, Tensors
@@ -75,7 +75,10 @@ def _typed(model: Any, given: Mapping[str, Array]) -> Tensors:
             Code.INVALID_ARGUMENT, f"the sample has {sorted(given)} but the model takes {sorted(names)}"
         )
     by_name = dict(zip(names, declared, strict=True))
-    return {name: given[name].astype(str(tensor.dtype)) for name, tensor in by_name.items()}
+    return {
+        name: texts_of(given[name]) if tensor.dtype == "string" else given[name].astype(tensor.dtype)
+        for name, tensor in by_name.items()
+    }
 
 
 def _output_names(model: Any) -> tuple[str, ...]:
@@ -151,4 +154,4 @@ class Keras:
         for (name, array), shape in zip(
             self.inputs.items(), shapes or [(None, *array.shape[1:]) for array in self.inputs.values()], strict=True
         ):
-            yield name, shape, array.dtype
+            yield name, shape, "string" if array.dtype == object else array.dtype

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.cost import cost_since, peak_bytes
 from fairlead.servable.disposable import Limits, answer, confine, run_disposable
 from fairlead.servable.golden import GOLDEN_FILE, Golden
@@ -21,7 +22,7 @@ from fairlead.servable.manifest import Cost
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.sample import ask, read_sample, samples
 from fairlead.servable.servable import Servable
-from fairlead.servable.signature import Signature
+from fairlead.servable.signature import Array, Signature
 
 __all__ = ["FirstLoad", "load_first"]
 
@@ -112,8 +113,25 @@ def _compare(servable: Servable, signature: Signature, proof: Golden) -> tuple[G
     """The first rows of the proof, and how far the model is from all of them; one is asked alone, others together."""
     signature.check_inputs(proof.inputs)
     starts = [0, *range(1, proof.rows, _PART_ROWS), proof.rows]
-    parts = [proof.part(start, stop) for start, stop in pairwise(starts)]
-    return proof.part(0, _GOLDEN_ROWS), max(part.prove(servable, np.inf) for part in parts)
+    parts = [_answered(servable, proof.part(start, stop)) for start, stop in pairwise(starts)]
+    got = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return proof.part(0, _GOLDEN_ROWS), proof.difference(got, np.inf)
+
+
+def _answered(servable: Servable, part: Golden) -> dict[str, Array]:
+    """What the model says of these rows.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION when an output has not a row for each.
+    """
+    got = servable.predict(part.inputs)
+    for name, array in got.items():
+        if array.shape[:1] != (part.rows,):
+            raise FairleadError(
+                Code.FAILED_PRECONDITION,
+                f"its output {name!r} has the shape {list(array.shape)} for {part.rows} rows: axis 0 is not theirs",
+            )
+    return got
 
 
 if __name__ == "__main__":

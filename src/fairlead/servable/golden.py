@@ -10,7 +10,7 @@ import numpy as np
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.npz import read_npz, write_npz
 from fairlead.servable.servable import Servable
-from fairlead.servable.signature import Tensors
+from fairlead.servable.signature import Array, Tensors
 
 __all__ = ["GOLDEN_FILE", "Golden"]
 
@@ -19,7 +19,7 @@ GOLDEN_FILE = "golden.npz"
 TOLERANCE = 1e-3
 """Largest difference a serving machine may show: another CPU rounds otherwise; a wrong model differs by far more.
 
-Of answers beyond 1 in size it is a share of them: prices in the thousands are rounded in the thousandths."""
+Of numbers beyond 1 in size it is a share of them: prices in the thousands are rounded in the thousandths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +68,22 @@ class Golden:
         )
 
     def prove(self, servable: Servable, tolerance: float = TOLERANCE) -> float:
-        """Run the inputs through `servable` and return the largest difference from the outputs.
-
-        A difference is absolute, and a share of an output that is larger than 1.
+        """Run the inputs through `servable` and return the largest difference from the outputs, see `difference`.
 
         Raises:
             FairleadError: FAILED_PRECONDITION when an output is missing, misshapen, not finite or differs by more than
                 `tolerance`.
         """
-        got = servable.predict(self.inputs)
+        return self.difference(servable.predict(self.inputs), tolerance)
+
+    def difference(self, got: Tensors, tolerance: float = TOLERANCE) -> float:
+        """The largest difference of `got` from the outputs.
+
+        It is absolute; of a number that is larger than 1 in some row it is a share of the largest that it is.
+
+        Raises:
+            FairleadError: as `prove`.
+        """
         worst = 0.0
         for name, want in self.outputs.items():
             if name not in got or got[name].shape != want.shape:
@@ -84,7 +91,7 @@ class Golden:
                     Code.FAILED_PRECONDITION, f"golden output {name!r} of shape {list(want.shape)} was not given"
                 )
             with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, which is refused below
-                apart = np.abs(got[name].astype(np.float64) - want) / np.maximum(1.0, np.abs(want.astype(np.float64)))
+                apart = np.abs(got[name].astype(np.float64) - want) / _sizes(want)
                 difference = float(apart.max(initial=0.0))
             if not difference <= tolerance:  # also true for NaN
                 raise FairleadError(
@@ -93,3 +100,9 @@ class Golden:
                 )
             worst = max(worst, difference)
         return worst
+
+
+def _sizes(want: Array) -> Array:
+    """How large each number of a row is at most, in any of the rows; at least 1."""
+    sizes = np.abs(want.astype(np.float64))
+    return np.maximum(1.0, sizes.max(axis=0, keepdims=True, initial=0.0) if sizes.ndim else sizes)
