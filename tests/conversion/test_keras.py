@@ -40,6 +40,12 @@ def several(*, is_dict: bool) -> Any:
     return keras.Model({"a": a, "b": b}, {"one": one, "two": two}) if is_dict else keras.Model([a, b], [one, two])
 
 
+def computed() -> Any:
+    """A model that ends with arithmetic."""
+    given = keras.Input((4,))
+    return keras.Model(given, layers.Dense(3)(given) * 2)
+
+
 class Own(keras.Model):  # type: ignore[misc] # Keras has no types
     """One that says in Python what it does."""
 
@@ -64,6 +70,7 @@ KINDS: dict[str, tuple[Any, Any, list[Any], list[str]]] = {
     "sequential": (sequential, ROWS, [("image", "float32", (-1, 4))], ["probs"]),
     "lists": (lambda: several(is_dict=False), BOTH, PAIR, ["one", "two"]),
     "dictionaries": (lambda: several(is_dict=True), BOTH, PAIR, ["one", "two"]),
+    "computed": (computed, ROWS, [("x", "float32", (-1, 4))], ["output"]),
     "own": (own, ROWS, [("x", "float32", (-1, 4))], ["output"]),
 }
 

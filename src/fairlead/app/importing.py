@@ -47,14 +47,14 @@ def import_model(
     Raises:
         FairleadError: saying why it is not taken; nothing of it is left then.
     """
-    offering = _saved_model if (path / SAVED_MODEL_FILE).is_file() else _onnx_file
-    return take_in(settings, name, offering(settings, path, labels, sample, limits), limits)
-
-
-def _onnx_file(settings: Settings, path: Path, labels: tuple[str, ...], sample: Path | None, limits: Limits) -> Bring:
-    del limits  # what is taken in is loaded within them, and nothing is before
+    if (path / SAVED_MODEL_FILE).is_file():
+        return take_in(settings, name, _saved_model(path, labels, sample, limits), limits)
     _check_file(path)
     check_onnx_file(path, may_be_custom=bool(settings.operator_libraries))
+    return take_in(settings, name, _onnx_file(path, labels, sample), limits)
+
+
+def _onnx_file(path: Path, labels: tuple[str, ...], sample: Path | None) -> Bring:
 
     def bring(directory: Path) -> Offer:
         lineage = {"imported": {"file": path.name, "sha256": _copy(path, directory)}}
@@ -63,8 +63,7 @@ def _onnx_file(settings: Settings, path: Path, labels: tuple[str, ...], sample: 
     return bring
 
 
-def _saved_model(settings: Settings, path: Path, labels: tuple[str, ...], sample: Path | None, limits: Limits) -> Bring:
-    del settings  # it may have no operators of its own
+def _saved_model(path: Path, labels: tuple[str, ...], sample: Path | None, limits: Limits) -> Bring:
     check_contents(path)
 
     def bring(directory: Path) -> Offer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from fairlead.app.releases import now, open_writable_store
 from fairlead.config import Settings
@@ -27,6 +28,17 @@ from fairlead.store.release import Release
 from fairlead.store.writable_store import WritableStore
 
 __all__ = ["Bring", "Intake", "Offer", "take_in"]
+
+
+_ADVICE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "export": "what float32 cannot tell apart, or a converter leaves out, is in docs/publish.md",
+        "signature": "another signature is another model: publish it under another name",
+        "batch axis": "build it without a batch size, and reshape by -1 and not by a number of rows",
+        "labels": "name each number of the output, in its order",
+    }
+)
+"""What to do, by the check that failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,11 @@ class Intake:
     def is_released(self) -> bool:
         """Whether it serves."""
         return self.release is not None and self.version is not None and self.release.stable == self.version.version
+
+    @property
+    def advice(self) -> str:
+        """What to do when the gate said no."""
+        return "; ".join(_ADVICE[check.name] for check in self.report.failures if check.name in _ADVICE)
 
     @property
     def shown(self) -> str:

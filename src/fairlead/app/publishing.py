@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,6 @@ from fairlead.config import Settings
 from fairlead.conversion.choosing import original_of
 from fairlead.conversion.original import Original
 from fairlead.errors import Code, FairleadError
-from fairlead.gate.verdict import Report
 from fairlead.servable.disposable import Limits
 from fairlead.servable.golden import Golden
 from fairlead.servable.identity import check_model_name
@@ -75,7 +73,8 @@ def publish(
 
     taken = take_in(settings or Settings.read(), name, bring, limits or Limits())
     if taken.version is None:
-        raise _refused(name, taken.report)
+        reasons = "; ".join(f"{check.name}: {check.detail}" for check in taken.report.failures)
+        raise FairleadError(Code.FAILED_PRECONDITION, f"{name} is not published: {reasons}", hint=taken.advice)
     return taken
 
 
@@ -115,20 +114,3 @@ def _answers(original: Original) -> dict[str, Array]:
                 hint="switch off what is random in it, such as dropout",
             )
     return first
-
-
-_HINTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "export": "train on numbers that float32 can tell apart: docs/publish.md",
-        "signature": "another signature is another model: publish it under another name",
-        "batch axis": "build it without a batch size, and reshape by -1 and not by a number of rows",
-        "labels": "name each number of the output, in its order",
-    }
-)
-"""What to do, by the check that failed."""
-
-
-def _refused(name: str, report: Report) -> FairleadError:
-    reasons = "; ".join(f"{check.name}: {check.detail}" for check in report.failures)
-    hints = [_HINTS[check.name] for check in report.failures if check.name in _HINTS]
-    return FairleadError(Code.FAILED_PRECONDITION, f"{name} is not published: {reasons}", hint="; ".join(hints))

@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
     else:
         print(done.shown)
     if done.version is None:
-        say("nothing was published; import it under another --name")
+        say(f"nothing was published: {done.advice}")
         return 3
     said = "it is the first, and serves" if done.is_released else f"next: fairlead promote {arguments.name} VERSION"
     say(f"published {done.version}; {said.replace('VERSION', str(done.version.version))}")

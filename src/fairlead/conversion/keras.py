@@ -85,16 +85,16 @@ def _output_names(model: Any) -> tuple[str, ...]:
     """What the author called the outputs; empty where the answer itself has to tell."""
     if isinstance(getattr(model, "output", None) if _declared(model) else None, dict):
         return tuple(model.output)
-    layers = getattr(model, "layers", [])[-1:] if not hasattr(model, "output_names") else []
-    named = [model.get_layer(name) for name in getattr(model, "output_names", ())] or layers
-    names = [_ONE_OUTPUT if _is_automatic(layer) else layer.name for layer in named]
+    made = {part.name: part for part in getattr(model, "operations", model.layers)}
+    named = [made[name] for name in getattr(model, "output_names", list(made)[-1:])]
+    names = [_ONE_OUTPUT if _is_automatic(part) else part.name for part in named]
     return tuple(names) if _declared(model) and len(set(names)) == len(names) else ()
 
 
-def _is_automatic(layer: Any) -> bool:
+def _is_automatic(part: Any) -> bool:
     """Whether Keras named it, which it does in the order of making: another training would name it otherwise."""
-    plain = layer.name.replace("_", "").rstrip("0123456789")
-    return bool(plain == type(layer).__name__.lower().rstrip("0123456789"))
+    plain = part.name.replace("_", "").rstrip("0123456789")
+    return bool(plain == type(part).__name__.lower().rstrip("0123456789"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -174,7 +174,6 @@ class ScikitLearn:
         """
         with needs_extras("exporting a model of scikit-learn to ONNX", INSTALL):
             from skl2onnx import convert_sklearn  # noqa: PLC0415 - part of the sklearn extra
-            from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator  # noqa: PLC0415 - as above
         foreign_trees.register_loaded()
         options = {**plain.options, **({id(plain.model): {"zipmap": False}} if self.is_classifier else {})}
         try:
@@ -183,7 +182,7 @@ class ScikitLearn:
                 return convert_sklearn(
                     plain.model, initial_types=self._types(), target_opset=dict(_OPSETS), options=options
                 )
-        except (MissingConverter, MissingShapeCalculator, NotImplementedError, RuntimeError) as error:
+        except Exception as error:  # converters raise whatever comes up when they meet what they do not know
             raise _refused(error) from error
 
     @cached_property

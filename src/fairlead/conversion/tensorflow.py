@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairlead.conversion.onnx_graph import check_operators
+from fairlead.errors import Code, FairleadError
 from fairlead.training.extras import needs_extras
 
 __all__ = ["import_tensorflow", "write_function"]
@@ -50,7 +51,14 @@ def write_function(
     specs = [tensorflow.TensorSpec(shape, dtype, name=name) for name, shape, dtype in inputs]
     with _quiet():
         traced = tensorflow.function(function, input_signature=specs, autograph=False)
-        made, _ = tf2onnx.convert.from_function(traced, input_signature=specs, opset=_OPSET)
+        try:
+            made, _ = tf2onnx.convert.from_function(traced, input_signature=specs, opset=_OPSET)
+        except Exception as error:  # converters raise whatever comes up when they meet what they do not know
+            raise FairleadError(
+                Code.UNIMPLEMENTED,
+                f"the model cannot be written as ONNX: {str(error).splitlines()[0] if str(error) else error!r}",
+                hint="take that step out of the model and let callers do it",
+            ) from error
     check_operators(made)
     path.write_bytes(made.SerializeToString())
 

@@ -77,7 +77,7 @@ def answer(work: Callable[[Mapping[str, Any], Limits], Any]) -> None:
         found = work(order, Limits(time_s=order["time_s"], memory_bytes=order["memory_bytes"]))
         print(json.dumps(found))  # noqa: T201 - the answer to the parent process
     except FairleadError as failure:
-        sys.exit(" ".join(failure.message.split()))
+        sys.exit(" ".join(str(failure).split()))
     except MemoryError:
         sys.exit("MemoryError")
 
