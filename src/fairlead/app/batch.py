@@ -24,6 +24,7 @@ __all__ = ["batch"]
 
 OnPart = Callable[[ServableId, Counts], None]
 _RETRIES = 3
+_PATIENCE_S = 600.0  # nobody waits for a row: a graph's members may take their time
 
 
 def batch(
@@ -66,7 +67,7 @@ def _serving(store: Store, model: str) -> int:
 
 
 def _score_here(settings: Settings, id_: ServableId, job: Job, on_part: OnPart) -> Counts:
-    loaded = open_loader(settings).load(id_)
+    loaded = open_loader(settings, patience_s=_PATIENCE_S).load(id_)
     try:
         servable, manifest = loaded.answering("")
         threads = Threads(servable, len(os.sched_getaffinity(0)))

@@ -80,7 +80,7 @@ class DataPlane:
         check_models(settings)
         doorkeeper = open_doorkeeper(settings, console_key, meter=meter)
         allow_connections(settings.max_connections)
-        self._manager = open_manager(settings, metrics.load)
+        self._manager = open_manager(settings, metrics.load, metrics.graphs)
         self._manager.start()
         lifetimes.callback(self._manager.stop)
         log = _open_log(settings, recording, metrics, lifetimes)

@@ -27,7 +27,7 @@ from fairlead.store.contents import check_contents
 from fairlead.store.release import Release
 from fairlead.store.writable_store import WritableStore
 
-__all__ = ["Bring", "Intake", "Offer", "take_in"]
+__all__ = ["Bring", "Intake", "Offer", "champion_of", "publish_first", "take_in"]
 
 
 _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
@@ -134,12 +134,13 @@ def take_in(settings: Settings, name: str, bring: Bring, limits: Limits) -> Inta
             [Path(library) for library in settings.operator_libraries],
             _written(offer.proof, work / "proof.npz"),
         )
-        champion = _champion(store, name)
+        champion = champion_of(store, name)
         draft = _draft(name, offer, first, champion)
         report = check_import(_evidence(draft, champion, offer, first, version), Thresholds())
         id_ = None
         if report.verdict is not Verdict.FAILED:
-            id_ = _publish(store, version, replace(draft, gate=report.to_json()))
+            draft = replace(draft, gate=report.to_json())
+            id_ = publish_first(store, version, draft, why="the first version, which was imported")
     return Intake(
         report=report, signature=draft.signature, labels=draft.labels, version=id_, release=store.release(name)
     )
@@ -152,7 +153,8 @@ def _written(proof: Golden | None, path: Path) -> Path | None:
     return path
 
 
-def _champion(store: WritableStore, name: str) -> Manifest | None:
+def champion_of(store: WritableStore, name: str) -> Manifest | None:
+    """What serves callers of `name` now; None for nothing."""
     release = store.release(name)
     return store.manifest(ServableId(name, release.stable)) if release else None
 
@@ -187,14 +189,16 @@ def _evidence(
     )
 
 
-def _publish(store: WritableStore, version: Path, draft: Manifest) -> ServableId:
+def publish_first(store: WritableStore, directory: Path, draft: Manifest, *, why: str) -> ServableId:
+    """Publish the files in `directory` as the draft says, and release it where nothing was released before."""
+
     def describe(number: int, digests: Mapping[str, str]) -> Manifest:
         return replace(draft, version=number, files=digests)
 
-    sources = {path.name: path for path in sorted(version.iterdir())}
+    sources = {path.name: path for path in sorted(directory.iterdir())}
     id_ = store.publish(draft.model, sources, describe).manifest.id
     if store.release(draft.model) is None:
-        store.promote(id_, why="the first version, which was imported", expected=0)
+        store.promote(id_, why=why, expected=0)
     return id_
 
 

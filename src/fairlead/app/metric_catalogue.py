@@ -13,6 +13,8 @@ from prometheus_client.core import Metric
 from fairlead.errors import Code
 from fairlead.monitoring.prediction import Arm
 from fairlead.servable.features.extractor import MAX_COLUMNS
+from fairlead.servable.graph.member import Outcome
+from fairlead.servable.graph.spec import MAX_MEMBERS
 from fairlead.serving.lane import Reason
 from fairlead.telemetry.app_log import AppLogMetrics
 from fairlead.telemetry.batches import BatchMetrics
@@ -20,6 +22,7 @@ from fairlead.telemetry.connections import connections_gauge
 from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.exchange import ExchangeMetrics
 from fairlead.telemetry.exposition import registry_of
+from fairlead.telemetry.graphs import GraphMetrics
 from fairlead.telemetry.instruments import Counter, Exemplars, Family, Gauge, Histogram, Instruments, Series
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
@@ -72,6 +75,7 @@ SECTIONS = (
     Section(title="Requests", process="workers", make=TransportMetrics),
     Section(title="Batches and what waits", process="workers", make=BatchMetrics),
     Section(title="Models and releases", process="workers", make=LoadMetrics),
+    Section(title="Graphs of versions", process="workers", make=GraphMetrics),
     Section(title="Connections", process="workers", make=connections_gauge),
     Section(title="Workers", process="parent", make=WorkerMetrics),
     Section(title="Prediction log", process="workers and recorder", make=LogMetrics),
@@ -89,6 +93,7 @@ _LABELS: Mapping[str, Label] = MappingProxyType(
     {
         "model": Label(values="a model that is served; empty where it is none, or nobody knows it", most="models"),
         "version": Label(values="one that serves, is tried, or has a label; empty for none", most=_VERSIONS),
+        "member": Label(values="a version that the graph names", most=MAX_MEMBERS + 2),
         "label": Label(values="a version label of the release, where the caller asked by it", most="labels"),
         "protocol": Label(values="simple, tfserving, v2, tfserving-grpc, v2-grpc", most=5),
         "code": Label(values="OK, or a canonical error code", most=1 + len(Code)),
@@ -116,6 +121,8 @@ _OTHER_LABELS: Mapping[tuple[str, str], Label] = MappingProxyType(
         ("fairlead_batches", "reason"): Label(values=", ".join(Reason), most=len(Reason)),
         ("fairlead_refused", "reason"): Label(values="in_flight, queue, memory: the bound that was met", most=3),
         ("fairlead_limited", "reason"): Label(values="key, token, model: whose rate was met; quota", most=4),
+        ("fairlead_graph_member_rows", "outcome"): Label(values=", ".join(Outcome), most=len(Outcome)),
+        ("fairlead_graph_rows", "outcome"): Label(values="combined, fallback, none", most=3),
         ("fairlead_exchanges", "outcome"): Label(values="done, failed", most=2),
         ("fairlead_trace_dropped", "reason"): Label(values="limit, queue, collector", most=3),
         ("fairlead_connections", "protocol"): Label(values="rest, grpc", most=2),

@@ -10,6 +10,7 @@ from fairlead.telemetry.batches import BatchMetrics
 from fairlead.telemetry.connections import ConnectionCounts, connections_gauge
 from fairlead.telemetry.control import ControlMetrics
 from fairlead.telemetry.exchange import ExchangeMetrics
+from fairlead.telemetry.graphs import GraphMetrics
 from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.telemetry.log import LogMetrics
@@ -38,6 +39,7 @@ class ServiceMetrics:
         self.instruments = Instruments(pieces, home)
         self.workers = WorkerMetrics(self.instruments)
         self.load = LoadMetrics(self.instruments)
+        self.graphs = GraphMetrics(self.instruments)
         self.batches = BatchMetrics(self.instruments)
         self.statistics = Statistics(self.instruments)
         self.log = LogMetrics(self.instruments)

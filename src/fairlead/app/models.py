@@ -19,6 +19,7 @@ from fairlead.serving.model_config import ModelConfig, check_roots
 from fairlead.serving.reload import ConfigReload
 from fairlead.serving.source import Source, StoreSource
 from fairlead.serving.version_policy import VersionPolicy
+from fairlead.telemetry.graphs import GraphMetrics
 from fairlead.telemetry.load import LoadMetrics
 from fairlead.transport.grpc.model_config import parse_model_configs
 from fairlead.transport.grpc.warmup import decode_warmup
@@ -42,7 +43,7 @@ def check_models(settings: Settings) -> None:
         check_roots(configs, _roots(settings))
 
 
-def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
+def open_manager(settings: Settings, metrics: LoadMetrics, graphs: GraphMetrics) -> Manager:
     """The manager of what the settings name; nothing is read or loaded yet.
 
     Raises:
@@ -50,7 +51,7 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
     """
     return Manager(
         _source(settings),
-        open_loader(settings),
+        open_loader(settings, graphs),
         metrics=metrics,
         default_model=settings.default_model,
         poll_interval_s=settings.poll_interval_s,
@@ -58,15 +59,17 @@ def open_manager(settings: Settings, metrics: LoadMetrics) -> Manager:
     )
 
 
-def open_loader(settings: Settings) -> VersionLoader:
-    """What loads versions of the store; nothing is read or loaded yet."""
+def open_loader(settings: Settings, graphs: GraphMetrics | None = None, *, patience_s: float = 0.0) -> VersionLoader:
+    """What loads versions of the store; nothing is read or loaded yet. For the arguments see `VersionLoader`."""
     # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
     libraries = [Path(library) for library in settings.operator_libraries]
     loaders: dict[str, Loader] = {
         "onnx": OnnxLoader(1, libraries),
         "tensorflow": SavedModelLoader(1, may_use_files=settings.file_operators == "on"),
     }
-    return VersionLoader(open_store(settings), loaders, decode_warmup, _roots(settings))
+    return VersionLoader(
+        open_store(settings), loaders, decode_warmup, _roots(settings), graphs=graphs, patience_s=patience_s
+    )
 
 
 def open_reload(settings: Settings, manager: Manager) -> ConfigReload | None:

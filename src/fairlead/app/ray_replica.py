@@ -51,7 +51,7 @@ class Replica:
                 hint="keep the home where every node sees it, or set API_KEY where `ray start` runs",
             )
         metrics = ServiceMetrics(Memory.make(1).pieces, home=0)
-        self._manager = open_manager(settings, metrics.load)
+        self._manager = open_manager(settings, metrics.load, metrics.graphs)
         self._manager.start()
         self._predictor = open_predictor(settings, self._manager, metrics, meter)
         self._wait()

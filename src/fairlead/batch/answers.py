@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fairlead.batch.parquet_source import needs_pyarrow
 from fairlead.servable.json_array import text_of
-from fairlead.servable.scores import best_class, class_scores
+from fairlead.servable.scores import MEMBERS, best_class, class_scores, spoken
 from fairlead.servable.signature import Array, Tensors
 
 __all__ = ["ENCODERS", "Answers"]
@@ -42,6 +42,11 @@ class Answers:
         return class_scores(self.labels, self.outputs, len(self.rows))
 
     @property
+    def members(self) -> list[dict[str, Any]]:
+        """Who spoke for each row, of a graph's members; see `spoken`."""
+        return spoken(self.outputs, len(self.rows))
+
+    @property
     def heads(self) -> Iterator[dict[str, Any]]:
         """What says which row each is."""
         if self.files is None:
@@ -52,7 +57,7 @@ class Answers:
 def _json_lines(answers: Answers) -> bytes:
     scores = answers.scores
     if scores is not None:
-        said = (best_class(answers.labels, row) for row in scores)
+        said = (best_class(answers.labels, row) | who for row, who in zip(scores, answers.members, strict=True))
     else:
         texts = {name: _texts(array) for name, array in answers.outputs.items()}
         said = ({"outputs": {name: array[n] for name, array in texts.items()}} for n in range(len(answers.rows)))
@@ -66,11 +71,12 @@ def _csv(answers: Answers) -> bytes:
     head = ["row"] if answers.files is None else ["row", "file"]
     scores = answers.scores
     if scores is not None:
-        writer.writerow([*head, "label", "proba", *(f"probabilities.{label}" for label in answers.labels)])
-        for which, row in zip(answers.heads, scores, strict=True):
+        classes = (f"probabilities.{label}" for label in answers.labels)
+        writer.writerow([*head, "label", "proba", *classes, *([MEMBERS] if MEMBERS in answers.outputs else [])])
+        for which, row, who in zip(answers.heads, scores, answers.members, strict=True):
             numbers = _json(np.ascontiguousarray(row))[1:-1].split(",")
             best = int(row.argmax())
-            writer.writerow([*which.values(), answers.labels[best], numbers[best], *numbers])
+            writer.writerow([*which.values(), answers.labels[best], numbers[best], *numbers, *who.values()])
     else:
         writer.writerow([*head, *(f"outputs.{name}" for name in answers.outputs)])
         texts = [_texts(array) for array in answers.outputs.values()]
@@ -91,6 +97,8 @@ def _parquet(answers: Answers) -> bytes:
         columns["label"] = arrow.array(answers.labels, arrow.string()).take(arrow.array(best))
         columns["proba"] = scores[np.arange(len(scores)), best]
         columns |= {f"probabilities.{label}": scores[:, place] for place, label in enumerate(answers.labels)}
+        if MEMBERS in answers.outputs:
+            columns[MEMBERS] = arrow.array(_texts(answers.outputs[MEMBERS]).tolist(), arrow.string())
     else:
         columns |= {f"outputs.{name}": _arrow_column(arrow, array) for name, array in answers.outputs.items()}
     sink = arrow.BufferOutputStream()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fairlead.gate import contract, data, quality
 from fairlead.gate.evidence import DataEvidence, ImportEvidence, ModelEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Report
+from fairlead.servable.manifest import Manifest
 
-__all__ = ["check_data", "check_import", "check_model"]
+__all__ = ["check_data", "check_graph", "check_import", "check_model"]
 
 
 def check_data(evidence: DataEvidence, thresholds: Thresholds) -> Report:
@@ -66,5 +69,22 @@ def check_import(evidence: ImportEvidence, thresholds: Thresholds) -> Report:
             contract.batch_axis(evidence),
             contract.labels(evidence),
             contract.unknown_quality(),
+        )
+    )
+
+
+def check_graph(evidence: ImportEvidence, members: Sequence[Manifest]) -> Report:
+    """Whether a graph, which has been loaded and asked once, may be published; its verdict is as of an import's.
+
+    Args:
+        evidence: what is known of it.
+        members: the versions that it names.
+    """
+    return Report(
+        checks=(
+            contract.first_load(evidence.cost),
+            contract.imported_signature(evidence.imported, evidence.champion),
+            contract.labels(evidence),
+            contract.members_quality(members),
         )
     )

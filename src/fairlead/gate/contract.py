@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "first_load",
     "imported_signature",
     "labels",
+    "members_quality",
     "no_rows",
     "original",
     "probabilities",
@@ -129,6 +131,25 @@ def unknown_quality() -> Check:
         bound=Bound.AT_LEAST,
         unit=Unit.COUNT,
         detail="there are none, so nothing says how good the model is: a rollout will",
+    )
+
+
+def members_quality(members: Sequence[Manifest]) -> Check:
+    """What is known of each version that a graph names; what they are together nobody has measured."""
+    told = [
+        f"{member.id} {', '.join(f'{name} {value:.4g}' for name, value in sorted(member.metrics.items()))}"
+        for member in members
+        if member.metrics
+    ]
+    alone = f"; each alone: {'; '.join(told)}" if told else ""
+    return Check(
+        name="held-out rows",
+        verdict=Verdict.INCONCLUSIVE,
+        figure=0,
+        threshold=None,
+        bound=Bound.AT_LEAST,
+        unit=Unit.COUNT,
+        detail=f"there are none, so nothing says how good its members are together: a rollout will{alone}",
     )
 
 

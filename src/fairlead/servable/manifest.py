@@ -47,7 +47,7 @@ class Manifest:
 
     Attributes:
         model, version: who it is; the directory's own name must agree.
-        runtime: which Loader reads it ("onnx" or "tensorflow").
+        runtime: which Loader reads it ("onnx" or "tensorflow"); "graph" for one that is made of other versions.
         signature: its named inputs and outputs; of several signatures the one that answers.
         labels: the classes' names in the order of the output's last axis; empty when it is no classifier.
         transform: how a raw picture or text becomes the input tensor; empty when there is none.
@@ -60,6 +60,7 @@ class Manifest:
         latency_objective_ms: what a caller may expect of one row.
         signatures: all of them by name, where the model has names for them; see `named_signatures`.
         init_op: the operation that TensorFlow ran after it loaded the model; its clients are shown it.
+        graph: which versions it is made of, and how; empty for a model of its own.
     """
 
     model: str
@@ -77,6 +78,7 @@ class Manifest:
     latency_objective_ms: float = 50.0
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     init_op: str = ""
+    graph: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_model_name(self.model)
@@ -117,6 +119,8 @@ class Manifest:
         }
         if self.signatures:
             body["signatures"] = {name: signature.to_json() for name, signature in self.signatures.items()}
+        if self.graph:
+            body["graph"] = dict(self.graph)
         body["seal"] = _seal(body)
         return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
@@ -177,4 +181,5 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
         latency_objective_ms=float(body["latency_objective_ms"]),
         # Manifests written before a model could have several lack them.
         signatures={str(name): Signature.from_json(data) for name, data in body.get("signatures", {}).items()},
+        graph=dict(body.get("graph", {})),
     )

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from fairlead.errors import FairleadError
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors
 
-__all__ = ["LoadedModel", "Loader", "Servable"]
+__all__ = ["LoadedModel", "Loader", "NoAnswerError", "Servable"]
+
+
+class NoAnswerError(FairleadError):
+    """None of the rows of a run has an answer, and none of them is to blame: asked alone, each would fare as badly."""
 
 
 class Servable(Protocol):
@@ -23,7 +28,7 @@ class Servable(Protocol):
             outputs: the names wanted; None for all of them.
 
         Raises:
-            FairleadError: INVALID_ARGUMENT when the model refuses the values, INTERNAL when it breaks.
+            FairleadError: INVALID_ARGUMENT when the model refuses the values, INTERNAL when it breaks; NoAnswerError.
         """
 
     def close(self) -> None:

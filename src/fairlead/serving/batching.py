@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from fairlead.servable.servable import NoAnswerError
 from fairlead.servable.signature import Array, Signature, Tensors
 from fairlead.serving.run_size import parts_of
 
@@ -65,7 +66,8 @@ def run_together(
 ) -> list[Outputs | Exception]:
     """Answer requests in one run.
 
-    One that the model refuses fails alone: where a batch fails, its requests are run one by one.
+    One that the model refuses fails alone: where a batch fails, its requests are run one by one, unless none of them is
+    to blame.
 
     Args:
         model: the version they are for.
@@ -80,8 +82,8 @@ def run_together(
     try:
         return _split(_run(model, joined.inputs, outputs, max_rows), [rows_of(request) for request in requests])
     except Exception as error:  # noqa: BLE001 - given to the one who asked
-        if len(requests) == 1:
-            return [error]
+        if len(requests) == 1 or isinstance(error, NoAnswerError):
+            return [error] * len(requests)
         return [answer for request in requests for answer in run_together(model, Joined([request]), outputs, max_rows)]
 
 

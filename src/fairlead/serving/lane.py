@@ -130,6 +130,7 @@ class Lane:
         due: the call that will take the next batch, if there is one.
         pace_s: seconds a row, smoothed; None before the first run.
         waiting_rows: rows that wait, whatever their kind.
+        is_graph: whether a run waits for other versions.
         logged: how the log knows the version; None where there is no log.
         refused_at: the monotonic second at which a request was refused last because too much waited here.
     """
@@ -137,6 +138,7 @@ class Lane:
     def __init__(self, handle: Handle, max_rows: int | None, on_drop: Callable[[Waiting], None]) -> None:
         self.model = handle.manifest.model
         self.version = str(handle.manifest.version)
+        self.is_graph = bool(handle.manifest.graph)
         self.running = 0
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None

@@ -11,18 +11,25 @@ from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.graph.fit import Fitted, fit
+from fairlead.servable.graph.servable import GraphServable, Part
+from fairlead.servable.graph.spec import GRAPH_RUNTIME, GraphSpec, MemberSpec
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import LoadedModel, Loader, Servable
+from fairlead.servable.signature import DEFAULT_SIGNATURE
 from fairlead.servable.warmup import DecodeWarmup, warm_up
 from fairlead.serving.target import UnknownSignatureError
 from fairlead.store.contents import check_contents
 from fairlead.store.plain import runtime_of
 from fairlead.store.store import Store
+from fairlead.telemetry.graphs import GraphMetrics
+from fairlead.telemetry.instruments import Instruments
 
-__all__ = ["LoadedVersion", "VersionLoader"]
+__all__ = ["Assembly", "LoadedVersion", "VersionLoader"]
 
 _MOST_VALUES = 2**31
+_PROOF_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,21 @@ class LoadedVersion:
         self.model.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """A graph with its versions loaded.
+
+    Attributes:
+        graph: answers; who closes it lets the versions go.
+        fitted: what it takes and gives.
+        parts: the versions.
+    """
+
+    graph: GraphServable
+    fitted: Fitted
+    parts: Mapping[ServableId, Part]
+
+
 class VersionLoader:
     """From an id to a version that has been warmed, and proven where there is something to prove it with.
 
@@ -63,6 +85,8 @@ class VersionLoader:
         loaders: by runtime.
         decode_warmup: reads the requests that a plain version brings to be warmed with; None to leave them aside.
         roots: directories that the links of plain versions may lead into.
+        graphs: told of the runs of graphs.
+        patience_s: the least that a graph waits for its members, whatever their deadlines.
     """
 
     def __init__(
@@ -71,11 +95,16 @@ class VersionLoader:
         loaders: Mapping[str, Loader],
         decode_warmup: DecodeWarmup | None = None,
         roots: Sequence[Path] = (),
+        *,
+        graphs: GraphMetrics | None = None,
+        patience_s: float = 0.0,
     ) -> None:
         self._store = store
         self._loaders = loaders
         self._decode_warmup = decode_warmup
         self._roots = roots
+        self._graphs = graphs or GraphMetrics(Instruments())
+        self._patience_s = patience_s
 
     def load(self, id_: ServableId, directory: Path | None = None) -> LoadedVersion:
         """Load the version; nothing stays loaded when any of the stages fails.
@@ -94,11 +123,69 @@ class VersionLoader:
         version = self._store.open(id_)
         manifest = version.manifest
         check_contents(version.directory)
-        loader = self._loader(id_, manifest.runtime)
         if GOLDEN_FILE not in manifest.files:
             raise FairleadError(Code.FAILED_PRECONDITION, f"{id_} has no {GOLDEN_FILE} to prove itself with")
         golden = Golden.load(version.directory / GOLDEN_FILE)
-        model = loader.load(version.directory)
+        if manifest.runtime == GRAPH_RUNTIME:
+            return self._load_graph(manifest, golden)
+        model = self._loader(id_, manifest.runtime).load(version.directory)
+        return self._proven(model, manifest, golden)
+
+    def _load_graph(self, manifest: Manifest, golden: Golden) -> LoadedVersion:
+        assembly = self.assemble(manifest.id, GraphSpec.from_json(manifest.graph))
+        model = LoadedModel(
+            signatures={DEFAULT_SIGNATURE: assembly.fitted.signature}, servables={DEFAULT_SIGNATURE: assembly.graph}
+        )
+        proven = self._proven(model, manifest, golden)
+        assembly.graph.patience_s = self._patience_s
+        return proven
+
+    def assemble(self, id_: ServableId, spec: GraphSpec) -> Assembly:
+        """Load the versions that a graph names, each as any other, and put them together.
+
+        It waits for them with patience until that is changed, so that it can prove itself on a busy machine.
+
+        Args:
+            id_: whose the graph is.
+            spec: the graph; the manifests of its versions are pinned.
+
+        Raises:
+            FairleadError: naming the version that cannot be loaded or does not fit; nothing stays loaded then.
+        """
+        loaded: dict[ServableId, LoadedVersion] = {}
+        try:
+            for named in spec.versions:
+                loaded[named.id] = self._load_member(id_, named)
+            answering = {member: version.answering("") for member, version in loaded.items()}
+            fitted = fit(spec, {member: manifest for member, (_, manifest) in answering.items()})
+        except BaseException:
+            for version in loaded.values():
+                version.close()
+            raise
+        parts = {
+            member: Part(servable=servable, signature=manifest.signature, let_go=loaded[member].close)
+            for member, (servable, manifest) in answering.items()
+        }
+        graph = GraphServable(id_, spec, fitted.signature, parts, metrics=self._graphs, patience_s=_PROOF_S)
+        return Assembly(graph=graph, fitted=fitted, parts=parts)
+
+    def _load_member(self, graph: ServableId, named: MemberSpec) -> LoadedVersion:
+        try:
+            self._check_member(named)
+            return self._load_published(named.id)
+        except FairleadError as error:
+            raise FairleadError(error.code, f"{graph} needs {named.id}: {error.message}", hint=error.hint) from error
+
+    def _check_member(self, named: MemberSpec) -> None:
+        """Raise unless it is what the graph was made of, and no graph itself."""
+        if self._store.digest(named.id) != named.manifest:
+            raise FairleadError(Code.DATA_LOSS, f"{named.id} is not the version that the graph was made of")
+        if self._store.manifest(named.id).graph:
+            raise FairleadError(Code.FAILED_PRECONDITION, f"{named.id} is a graph itself")
+
+    @staticmethod
+    def _proven(model: LoadedModel, manifest: Manifest, golden: Golden) -> LoadedVersion:
+        """The version once it has reproduced the golden outputs; else nothing stays loaded."""
         try:
             _check_rows(model)
             _check_signatures(model, manifest)

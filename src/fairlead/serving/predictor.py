@@ -69,6 +69,7 @@ class Predictor:
     while all threads are at work on earlier ones. A request that is alone never waits for company.
 
     A short run is done in the event loop itself: handing it to a thread and back costs more than the loop loses by it.
+    Not so a graph's: it waits for its members.
 
     Args:
         manager: lends the versions.
@@ -116,6 +117,9 @@ class Predictor:
         self._lanes: dict[int, Lane] = {}  # by the servable's `id`, as long as it lives
         self._asked: dict[Target, Lane] = {}  # where the last request for each went, while nothing is tried beside it
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="predict")
+        self._graph_pool = ThreadPoolExecutor(
+            max_workers=threads, thread_name_prefix="graph"
+        )  # it waits, and others run
         self._decoders = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
     async def predict(
@@ -218,6 +222,7 @@ class Predictor:
     def close(self) -> None:
         """Let the threads go, once no request is left."""
         self._pool.shutdown()
+        self._graph_pool.shutdown()
         self._decoders.shutdown()
 
     def _check_inputs(self, inputs: Tensors, manifest: Manifest) -> int:
@@ -307,7 +312,7 @@ class Predictor:
             self._finish(lane, batch, reason, self._run(lane, batch, run_rows))
         else:
             lane.running += 1
-            self._pool.submit(self._work, lane, batch, reason, run_rows)
+            (self._graph_pool if lane.is_graph else self._pool).submit(self._work, lane, batch, reason, run_rows)
         self._follow(lane)
 
     def _follow(self, lane: Lane) -> None:
@@ -320,7 +325,7 @@ class Predictor:
         lane.due = self._loop.call_soon(self._dispatch, lane, reason)
 
     def _is_short(self, lane: Lane, rows: int) -> bool:
-        if lane.pace_s is None or lane.running:
+        if lane.pace_s is None or lane.running or lane.is_graph:
             return False
         limit = _INLINE_S if self._threads == 1 else _HAND_OVER_S
         return lane.pace_s * rows < limit

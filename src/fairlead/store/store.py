@@ -98,6 +98,13 @@ class Store:
             raise FairleadError(Code.DATA_LOSS, f"{path} is the manifest of {manifest.id}, not of {id_}")
         return manifest
 
+    def digest(self, id_: ServableId) -> str:
+        """The SHA-256 (hex) of a version's manifest, which says what is in the version; NOT_FOUND when it has none."""
+        try:
+            return files.digest_file(self.base(id_.model) / str(id_.version) / MANIFEST_FILE)
+        except OSError as error:
+            raise self._no_version(id_) from error
+
     def open(self, id_: ServableId) -> Version:
         """Check every byte of a version against its manifest, and its signature where it needs one.
 

@@ -12,7 +12,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.identity import parse_version
 from fairlead.servable.json_array import text_of
 from fairlead.servable.manifest import Manifest
-from fairlead.servable.scores import NOT_FINITE, best_class, class_scores
+from fairlead.servable.scores import NOT_FINITE, best_class, class_scores, spoken
 from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.prediction_id import row_ids
 from fairlead.serving.predictor import Decode, Prediction
@@ -82,14 +82,22 @@ class Simple:
         served: dict[str, Any] = {"model": manifest.model, "version": manifest.version}
         headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
         scores = _scores(prediction)
+        members = spoken(prediction.outputs, prediction.rows)
         if not isinstance(question, Rows):
-            answer = {"outputs": _plain(prediction)} if scores is None else best_class(manifest.labels, scores[0])
+            answer = (
+                {"outputs": _plain(prediction)}
+                if scores is None
+                else best_class(manifest.labels, scores[0]) | members[0]
+            )
             shown = {"inputs": inputs} if inputs else {}
             return Response.of(answer | served | {"prediction_id": prediction.id} | shown, headers=headers)
         if scores is None:
             return Response.of({"outputs": _plain(prediction)} | served, headers=headers)
         ids = row_ids(prediction.id, len(scores))
-        rows = [best_class(manifest.labels, row) | {"prediction_id": id_} for row, id_ in zip(scores, ids, strict=True)]
+        rows = [
+            best_class(manifest.labels, row) | who | {"prediction_id": id_}
+            for row, who, id_ in zip(scores, members, ids, strict=True)
+        ]
         return Response.of({"predictions": rows} | served, headers=headers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.scores import MEMBERS
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.transport.invalid import invalid
 
@@ -54,7 +55,7 @@ def classification_outputs(signature: Signature) -> dict[str, TensorSpec]:
     found = {spec.name: spec for spec in signature.outputs if spec.numpy_dtype.kind == kinds.get(spec.name)}
     if found:
         return found
-    only, *others = signature.outputs
+    only, *others = _own(signature)
     if others or only.numpy_dtype.kind != "f" or len(only.shape) != 2 or only.shape[0] != -1:  # noqa: PLR2004 - [n, k]
         raise invalid(f"No classification outputs found in SignatureDef: {_shown(signature.outputs)}")
     return {"scores": only}
@@ -67,11 +68,16 @@ def regression_output(signature: Signature) -> TensorSpec:
         FairleadError: INVALID_ARGUMENT when there is none.
     """
     named = next((spec for spec in signature.outputs if spec.name == "outputs"), None)
-    only, *others = signature.outputs
+    only, *others = _own(signature)
     found = named or (None if others or only.shape not in ((-1,), (-1, 1)) else only)
     if found is None or found.numpy_dtype.kind != "f":
         raise invalid(f"No regression outputs found in SignatureDef: {_shown(signature.outputs)}")
     return found
+
+
+def _own(signature: Signature) -> list[TensorSpec]:
+    """The outputs but for that in which a graph says who spoke."""
+    return [spec for spec in signature.outputs if spec.name != MEMBERS] or list(signature.outputs)
 
 
 def _shown(specs: tuple[TensorSpec, ...]) -> str:
