@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairlead.app.publishing import publish
+    from fairlead.config import Settings
+    from fairlead.errors import FairleadError
+    from fairlead.servable.disposable import Limits
 
-__all__ = ["publish"]
+__all__ = ["FairleadError", "Limits", "Settings", "publish"]
+
+_PLACES = {
+    "FairleadError": "fairlead.errors",
+    "Limits": "fairlead.servable.disposable",
+    "Settings": "fairlead.config",
+    "publish": "fairlead.app.publishing",
+}
+"""Where each name is, which is imported when it is asked for: every command and every worker imports the package."""
 
 
 def __getattr__(name: str) -> Any:
-    """What this package gives, imported when it is asked for: every command imports the package."""
-    if name == "publish":
-        from fairlead.app.publishing import publish  # noqa: PLC0415 - see above
-
-        return publish
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """What this package gives."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)

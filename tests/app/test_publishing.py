@@ -16,6 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import fairlead
+from fairlead import _PLACES
 from fairlead.app import publishing
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
@@ -198,11 +199,12 @@ def test_a_name_that_is_none_is_refused_first(settings: Settings) -> None:
 
 
 def test_the_package_is_light_until_it_is_used() -> None:
-    """Importing it imports no model's framework, and no numpy; its one name is found, and no other."""
+    """Importing it imports no model's framework, and no numpy; its names are found, and no others."""
     code = "import fairlead, sys; print([name for name in ('numpy', 'onnxruntime', 'sklearn') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout == "[]\n"
     assert fairlead.publish is publishing.publish
+    assert [getattr(fairlead, name).__name__ for name in _PLACES] == fairlead.__all__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = fairlead.nothing
