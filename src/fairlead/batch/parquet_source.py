@@ -17,6 +17,7 @@ from fairlead.servable.signature import Array, Signature
 __all__ = ["ParquetSource", "needs_pyarrow"]
 
 _BATCH_ROWS = 1024
+_READ_BYTES = 64 << 10
 _WIDE = (np.float32, np.float64)
 """What holds any whole number: these stay as narrow as they are, in less memory, until they are run."""
 
@@ -94,7 +95,8 @@ class ParquetSource:
         waiting: list[Any] = []
         rows, left = 0, stop - start
         try:
-            with self._arrow.parquet.ParquetFile(self._path) as file:
+            # As it is, pyarrow holds what it has read of the file to its end, and a column of a row group at once.
+            with self._arrow.parquet.ParquetFile(self._path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
                 for read in file.iter_batches(
                     _BATCH_ROWS, row_groups=[*range(first, last + 1)], columns=self.names, use_threads=False
                 ):
