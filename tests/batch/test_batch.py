@@ -102,26 +102,39 @@ def test_a_model_without_classes_gives_its_outputs(store: WritableStore, batch: 
     assert json.loads(found["csv"][0]["outputs.probs"]) == pytest.approx(first)
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_killed_at_any_point_it_goes_on(table_store: WritableStore, tmp_path: Path, name: str) -> None:
-    """Killed three times and run again, every row is there once."""
-    source, output = WRITERS[name](tmp_path / f"rows.{name}", rows(20_000)), tmp_path / "out"
-    words = command(table_store, "sides", source, output, "--part-rows", 50)
+@pytest.mark.parametrize("name", [*WRITERS, "pictures"])
+def test_killed_at_any_point_it_goes_on(table_store: WritableStore, picture: bytes, tmp_path: Path, name: str) -> None:
+    """Killed three times and run again, every row is there once: good ones answered, bad ones rejected and counted."""
+    count, size, model = (20_000, 50, "sides") if name in WRITERS else (400, 1, "digits")
+    bad, output = {*range(3, count, 7)}, tmp_path / "out"
+    if name in WRITERS:
+        values = rows(count)
+        values[[*bad], 1] = np.nan
+        source, suffix = WRITERS[name](tmp_path / f"rows.{name}", values), name
+    else:
+        table_store.promote(publish_digit(table_store, "digits", 3).manifest.id, why="")
+        source, suffix = tmp_path / "pictures", "jsonl"
+        source.mkdir()
+        for row in range(count):
+            (source / f"{row:03d}.png").write_bytes(picture[:50] if row in bad else picture)
+    words = command(table_store, model, source, output, "--part-rows", size)
     kills = 0
     for wanted in (40, 150, 260):
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        while process.poll() is None and len([*output.glob(f"part-*.{name}")]) < wanted:
+        while process.poll() is None and len([*output.glob(f"part-*[0-9].{suffix}")]) < wanted:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         kills += process.wait(10) == -signal.SIGKILL
 
-    there = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
+    there = {path.name: path.stat().st_mtime_ns for path in output.glob(f"part-*[0-9].{suffix}")}
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
     assert kills == 3
     assert done.returncode == 0, done.stderr
-    assert [row["row"] for row in answers(output)] == [*range(20_000)]
-    assert json.loads((output / "done.json").read_text()) == {"rows": 20_000, "scored": 20_000, "rejected": 0}
+    assert [row["row"] for row in answers(output)] == sorted({*range(count)} - bad)
+    assert [row["row"] for row in rejects(output)] == sorted(bad)
+    counts = {"rows": count, "scored": count - len(bad), "rejected": len(bad)}
+    assert json.loads((output / "done.json").read_text()) == counts
     assert {part: (output / part).stat().st_mtime_ns for part in there} == there, "what was there is not done again"
 
 
