@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -21,20 +22,21 @@ def cluster() -> Iterator[RayCluster]:
         yield running
 
 
+def begin(cluster: RayCluster, *words: object) -> subprocess.Popen[str]:
+    """A `fairlead` command that finds the cluster as its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "fairlead.cli.main", *map(str, words)],
+        env=cluster.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture
 def start(cluster: RayCluster) -> Start:
-    """Begins a `fairlead` command that finds the cluster as its own."""
-
-    def begin(*words: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "fairlead.cli.main", *map(str, words)],
-            env=cluster.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return begin
+    """Begins such a command."""
+    return partial(begin, cluster)
 
 
 @pytest.fixture

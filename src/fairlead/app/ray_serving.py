@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Callable
@@ -20,6 +21,9 @@ __all__ = ["Replicas", "serve_on_ray"]
 _NAME = "fairlead"
 _ROOM = 4
 """How many times the requests aimed at a replica may have at most: the rest waits at the proxies."""
+_LONGEST_WINDOW_S = 30.0
+_LEAST_WINDOW_S = 1.0
+_COUNTS_A_WINDOW = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,8 @@ class Replicas:
         least: at any time, at least 1.
         most: at any time.
         target: requests that each is to have under way; above it there are more replicas, below it fewer.
+        upscale_delay_s: how long it has to be too many before there are more.
+        downscale_delay_s: how long it has to be too few before there are fewer.
 
     Raises:
         FairleadError: INVALID_ARGUMENT for numbers that make no sense together.
@@ -38,6 +44,8 @@ class Replicas:
     least: int
     most: int
     target: int
+    upscale_delay_s: float
+    downscale_delay_s: float
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most or self.target < 1:
@@ -46,6 +54,26 @@ class Replicas:
                 f"there cannot be {self.least} to {self.most} replicas with {self.target} requests each",
                 hint="--min-replicas 1 --max-replicas 4 --target-in-flight 8",
             )
+        for delay_s in (self.upscale_delay_s, self.downscale_delay_s):
+            if not 0 <= delay_s < math.inf:
+                raise FairleadError(
+                    Code.INVALID_ARGUMENT,
+                    f"replicas cannot be added or taken away after {delay_s:g} s",
+                    hint="--upscale-delay-s 30 --downscale-delay-s 600",
+                )
+
+    def autoscaling(self) -> dict[str, float]:
+        """Ray's autoscaling configuration: it reckons with the mean of no longer a while than it is to wait for."""
+        window_s = max(_LEAST_WINDOW_S, min(_LONGEST_WINDOW_S, self.upscale_delay_s, self.downscale_delay_s))
+        return {
+            "min_replicas": self.least,
+            "max_replicas": self.most,
+            "target_ongoing_requests": self.target,
+            "upscale_delay_s": self.upscale_delay_s,
+            "downscale_delay_s": self.downscale_delay_s,
+            "look_back_period_s": window_s,
+            "metrics_interval_s": window_s / _COUNTS_A_WINDOW,
+        }
 
 
 def serve_on_ray(settings: Settings, engine: str, replicas: Replicas, on_ready: Callable[[str], None]) -> None:
@@ -142,11 +170,7 @@ def _deploy(told: dict[str, str], replicas: Replicas, asks_keys: bool, _tell: Ca
     deployment = serve.deployment(Replica).options(
         name=_NAME,
         max_ongoing_requests=_ROOM * replicas.target,
-        autoscaling_config={
-            "min_replicas": replicas.least,
-            "max_replicas": replicas.most,
-            "target_ongoing_requests": replicas.target,
-        },
+        autoscaling_config=replicas.autoscaling(),
         max_constructor_retry_count=1,  # what keeps a replica from serving is seldom gone the next time
         logging_config={"enable_access_log": False},
     )

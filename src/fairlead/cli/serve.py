@@ -100,6 +100,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--min-replicas", type=int, default=1, help="on Ray at any time (default: 1)")
     parser.add_argument("--max-replicas", type=int, default=4, help="on Ray at any time (default: 4)")
     parser.add_argument("--target-in-flight", type=int, default=8, help="requests a replica on Ray (default: 8)")
+    parser.add_argument("--upscale-delay-s", type=float, default=30.0, help="of load on Ray (default: 30)")
+    parser.add_argument("--downscale-delay-s", type=float, default=600.0, help="of less load (default: 600)")
     add_flags(parser, *FLAGS)
 
 
@@ -122,7 +124,13 @@ def run(arguments: Namespace) -> int:
 def _run_on_ray(settings: Settings, arguments: Namespace) -> int:
     from fairlead.app.ray_serving import Replicas, serve_on_ray  # noqa: PLC0415 - for who has a cluster
 
-    replicas = Replicas(least=arguments.min_replicas, most=arguments.max_replicas, target=arguments.target_in_flight)
+    replicas = Replicas(
+        least=arguments.min_replicas,
+        most=arguments.max_replicas,
+        target=arguments.target_in_flight,
+        upscale_delay_s=arguments.upscale_delay_s,
+        downscale_delay_s=arguments.downscale_delay_s,
+    )
     serve_on_ray(settings, arguments.engine, replicas, on_ready=lambda address: say(f"ready on Ray Serve: {address}"))
     say("taken away")
     return 0
