@@ -42,7 +42,7 @@ PEOPLE = pd.DataFrame(
         "member": DICE.random(100) > 0.5,
     }
 )
-DATATYPES = {"float32": "FP32", "int64": "INT64", "bool": "BOOL", "string": "BYTES"}
+DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "bool": "BOOL", "string": "BYTES"}
 RTOL, ATOL = 1e-5, 1e-5
 
 

@@ -203,4 +203,5 @@ def publish_first(store: WritableStore, directory: Path, draft: Manifest, *, why
 
 
 def _described(spec: TensorSpec) -> str:
-    return f"{spec.name} {spec.dtype}{list(spec.shape)}"
+    values = f"  {spec.column.shown}" if spec.column is not None else ""
+    return f"{spec.name} {spec.dtype}{list(spec.shape)}{values}".rstrip()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from fairlead.config import Settings
 from fairlead.conversion.choosing import original_of
 from fairlead.conversion.original import Original
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column, set_columns
 from fairlead.servable.disposable import Limits
 from fairlead.servable.golden import Golden
 from fairlead.servable.identity import check_model_name
@@ -29,6 +32,7 @@ def publish(
     name: str,
     sample: Any,
     labels: Sequence[str] = (),
+    ranges: Mapping[str, tuple[float, float]] = MappingProxyType({}),
     settings: Settings | None = None,
     limits: Limits | None = None,
 ) -> Intake:
@@ -43,6 +47,7 @@ def publish(
         sample: rows as the object takes them: an array, a DataFrame, a list of texts, or arrays by input.
         labels: names of its classes, in the order of its answers; by default those that the object has, else those of
             the version that serves.
+        ranges: the least and the greatest number that callers may send in a column, of those columns that have bounds.
         settings: where the store is, and where there is room to work; by default what the environment says.
         limits: what the ONNX file may take when it is loaded for the first time.
 
@@ -54,11 +59,14 @@ def publish(
     """
     check_model_name(name)
     original = original_of(model, sample)
+    columns = _bounded(original, ranges)
     answers = _answers(original)
     is_numbered = all(label.isdecimal() for label in original.labels)
 
     def bring(directory: Path) -> Offer:
         original.export(directory / MODEL_FILE)
+        if columns:
+            set_columns(directory / MODEL_FILE, columns)
         return Offer(
             lineage={
                 "original": {"framework": original.framework, "kind": original.kind},
@@ -76,6 +84,28 @@ def publish(
         reasons = "; ".join(f"{check.name}: {check.detail}" for check in taken.report.failures)
         raise FairleadError(Code.FAILED_PRECONDITION, f"{name} is not published: {reasons}", hint=taken.advice)
     return taken
+
+
+def _bounded(original: Original, ranges: Mapping[str, tuple[float, float]]) -> dict[str, Column]:
+    """The columns with their bounds, which the sample has to keep to.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT naming the column.
+    """
+    for name in ranges:
+        if name not in original.columns or original.inputs[name].dtype.kind not in "fiu":
+            raise FairleadError(
+                Code.INVALID_ARGUMENT,
+                f"there is a range for {name!r}, which is no column of numbers",
+                hint=f"the columns are {', '.join(original.columns) or 'none: the sample is no table'}",
+            )
+    columns = {
+        name: replace(column, minimum=ranges[name][0], maximum=ranges[name][1]) if name in ranges else column
+        for name, column in original.columns.items()
+    }
+    for name, column in columns.items():
+        column.check(name, original.inputs[name])
+    return columns
 
 
 def _answers(original: Original) -> dict[str, Array]:

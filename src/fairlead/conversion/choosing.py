@@ -13,7 +13,7 @@ from fairlead.errors import Code, FairleadError
 __all__ = ["original_of"]
 
 _ADAPTERS: Final[Mapping[str, str]] = MappingProxyType(
-    {"keras": "keras", "torch": "torch", "xgboost": "xgboost", "sklearn": "scikit_learn"}
+    {"keras": "keras", "torch": "torch", "xgboost": "xgboost", "lightgbm": "lightgbm", "sklearn": "scikit_learn"}
 )
 """The module of this room that knows what the objects of a package are."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from fairlead.conversion.sample import rows_of, texts_of
 from fairlead.conversion.tensorflow import write_function
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.signature import Array, Tensors
 
 __all__ = ["Keras", "original"]
@@ -122,6 +123,10 @@ class Keras:
     @property
     def labels(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        return {}
 
     def answer(self) -> dict[str, Array]:
         rows = len(next(iter(self.inputs.values())))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from fairlead.servable.column import Column
 from fairlead.servable.signature import Array, Tensors
 
 __all__ = ["Original"]
@@ -28,6 +30,10 @@ class Original(Protocol):
     @property
     def labels(self) -> tuple[str, ...]:
         """What it calls its classes, be it by number, in the order of its answers; empty where it does not say."""
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """What values its inputs may have that are columns of a table; empty where there was none."""
 
     def answer(self) -> dict[str, Array]:
         """What it says of the sample, by the names of the ONNX file's outputs, in the same shapes.

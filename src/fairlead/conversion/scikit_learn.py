@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairlead.conversion import foreign_trees, onnx_graph, scikit_learn_text
+from fairlead.conversion import foreign_trees, frame, onnx_graph, scikit_learn_text
 from fairlead.conversion.sample import is_frame, rows_of, texts_of
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.signature import Array, Tensors, TensorSpec
 from fairlead.servable.text_transform import PLAIN_TEXT, set_text_transform
 from fairlead.training.extras import needs_extras
@@ -67,7 +68,7 @@ def original(model: Any, sample: Any) -> ScikitLearn:
         )
     _check_pickles(model)
     return ScikitLearn(
-        model=model, sample=sample, columns=_tensors(rows_of(sample)), is_classifier=is_classifier(model)
+        model=model, sample=sample, tensors=_tensors(rows_of(sample)), is_classifier=is_classifier(model)
     )
 
 
@@ -117,14 +118,14 @@ class ScikitLearn:
     Attributes:
         model: the estimator.
         sample: the rows as it takes them.
-        columns: the rows as ONNX takes them.
+        tensors: the rows as ONNX takes them.
         is_classifier: else it is a regressor.
         framework: who trained it.
     """
 
     model: Any
     sample: Any
-    columns: Tensors
+    tensors: Tensors
     is_classifier: bool
     framework: str = "scikit-learn"
 
@@ -134,11 +135,15 @@ class ScikitLearn:
 
     @property
     def inputs(self) -> Tensors:
-        return self.columns
+        return self.tensors
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(str(label) for label in self.model.classes_) if self.is_classifier else ()
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        return frame.described(self.sample, frame.categories_of(self.sample)) if is_frame(self.sample) else {}
 
     def answer(self) -> dict[str, Array]:
         if not self.is_classifier:
@@ -193,7 +198,7 @@ class ScikitLearn:
     def _specs(self) -> list[TensorSpec]:
         return [
             TensorSpec(name=name, dtype="string" if array.dtype.kind == "O" else array.dtype.name, shape=(-1,))
-            for name, array in self.columns.items()
+            for name, array in self.tensors.items()
         ]
 
     def _types(self) -> list[tuple[str, Any]]:
@@ -203,11 +208,11 @@ class ScikitLearn:
         def kind(array: Array, *shape: int) -> Any:
             return (StringTensorType if array.dtype.kind == "O" else FloatTensorType)([None, *shape])
 
-        kinds = {array.dtype.kind == "O" for array in self.columns.values()}
+        kinds = {array.dtype.kind == "O" for array in self.tensors.values()}
         if is_frame(self.sample) and (len(kinds) > 1 or _looks_at_columns(self.model)):
-            return [(name, kind(array, 1)) for name, array in self.columns.items()]
-        name, first = next(iter(self.columns.items()))
-        shape = (len(self.columns),) if is_frame(self.sample) else first.shape[1:]
+            return [(name, kind(array, 1)) for name, array in self.tensors.items()]
+        name, first = next(iter(self.tensors.items()))
+        shape = (len(self.tensors),) if is_frame(self.sample) else first.shape[1:]
         return [(_ONE_ARRAY if is_frame(self.sample) else name, kind(first, *shape))]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from fairlead.conversion.sample import rows_of
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.signature import Array, Tensors
 from fairlead.training.extras import needs_extras
 
@@ -84,6 +85,10 @@ class Torch:
     @property
     def labels(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        return {}
 
     def answer(self) -> dict[str, Array]:
         rows = len(next(iter(self.inputs.values())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -214,12 +215,22 @@ def _changes(now: Signature, was: Signature) -> list[str]:
         f"{side} {_described(new)} was {_described(old)}"
         for side, new_specs, old_specs in sides
         for new, old in zip_longest(new_specs, old_specs)
-        if new != old
+        if new is None or old is None or not _is_kept(new, old)
     ]
 
 
+def _is_kept(now: TensorSpec, was: TensorSpec) -> bool:
+    """Whether nobody who gave or got the one is disappointed by the other; a column may take more than it did."""
+    if replace(now, column=None) != replace(was, column=None):
+        return False
+    return now.column is None or (was.column is not None and now.column.takes(was.column))
+
+
 def _described(spec: TensorSpec | None) -> str:
-    return "none" if spec is None else f"{spec.name!r} {spec.dtype}{list(spec.shape)}"
+    if spec is None:
+        return "none"
+    values = f" ({spec.column.shown})" if spec.column is not None and spec.column.shown else ""
+    return f"{spec.name!r} {spec.dtype}{list(spec.shape)}{values}"
 
 
 def _class_changes(now: tuple[str, ...], was: tuple[str, ...] | None) -> list[str]:

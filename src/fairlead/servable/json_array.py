@@ -37,7 +37,13 @@ def make_array(spec: TensorSpec, leaves: list[Any], shape: tuple[int, ...]) -> A
 
 
 def quick_array(spec: TensorSpec, values: Any) -> Array | None:
-    """`values` as the tensor of `spec`; None unless they are lists of one shape, as deep as it, of its type alone."""
+    """`values` as the tensor of `spec`; None unless they are lists of one shape, as deep as it, of its type alone.
+
+    In a column, null is a value that is missing.
+
+    Raises:
+        FairleadError: INVALID_ARGUMENT where that has to be there.
+    """
     shape: list[int] = []
     for depth in range(len(spec.shape)):
         if depth == 0:
@@ -48,7 +54,13 @@ def quick_array(spec: TensorSpec, values: Any) -> Array | None:
         if len(sizes) != 1:
             return None
         shape.append(*sizes)
-    if not shape or not {*map(type, values)} <= LEAF_TYPES[spec.numpy_dtype.kind]:
+    if not shape:
+        return None
+    kinds = {*map(type, values)}
+    if spec.column is not None and type(None) in kinds:
+        values = spec.column.fill(spec.name, values, spec.dtype)
+        kinds = {*map(type, values)}
+    if not kinds <= LEAF_TYPES[spec.numpy_dtype.kind]:
         return None
     try:
         return make_array(spec, values, tuple(shape))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.golden import Golden
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
@@ -67,13 +68,13 @@ def samples(signature: Signature) -> Iterator[Tensors]:
 def _rows(spec: TensorSpec, size: int, dice: np.random.Generator | None) -> Array:
     shape = tuple(_ROWS if axis == 0 and length == -1 else abs(length) * (size if length == -1 else 1)
                   for axis, length in enumerate(spec.shape))  # fmt: skip
+    column = spec.column or Column()
     if spec.dtype == "string":
-        return np.full(shape, "sample", object)
-    if dice is None:
-        return np.zeros(shape, spec.numpy_dtype)
-    if spec.numpy_dtype.kind == "f":
-        return dice.random(shape).astype(spec.numpy_dtype)
-    return dice.integers(0, 2, shape).astype(spec.numpy_dtype)
+        return np.full(shape, (column.categories or ("sample",))[0], object)
+    numbers = np.zeros(shape) if dice is None else dice.random(shape)
+    if spec.numpy_dtype.kind != "f":
+        numbers = numbers.round()
+    return np.asarray(np.clip(numbers, *column.bounds), spec.numpy_dtype)
 
 
 def read_sample(path: Path, signature: Signature) -> Tensors:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 
 __all__ = ["DEFAULT_SIGNATURE", "Array", "Signature", "TensorSpec", "Tensors"]
 
@@ -21,6 +22,8 @@ _NUMBERS = (
     "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
 )  # fmt: skip
 _DTYPES: Mapping[str, np.dtype[Any]] = {name: np.dtype(name) for name in _NUMBERS} | {"string": np.dtype(object)}
+
+_COLUMN_SHAPES = ((-1,), (-1, 1))
 
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
@@ -36,6 +39,7 @@ class TensorSpec:
         shape: one entry an axis; -1 for an axis of any length. The batch is axis 0.
         is_unranked: the number of axes is not known either; the shape is empty then.
         node: what the model's own graph calls it; empty where that is the name.
+        column: what values it may have, of a column of a table; None for a tensor of any values.
         numpy_dtype: the dtype of an array that holds it (object for strings).
     """
 
@@ -44,6 +48,7 @@ class TensorSpec:
     shape: tuple[int, ...]
     is_unranked: bool = False
     node: str = field(default="", compare=False)
+    column: Column | None = None
     numpy_dtype: np.dtype[Any] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +62,10 @@ class TensorSpec:
             )
         if any(size < -1 for size in self.shape):
             raise FairleadError(Code.INVALID_ARGUMENT, f"tensor {self.name!r} has shape {list(self.shape)}")
+        if self.column is not None and (self.shape not in _COLUMN_SHAPES or self.is_unranked):
+            raise FairleadError(
+                Code.INVALID_ARGUMENT, f"column {self.name!r} has shape {list(self.shape)}, which is no value a row"
+            )
         object.__setattr__(self, "numpy_dtype", _DTYPES[self.dtype])
 
     def admits(self, shape: tuple[int, ...]) -> bool:
@@ -68,7 +77,9 @@ class TensorSpec:
         return all(want in (-1, got) for want, got in zip(self.shape, shape, strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype, "shape": None if self.is_unranked else list(self.shape)}
+        shape = None if self.is_unranked else list(self.shape)
+        column = {} if self.column is None else {"column": self.column.to_json()}
+        return {"name": self.name, "dtype": self.dtype, "shape": shape, **column}
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> TensorSpec:
@@ -78,6 +89,7 @@ class TensorSpec:
             dtype=str(data["dtype"]),
             shape=tuple(int(size) for size in shape or ()),
             is_unranked=shape is None,
+            column=Column.from_json(data["column"]) if "column" in data else None,
         )
 
 
@@ -99,8 +111,16 @@ class Signature:
             if not names or len(set(names)) != len(names):
                 raise FairleadError(Code.INVALID_ARGUMENT, f"a signature needs distinct {side} names, got {names}")
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether it takes columns of a table."""
+        return any(spec.column is not None for spec in self.inputs)
+
     def check_inputs(self, tensors: Tensors) -> None:
-        """Raise INVALID_ARGUMENT unless `tensors` are exactly these inputs, well shaped, of one batch, not empty."""
+        """Raise INVALID_ARGUMENT unless `tensors` are exactly these inputs, well shaped, of one batch, not empty.
+
+        The values of columns are looked at too.
+        """
         if len(self.inputs) == len(tensors) == 1 and self.inputs[0].name in tensors:  # nearly always
             _check_tensor(self.inputs[0], tensors[self.inputs[0].name])
             return
@@ -116,9 +136,12 @@ class Signature:
             raise FairleadError(Code.INVALID_ARGUMENT, f"the inputs differ in their number of rows: {batches}")
 
     def check_finite(self, tensors: Tensors) -> None:
-        """Raise INVALID_ARGUMENT when a number in `tensors`, which are these inputs, is NaN or infinite."""
+        """Raise INVALID_ARGUMENT when a number in `tensors`, which are these inputs, is NaN or infinite.
+
+        Columns say for themselves what they take.
+        """
         for spec in self.inputs:
-            if spec.numpy_dtype.kind == "f" and not np.isfinite(tensors[spec.name]).all():
+            if spec.numpy_dtype.kind == "f" and spec.column is None and not np.isfinite(tensors[spec.name]).all():
                 raise FairleadError(
                     Code.INVALID_ARGUMENT, f"input {spec.name!r} holds a number that is not finite in {spec.dtype}"
                 )
@@ -149,3 +172,5 @@ def _check_tensor(spec: TensorSpec, array: Array) -> None:
         raise FairleadError(
             Code.INVALID_ARGUMENT, f"input {spec.name!r} has dtype {array.dtype} but the model takes {spec.dtype}"
         )
+    if spec.column is not None:
+        spec.column.check(spec.name, array)

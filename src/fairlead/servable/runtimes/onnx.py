@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column, columns_in
 from fairlead.servable.runtimes.onnx_file import check_onnx_file
 from fairlead.servable.servable import LoadedModel
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors, TensorSpec
@@ -158,16 +159,17 @@ def _open(path: Path, threads: int, libraries: Sequence[Path]) -> InferenceSessi
 
 
 def _signature(session: InferenceSession) -> Signature:
-    return Signature(inputs=_specs(session.get_inputs()), outputs=_specs(session.get_outputs()))
+    columns = columns_in(session.get_modelmeta().custom_metadata_map)
+    return Signature(inputs=_specs(session.get_inputs(), columns), outputs=_specs(session.get_outputs(), {}))
 
 
-def _specs(nodes: list[object]) -> tuple[TensorSpec, ...]:
-    return tuple(_spec(node) for node in nodes)
+def _specs(nodes: list[object], columns: Mapping[str, Column]) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(node, columns) for node in nodes)
 
 
-def _spec(node: object) -> TensorSpec:
+def _spec(node: object, columns: Mapping[str, Column]) -> TensorSpec:
     name, kind, shape = (getattr(node, field) for field in ("name", "type", "shape"))
     if kind not in _DTYPES:
         raise FairleadError(Code.UNIMPLEMENTED, f"tensor {name!r} of {MODEL_FILE} is a {kind}, which is not served")
     sizes = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in shape)
-    return TensorSpec(name=name, dtype=_DTYPES[kind], shape=sizes)
+    return TensorSpec(name=name, dtype=_DTYPES[kind], shape=sizes, column=columns.get(name))

@@ -64,11 +64,18 @@ def decode_instances(rows: Any, signature: Signature) -> Tensors:
 
 
 def decode_inputs(value: Any, signature: Signature) -> Tensors:
-    """The inputs in column form: whole tensors, named when there are several. Names the model lacks are ignored."""
+    """The inputs in column form: whole tensors, named when there are several.
+
+    Names the model lacks are ignored, as TensorFlow Serving does, unless it takes the columns of a table.
+    """
     if isinstance(value, dict) and not is_base64(value):
-        for spec in signature.inputs:
-            if spec.name not in value:
-                raise FairleadError(Code.INVALID_ARGUMENT, f"Missing named input: {spec.name} in 'inputs' object.")
+        names = [spec.name for spec in signature.inputs]
+        for name in names:
+            if name not in value:
+                raise FairleadError(Code.INVALID_ARGUMENT, f"Missing named input: {name} in 'inputs' object.")
+        unknown = [name for name in value if name not in names] if signature.has_columns else []
+        if unknown:
+            raise FairleadError(Code.INVALID_ARGUMENT, f"the model takes no column {unknown[0][:80]!r}")
         return {spec.name: _column(spec, value[spec.name]) for spec in signature.inputs}
     if len(signature.inputs) > 1:
         raise FairleadError(
@@ -81,7 +88,14 @@ def decode_inputs(value: Any, signature: Signature) -> Tensors:
 
 def _column(spec: TensorSpec, value: Any) -> Array:
     array = quick_array(spec, value)
-    return walk_tensor(spec, value) if array is None else array
+    if array is not None:
+        return array
+    try:
+        return walk_tensor(spec, value)
+    except FairleadError as error:
+        if spec.column is None:
+            raise
+        raise FairleadError(error.code, f"column {spec.name!r}: {error.message}", hint=error.hint) from error
 
 
 def _named_rows(rows: list[Any], signature: Signature) -> Tensors:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fairlead.errors import FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.json_array import LEAF_TYPES, make_array
 from fairlead.servable.signature import Array, Signature, TensorSpec
 from fairlead.transport.invalid import invalid
@@ -82,6 +83,9 @@ def _check_names(row: Any, index: int, specs: Mapping[str, TensorSpec]) -> None:
                 f"Failed to process element: {index} key: {name} of 'instances' list. "
                 f"Error: INVALID_ARGUMENT: JSON object: does not have named input: {name}"
             )
+    lacking = [name for name, spec in specs.items() if name not in row and spec.column is not None]
+    if lacking:
+        raise invalid(f"row {index} of 'instances' lacks {_columns(lacking)}; null stands for a missing value")
     if row.keys() != specs.keys():
         raise invalid(
             f"Failed to process element: {index} of 'instances' list. "
@@ -94,13 +98,23 @@ def _stack(spec: TensorSpec, rows: list[Any], place: str) -> Array:
     arrays: list[Array] = []
     for index, row in enumerate(rows):
         try:
-            arrays.append(walk_tensor(spec, row))
+            arrays.append(_missing(spec, index) if row is None and spec.column is not None else walk_tensor(spec, row))
             _check_alike(arrays[0], arrays[-1])
         except FairleadError as error:
             raise invalid(
                 f"Failed to process {place.format(index)} of 'instances' list. Error: {error.code}: {error.message}"
             ) from error
     return np.stack(arrays)
+
+
+def _missing(spec: TensorSpec, row: int) -> Array:
+    """What stands for a column's value that is null."""
+    column = spec.column or Column()
+    return make_array(spec, [column.missing(spec.name, row, spec.dtype)], ())
+
+
+def _columns(names: list[str]) -> str:
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(map(repr, names))}"
 
 
 def _check_alike(first: Array, array: Array) -> None:

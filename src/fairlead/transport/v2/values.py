@@ -32,6 +32,8 @@ def from_values(spec: TensorSpec, shape: tuple[int, ...], values: list[Any]) -> 
             f"Unable to parse 'data' of input {spec.name!r}: Shape does not match true shape of 'data' field: "
             f"{list(shape)} takes {math.prod(shape)} values and there are {len(leaves)}"
         )
+    if spec.column is not None and None in leaves:
+        leaves = spec.column.fill(spec.name, leaves, spec.dtype)
     allowed = LEAF_TYPES[spec.numpy_dtype.kind]
     if not {*map(type, leaves)} <= allowed:
         raise _wrong(spec, next(leaf for leaf in leaves if type(leaf) not in allowed))

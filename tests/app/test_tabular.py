@@ -1,0 +1,187 @@
+"""A model of a table, published and served: named columns with types, and what is no such row is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMClassifier
+from tests.app.test_own_models import over_grpc, over_simple, over_v1, over_v2
+from tests.cli.conftest import Server, starting
+from tests.conversion.test_lightgbm import JOBS, OTHERS, PAID, PEOPLE, SMALL
+from tritonclient.utils import InferenceServerException
+
+import fairlead
+from fairlead.app.intake import Intake
+from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
+from fairlead.servable.signature import Tensors
+
+MODEL = LGBMClassifier(**SMALL).fit(PEOPLE, np.where(PAID, "paid", "not paid"))
+RANGES = {"age": (16, 120)}
+ROW: dict[str, Any] = {"age": 39, "hours-per-week": 40.5, "job": "Nurse", "member": True, "debt": 0.1}
+
+
+def publish(settings: Settings, **options: Any) -> Intake:
+    """The model, with people that it has seen."""
+    return fairlead.publish(MODEL, name="people", sample=PEOPLE, settings=settings, **options)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of it."""
+    settings = Settings(home=tmp_path_factory.mktemp("tabular") / "home")
+    publish(settings, ranges=RANGES)
+    with starting(tmp_path_factory.mktemp("server")) as start:
+        server = start(settings.store_path, "--workers", "1")
+        server.wait_ready()
+        yield server
+
+
+def sent(table: Any) -> Tensors:
+    """The columns as clients send them; binary protocols have an empty text for one that is missing."""
+    return {
+        name: table[name].astype(object).fillna("").to_numpy(object) if name == "job" else table[name].to_numpy()
+        for name in table
+    }
+
+
+@pytest.mark.parametrize("ask", [over_v1, over_v2, over_grpc, over_simple])
+def test_served_answers_are_the_models(server: Server, ask: Callable[[Server, str, Tensors], Any]) -> None:
+    """In every protocol, to 1e-6; JSON has null, here an empty text and NaN, for what is missing."""
+    known = OTHERS[OTHERS.notna().all(axis=1)] if ask in (over_v1, over_simple, over_v2) else OTHERS
+    np.testing.assert_allclose(ask(server, "people", sent(known)), MODEL.predict_proba(known), atol=1e-6)
+
+
+def v1_rows(server: Server, rows: list[Any]) -> tuple[int, Any]:
+    """TensorFlow Serving's row form."""
+    return server.call("POST", "/v1/models/people:predict", json.dumps({"instances": rows}).encode())
+
+
+def v1_columns(server: Server, rows: list[Any]) -> tuple[int, Any]:
+    """TensorFlow Serving's column form."""
+    columns = {name: [row.get(name) for row in rows] for name in rows[0]}
+    return server.call("POST", "/v1/models/people:predict", json.dumps({"inputs": columns}).encode())
+
+
+def v2_json(server: Server, rows: list[Any]) -> tuple[int, Any]:
+    """The Open Inference Protocol in JSON."""
+    types = {"age": "INT64", "job": "BYTES", "member": "BOOL"}
+    inputs = [
+        {
+            "name": name,
+            "shape": [len(rows)],
+            "datatype": types.get(name, "FP64"),
+            "data": [row[name] for row in rows],
+        }
+        for name in rows[0]
+    ]
+    return server.call("POST", "/v2/models/people/infer", json.dumps({"inputs": inputs}).encode())
+
+
+def simple(server: Server, rows: list[Any]) -> tuple[int, Any]:
+    """`POST /predict`."""
+    return server.call("POST", "/predict?model=people", json.dumps({"instances": rows}).encode())
+
+
+ASK = [v1_rows, v1_columns, v2_json, simple]
+Ask = Callable[[Server, list[Any]], tuple[int, Any]]
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_null_is_a_value_that_is_missing(server: Server, ask: Ask) -> None:
+    """Of a number or a category, where the sample had missing ones."""
+    rows = [ROW, ROW | {"hours-per-week": None}, ROW | {"job": None}, ROW | {"job": None, "hours-per-week": None}]
+    table = pd.DataFrame(rows).astype({"job": PEOPLE["job"].dtype, "hours-per-week": float})
+    status, answer = ask(server, rows)
+    assert status == 200, answer
+    if "outputs" in answer:
+        got = answer["outputs"][0]["data"] if isinstance(answer["outputs"][0], dict) else answer["outputs"]
+    else:
+        got = [row["probabilities"].values() if isinstance(row, dict) else row for row in answer["predictions"]]
+        got = [list(row) for row in got]
+    np.testing.assert_allclose(np.reshape(got, (4, 2)), MODEL.predict_proba(table), atol=1e-6)
+
+
+@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"job": "Astronaut"}, "'job' is 'Astronaut' in row 1"),
+        ({"age": 15}, "'age' is 15 in row 1, and the model takes 16 to 120"),
+        ({"debt": None}, "'debt' is missing in row 1"),
+        ({"age": None}, "'age' is missing in row 1"),
+        ({"age": "old"}, "age"),
+        ({"age": 39.5}, "age"),
+        ({"hours-per-week": "many"}, "hours-per-week"),
+        ({"job": 5}, "job"),
+        ({"member": 1}, "member"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_column(
+    server: Server, ask: Ask, change: dict[str, Any], told: str
+) -> None:
+    """In every protocol that has JSON, before the model is asked."""
+    status, answer = ask(server, [ROW, ROW | change])
+    assert status == 400
+    assert told in json.dumps(answer).replace("\\u0027", "'")
+
+
+@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize("odd", ["debt", "depth"])
+def test_a_row_has_all_columns_and_no_other(server: Server, ask: Ask, odd: str) -> None:
+    """What is too much, or too little, is named."""
+    row = {name: value for name, value in ROW.items() if name != odd} | ({} if odd in ROW else {odd: 1.0})
+    status, answer = ask(server, [row])
+    assert status == 400
+    assert odd in json.dumps(answer)
+
+
+def test_binary_tensors_are_looked_at_too(server: Server) -> None:
+    """Texts as bytes, numbers as they lie in memory."""
+    for change, told in (
+        ({"job": "Astronaut"}, "'job' is 'Astronaut' in row 0"),
+        ({"age": 200}, "'age' is 200 in row 0"),
+        ({"debt": np.nan}, "'debt' is missing in row 0"),
+        ({"debt": np.inf}, "'debt' is inf in row 0"),
+    ):
+        with pytest.raises(InferenceServerException, match=told):
+            over_grpc(server, "people", sent(pd.DataFrame([ROW | change])))
+
+
+def test_what_a_column_may_be_is_told(server: Server) -> None:
+    """`GET /models` has categories, bounds, and where values may be missing."""
+    _, told = server.call("GET", "/models")
+    inputs = {given["name"]: given for given in told["models"][0]["versions"][0]["inputs"]}
+    assert inputs["job"]["column"] == {"categories": JOBS, "may_be_missing": True}
+    assert inputs["age"]["column"] == {"minimum": 16, "maximum": 120, "may_be_missing": False}
+
+
+def test_a_range_is_kept_by_the_sample_and_has_a_column(tmp_path: Any) -> None:
+    """Else it is a mistake, and nothing is published."""
+    settings = Settings(home=tmp_path)
+    for ranges, told in (
+        ({"age": (30, 40)}, "column 'age' is"),
+        ({"years": (0, 1)}, "a range for 'years'"),
+        ({"job": (0, 1)}, "a range for 'job'"),
+    ):
+        with pytest.raises(FairleadError, match=told) as caught:
+            publish(settings, ranges=ranges)
+        assert caught.value.code is Code.INVALID_ARGUMENT
+    assert not settings.store_path.exists()
+
+
+def test_a_later_version_takes_what_the_one_that_serves_takes(tmp_path: Any) -> None:
+    """Wider ranges are fine; narrower ones would refuse callers that are answered now."""
+    settings = Settings(home=tmp_path)
+    first = publish(settings, ranges=RANGES)
+    wider = publish(settings, ranges={"age": (0, 150)})
+    assert first.signature.inputs[0].column == Column(minimum=16, maximum=120)
+    assert wider.version is not None
+    with pytest.raises(FairleadError, match=r"'age' int64\[-1\] \(17 to 90\) was 'age' int64\[-1\] \(16 to 120\)"):
+        publish(settings, ranges={"age": (17, 90)})
