@@ -15,7 +15,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_OPTIONS = ("--config-file=", "--ignore-missing-imports", "--python-version=3.11")
+_OPTIONS = ("--config-file=", "--ignore-missing-imports", "--python-version=3.11", "--always-true=COMPILING")
 
 
 class CompileHook(BuildHookInterface[Any]):

@@ -6,10 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairlead.app.publishing import publish
-    from fairlead.config import Settings
-    from fairlead.errors import FairleadError
-    from fairlead.servable.disposable import Limits
+    COMPILING = False  # but to the compiler: it would read all that is behind these, and some of it stops mypy
+    if not COMPILING:
+        from fairlead.app.publishing import publish
+        from fairlead.config import Settings
+        from fairlead.errors import FairleadError
+        from fairlead.servable.disposable import Limits
 
 __all__ = ["FairleadError", "Limits", "Settings", "publish"]
 
