@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import uvloop
+from tests.graphs.fakes import make_graph
 
 from fairlead.app.data_plane import DataPlane
 from fairlead.app.graphs import publish_graph
@@ -22,17 +23,20 @@ from fairlead.app.metrics import ServiceMetrics
 from fairlead.config import Settings
 from fairlead.metering.ledger import Ledger
 from fairlead.metering.meter import Meter
+from fairlead.servable.graph.servable import GraphServable
 from fairlead.servable.graph.spec import GraphSpec
 from fairlead.servable.identity import ServableId
 from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.servable import LoadedModel, Servable
 from fairlead.servable.signature import Array, Tensors
 from fairlead.store.writable_store import WritableStore
+from fairlead.telemetry.instruments import Instruments
 from fairlead.telemetry.region import Memory
 from fairlead.testing import publish_digit
 from fairlead.transport.listener import open_socket
 
 DEADLINE_MS = 20
+DEADLINES = {"digits@2": DEADLINE_MS}  # the others answer at once, but on a busy machine
 BODY = json.dumps({"instances": np.zeros((1, 28, 28, 1)).tolist()}).encode()
 
 
@@ -144,6 +148,13 @@ class Plane:
         response = connection.getresponse()
         return response.status, json.loads(response.read())
 
+    def wait_for(self, model: str, version: int) -> None:
+        """Return once that is the version that answers."""
+        deadline = time.monotonic() + 20
+        while self._plane.readiness().models.get(model) != version:
+            assert time.monotonic() < deadline, self._plane.readiness()
+            time.sleep(0.01)
+
     def rows(self, family: str) -> dict[tuple[str, ...], float]:
         """What was counted of a family, by its label values."""
         return {labels: cells[0] for labels, cells in self.metrics.instruments.totals()[family].items()}
@@ -157,12 +168,12 @@ class Plane:
 
 
 @pytest.fixture
-def start_plane(settings: Settings) -> Iterator[Callable[[], Plane]]:
-    """Starts a data plane over the store as it is."""
+def start_plane(settings: Settings) -> Iterator[Callable[..., Plane]]:
+    """Starts a data plane over the store as it is, with the fixture's settings or others."""
     planes: list[Plane] = []
 
-    def start() -> Plane:
-        planes.append(Plane(settings))
+    def start(other: Settings | None = None) -> Plane:
+        planes.append(Plane(other or settings))
         return planes[-1]
 
     yield start
@@ -175,12 +186,31 @@ Publish = Callable[..., None]
 
 @pytest.fixture
 def publish(settings: Settings) -> Publish:
-    """Publishes a graph of versions, of which digits@2 has a short deadline; other fields by name."""
+    """Publishes a graph of versions, of which digits@2 has a short deadline by default; other fields by name."""
 
-    def publish(name: str, kind: str, *versions: str, **fields: Any) -> None:
-        waits = {"digits@2": DEADLINE_MS}  # the others answer at once, but on a busy machine
-        members = [{"version": version, "deadline_ms": waits.get(version, 5000)} for version in versions]
+    def publish(
+        name: str, kind: str, *versions: str, deadlines: Mapping[str, float] = DEADLINES, **fields: Any
+    ) -> None:
+        members = [{"version": version, "deadline_ms": deadlines.get(version, 5000)} for version in versions]
         spec = GraphSpec.from_json({"kind": kind, "members": members} | fields)
         assert publish_graph(settings, name, spec).version is not None
 
     return publish
+
+
+GraphOf = Callable[..., tuple[GraphServable, Instruments]]
+
+
+@pytest.fixture
+def graph_of() -> Iterator[GraphOf]:
+    """Makes graphs of functions, see `make_graph`, and closes them."""
+    made: list[GraphServable] = []
+
+    def graph_of(*arguments: Any, **options: Any) -> tuple[GraphServable, Instruments]:
+        graph, instruments = make_graph(*arguments, **options)
+        made.append(graph)
+        return graph, instruments
+
+    yield graph_of
+    for graph in made:
+        graph.close()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.servable import NoAnswerError
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 from fairlead.serving.batching import Joined, Outputs, can_batch, run_together
 
@@ -108,6 +109,21 @@ def test_a_large_request_is_run_in_parts() -> None:
 
     assert model.runs == [3, 3, 4]
     expect(answer, tensors)
+
+
+def test_a_run_that_none_of_its_requests_is_to_blame_for_is_not_repeated() -> None:
+    """Whoever is in it has the same error: a graph without an answer would make each of them wait once more."""
+    asked: list[int] = []
+
+    class Mute:
+        def predict(self, inputs: Tensors, outputs: Collection[str] | None = None) -> dict[str, Array]:
+            asked.append(len(inputs["x"]))
+            raise NoAnswerError(Code.UNAVAILABLE, "nobody speaks")
+
+    answers = run_together(Mute(), Joined([request(1, 2), request(3, 2)]), None, 32)
+
+    assert [str(answer) for answer in answers] == ["nobody speaks"] * 2
+    assert asked == [4]
 
 
 def test_only_the_outputs_asked_for_are_given() -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +18,8 @@ from tests.hosts.bucket import S3, s3
 
 from fairlead.app.doctor.models import writable
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.golden import GOLDEN_FILE
+from fairlead.servable.graph.spec import GraphSpec
 from fairlead.servable.identity import ServableId
 from fairlead.store.bucket import Bucket
 from fairlead.store.mirror import Mirror
@@ -95,6 +97,26 @@ def test_what_one_host_publishes_another_serves(world: World) -> None:
         store.open(ONE)
     assert caught.value.code is Code.DATA_LOSS
     assert world.store("there").rollback("digits", why="back").release.stable == 1
+    assert store.open(ONE).manifest.version == 1
+
+
+def test_what_a_graph_is_made_of_comes_and_stays_with_it(world: World) -> None:
+    """Though no release names it, and though there is room for nothing that is not needed."""
+    here = world.store()
+    for digit in (7, 3):
+        publish_digit(here, "digits", digit)
+    here.promote(TWO, why="only this one")
+    spec = GraphSpec.from_json({"kind": "average", "members": [{"version": "digits@1"}, {"version": "digits@2"}]})
+    golden = here.base("digits") / "1" / GOLDEN_FILE
+    made = replace(here.manifest(ONE), model="both", runtime="graph", graph=spec)
+    here.publish("both", {GOLDEN_FILE: golden}, lambda version, files: replace(made, version=version, files=files))
+    here.promote(ServableId("both", 1), why="")
+    there = world.mirror("there", most_bytes=0)
+    there.pull()
+    store = Store(there.root)
+    os.utime(store.base("digits") / "1", (0, 0))
+    there._evict()
+
     assert store.open(ONE).manifest.version == 1
 
 

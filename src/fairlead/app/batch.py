@@ -88,7 +88,7 @@ def _score_on_nodes(store: Store, id_: ServableId, job: Job, on_part: OnPart, en
 def _load(package: Package) -> Servable:
     """The model, in an actor of the cluster; proven there as it is here."""
     with package.unpacked() as root:
-        servable, _ = open_loader(Settings(store=root)).load(package.id).answering("")
+        servable, _ = open_loader(Settings(store=root), patience_s=_PATIENCE_S).load(package.id).answering("")
     return servable
 
 

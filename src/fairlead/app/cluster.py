@@ -142,11 +142,11 @@ def _guarded(function: Callable[..., Any], arguments: tuple[Any, ...], words: An
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A version's files, to be sent to where the store is not.
+    """The files of a version, and of those that it is made of, to be sent to where the store is not.
 
     Attributes:
-        id: whose.
-        files: by name, the manifest among them.
+        id: who it is.
+        files: by their paths in a store, the manifests among them.
     """
 
     id: ServableId
@@ -155,16 +155,18 @@ class Package:
     @classmethod
     def of(cls, store: Store, id_: ServableId) -> Package:
         """Read a version whose every byte was checked."""
-        version = store.open(id_)
-        names = [*version.manifest.files, MANIFEST_FILE]
-        return cls(id=id_, files={name: (version.directory / name).read_bytes() for name in names})
+        files: dict[str, bytes] = {}
+        for one in (id_, *store.manifest(id_).members):
+            version = store.open(one)
+            for name in (*version.manifest.files, MANIFEST_FILE):
+                files[f"{one.model}/{one.version}/{name}"] = (version.directory / name).read_bytes()
+        return cls(id=id_, files=files)
 
     @contextmanager
     def unpacked(self) -> Iterator[Path]:
-        """The root of a store with this version alone, for the while."""
+        """The root of a store with nothing else in it, for the while."""
         with tempfile.TemporaryDirectory(prefix="fairlead-") as name:
-            directory = Path(name) / self.id.model / str(self.id.version)
-            directory.mkdir(parents=True)
             for file, content in self.files.items():
-                (directory / file).write_bytes(content)
+                (Path(name) / file).parent.mkdir(parents=True, exist_ok=True)
+                (Path(name) / file).write_bytes(content)
             yield Path(name)

@@ -73,7 +73,7 @@ def publish_graph(settings: Settings, name: str, spec: GraphSpec) -> Intake:
         created_at=now(),
         lineage={"members": [str(named.id) for named in spec.versions]},
         cost=cost,
-        graph=spec.to_json(),
+        graph=spec,
     )
     evidence = ImportEvidence(
         imported=draft,

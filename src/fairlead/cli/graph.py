@@ -99,5 +99,5 @@ def _given(arguments: Namespace) -> dict[str, Any]:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FairleadError(Code.INVALID_ARGUMENT, f"the graph {path} cannot be read: {error}") from error

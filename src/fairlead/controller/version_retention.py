@@ -63,6 +63,8 @@ def delete_versions(
 ) -> tuple[int, ...]:
     """Delete what `deletable_versions` names, with the model's writers kept out, and return it.
 
+    What a graph is made of is in use as long as the graph is there.
+
     A version is renamed first, so that no reader sees half of one; a server that has it loaded keeps it until it lets
     go. Killed in between, the next call removes what is left.
 
@@ -73,7 +75,11 @@ def delete_versions(
     with files.storage_errors(f"deleting versions of {model}"), holding_model(store, model) as base:
         _clear(store, model)
         doomed = deletable_versions(
-            store.versions(model), store.history(model), keep=keep, rollback_targets=rollback_targets, in_use=in_use
+            store.versions(model),
+            store.history(model),
+            keep=keep,
+            rollback_targets=rollback_targets,
+            in_use={*in_use, *store.members(model)},
         )
         for version in doomed:
             (base / str(version)).rename(base / f"{_DELETED}{version}")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.graph.spec import GraphSpec
 from fairlead.servable.identity import ServableId, check_model_name
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Signature
 
@@ -60,7 +61,7 @@ class Manifest:
         latency_objective_ms: what a caller may expect of one row.
         signatures: all of them by name, where the model has names for them; see `named_signatures`.
         init_op: the operation that TensorFlow ran after it loaded the model; its clients are shown it.
-        graph: which versions it is made of, and how; empty for a model of its own.
+        graph: which versions it is made of, and how; None for a model of its own.
     """
 
     model: str
@@ -78,7 +79,7 @@ class Manifest:
     latency_objective_ms: float = 50.0
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     init_op: str = ""
-    graph: Mapping[str, Any] = field(default_factory=dict)
+    graph: GraphSpec | None = None
 
     def __post_init__(self) -> None:
         check_model_name(self.model)
@@ -93,6 +94,11 @@ class Manifest:
     @property
     def id(self) -> ServableId:
         return ServableId(self.model, self.version)
+
+    @property
+    def members(self) -> tuple[ServableId, ...]:
+        """The versions that it is made of, which are loaded with it; none for a model of its own."""
+        return tuple(named.id for named in self.graph.versions) if self.graph is not None else ()
 
     @property
     def named_signatures(self) -> Mapping[str, Signature]:
@@ -119,8 +125,8 @@ class Manifest:
         }
         if self.signatures:
             body["signatures"] = {name: signature.to_json() for name, signature in self.signatures.items()}
-        if self.graph:
-            body["graph"] = dict(self.graph)
+        if self.graph is not None:
+            body["graph"] = self.graph.to_json()
         body["seal"] = _seal(body)
         return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
@@ -181,5 +187,5 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
         latency_objective_ms=float(body["latency_objective_ms"]),
         # Manifests written before a model could have several lack them.
         signatures={str(name): Signature.from_json(data) for name, data in body.get("signatures", {}).items()},
-        graph=dict(body.get("graph", {})),
+        graph=GraphSpec.from_json(body["graph"]) if "graph" in body else None,
     )

@@ -138,7 +138,7 @@ class Lane:
     def __init__(self, handle: Handle, max_rows: int | None, on_drop: Callable[[Waiting], None]) -> None:
         self.model = handle.manifest.model
         self.version = str(handle.manifest.version)
-        self.is_graph = bool(handle.manifest.graph)
+        self.is_graph = handle.manifest.graph is not None
         self.running = 0
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None

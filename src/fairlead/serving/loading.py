@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,13 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.graph.fit import Fitted, fit
 from fairlead.servable.graph.servable import GraphServable, Part
-from fairlead.servable.graph.spec import GRAPH_RUNTIME, GraphSpec, MemberSpec
+from fairlead.servable.graph.spec import GraphSpec, MemberSpec
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.servable import LoadedModel, Loader, Servable
 from fairlead.servable.signature import DEFAULT_SIGNATURE
 from fairlead.servable.warmup import DecodeWarmup, warm_up
+from fairlead.serving.shared import SharedModels
 from fairlead.serving.target import UnknownSignatureError
 from fairlead.store.contents import check_contents
 from fairlead.store.plain import runtime_of
@@ -40,11 +41,13 @@ class LoadedVersion:
         model: what answers.
         manifests: for each signature the manifest that has it as its own.
         warmup_s: seconds that its first runs took, which warmed or proved it.
+        let_go: gives the memory back, unless another version holds the same model.
     """
 
     model: LoadedModel
     manifests: Mapping[str, Manifest]
     warmup_s: float
+    let_go: Callable[[], None]
 
     def answering(self, signature: str) -> tuple[Servable, Manifest]:
         """Who answers for `signature`, see `LoadedModel.meant_by`.
@@ -58,8 +61,8 @@ class LoadedVersion:
         return self.model.servables[name], self.manifests[name]
 
     def close(self) -> None:
-        """Give the memory back."""
-        self.model.close()
+        """Give it back. Called once."""
+        self.let_go()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class VersionLoader:
         self._roots = roots
         self._graphs = graphs or GraphMetrics(Instruments())
         self._patience_s = patience_s
+        self._shared = SharedModels()
 
     def load(self, id_: ServableId, directory: Path | None = None) -> LoadedVersion:
         """Load the version; nothing stays loaded when any of the stages fails.
@@ -126,17 +130,20 @@ class VersionLoader:
         if GOLDEN_FILE not in manifest.files:
             raise FairleadError(Code.FAILED_PRECONDITION, f"{id_} has no {GOLDEN_FILE} to prove itself with")
         golden = Golden.load(version.directory / GOLDEN_FILE)
-        if manifest.runtime == GRAPH_RUNTIME:
-            return self._load_graph(manifest, golden)
-        model = self._loader(id_, manifest.runtime).load(version.directory)
-        return self._proven(model, manifest, golden)
+        if manifest.graph is not None:
+            return self._load_graph(manifest, manifest.graph, golden)
+        loader = self._loader(id_, manifest.runtime)
+        model, let_go = self._shared.take(
+            (id_, frozenset(manifest.files.items())), lambda: loader.load(version.directory)
+        )
+        return self._proven(model, manifest, golden, let_go)
 
-    def _load_graph(self, manifest: Manifest, golden: Golden) -> LoadedVersion:
-        assembly = self.assemble(manifest.id, GraphSpec.from_json(manifest.graph))
+    def _load_graph(self, manifest: Manifest, spec: GraphSpec, golden: Golden) -> LoadedVersion:
+        assembly = self.assemble(manifest.id, spec)
         model = LoadedModel(
             signatures={DEFAULT_SIGNATURE: assembly.fitted.signature}, servables={DEFAULT_SIGNATURE: assembly.graph}
         )
-        proven = self._proven(model, manifest, golden)
+        proven = self._proven(model, manifest, golden, model.close)
         assembly.graph.patience_s = self._patience_s
         return proven
 
@@ -180,11 +187,11 @@ class VersionLoader:
         """Raise unless it is what the graph was made of, and no graph itself."""
         if self._store.digest(named.id) != named.manifest:
             raise FairleadError(Code.DATA_LOSS, f"{named.id} is not the version that the graph was made of")
-        if self._store.manifest(named.id).graph:
+        if self._store.manifest(named.id).graph is not None:
             raise FairleadError(Code.FAILED_PRECONDITION, f"{named.id} is a graph itself")
 
     @staticmethod
-    def _proven(model: LoadedModel, manifest: Manifest, golden: Golden) -> LoadedVersion:
+    def _proven(model: LoadedModel, manifest: Manifest, golden: Golden, let_go: Callable[[], None]) -> LoadedVersion:
         """The version once it has reproduced the golden outputs; else nothing stays loaded."""
         try:
             _check_rows(model)
@@ -193,9 +200,9 @@ class VersionLoader:
             golden.prove(model.servables[model.default])
             warmup_s = time.monotonic() - began
         except BaseException:
-            model.close()
+            let_go()
             raise
-        return _loaded(model, manifest, warmup_s)
+        return _loaded(model, manifest, warmup_s, let_go)
 
     def _load_plain(self, id_: ServableId, directory: Path) -> LoadedVersion:
         """Look at the files, load, and warm with what the directory has for it."""
@@ -225,7 +232,7 @@ class VersionLoader:
         except BaseException:
             model.close()
             raise
-        return _loaded(model, manifest, warmup_s)
+        return _loaded(model, manifest, warmup_s, model.close)
 
     def _loader(self, id_: ServableId, runtime: str) -> Loader:
         if runtime not in self._loaders:
@@ -258,6 +265,6 @@ def _check_signatures(model: LoadedModel, manifest: Manifest) -> None:
         )
 
 
-def _loaded(model: LoadedModel, manifest: Manifest, warmup_s: float) -> LoadedVersion:
+def _loaded(model: LoadedModel, manifest: Manifest, warmup_s: float, let_go: Callable[[], None]) -> LoadedVersion:
     manifests = {name: replace(manifest, signature=signature) for name, signature in model.signatures.items()}
-    return LoadedVersion(model=model, manifests=manifests, warmup_s=warmup_s)
+    return LoadedVersion(model=model, manifests=manifests, warmup_s=warmup_s, let_go=let_go)

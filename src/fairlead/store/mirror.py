@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
@@ -144,11 +144,16 @@ class Mirror:
             self._evict()
 
     def fetch(self, id_: ServableId) -> None:
-        """Have all files of a version here; those that are here and as published are not read again.
+        """Have all files of a version and of what it is made of here; those that are as published are not read again.
 
         Raises:
             FairleadError: NOT_FOUND, or DATA_LOSS when the bucket's files are not those of the manifest.
         """
+        with self.held():
+            for member in self._fetch(id_).members:
+                self._fetch(member)
+
+    def _fetch(self, id_: ServableId) -> Manifest:
         remote, directory = f"{id_.model}/{id_.version}", self.root / id_.model / str(id_.version)
         with self.held():
             found = self.bucket.get(f"{remote}/{MANIFEST_FILE}")
@@ -167,6 +172,7 @@ class Mirror:
             if not (directory / MANIFEST_FILE).is_file() or (directory / MANIFEST_FILE).read_bytes() != found.data:
                 files.write_file(directory / MANIFEST_FILE, found.data)
             os.utime(directory)
+        return manifest
 
     def _fetch_newest(self, model: str) -> None:
         """Where there was never a release the newest version serves."""
@@ -174,7 +180,7 @@ class Mirror:
         newest = store.versions(model)[-1:] if not self.etag(model) else ()
         for version in newest:
             id_ = ServableId(model, version)
-            if not all((store.base(model) / str(version) / name).exists() for name in store.manifest(id_).files):
+            if not all(map(store.has_files, (id_, *store.manifest(id_).members))):
                 self.fetch(id_)
 
     def etag(self, model: str) -> str:
@@ -250,16 +256,26 @@ class Mirror:
             )
         incoming.rename(target)
 
+    def _needed(self, store: Store) -> set[ServableId]:
+        """What the releases name, and what that is made of."""
+        needed: set[ServableId] = set()
+        for model in self._models():
+            release = store.in_force(model)
+            for version in release.versions if release else store.versions(model)[-1:]:
+                needed.add(ServableId(model, version))
+                with suppress(FairleadError):  # damaged, and taken so: whoever rolls back has to
+                    needed.update(store.manifest(ServableId(model, version)).members)
+        return needed
+
     def _evict(self) -> None:
         """Delete the files, not the manifests, of what no release names, until there is room."""
         store, kept = Store(self.root), []
+        needed = self._needed(store)
         for model in self._models():
-            release = store.in_force(model)
-            needed = release.versions if release else frozenset(store.versions(model)[-1:])
             for version in store.versions(model):
                 directory = self.root / model / str(version)
                 size = sum(path.stat().st_size for path in directory.iterdir())
-                kept.append((directory.stat().st_mtime, size, directory, version in needed))
+                kept.append((directory.stat().st_mtime, size, directory, ServableId(model, version) in needed))
         left = sum(size for _, size, _, _ in kept)
         for used_at, size, directory, is_needed in sorted(kept):
             if left > self._most_bytes and not is_needed and used_at < time.time() - _IN_USE_S:

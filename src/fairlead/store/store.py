@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,23 @@ class Store:
         if manifest.id != id_:
             raise FairleadError(Code.DATA_LOSS, f"{path} is the manifest of {manifest.id}, not of {id_}")
         return manifest
+
+    def has_files(self, id_: ServableId) -> bool:
+        """Whether all files of a version are there, whatever is in them."""
+        try:
+            return all((self.base(id_.model) / str(id_.version) / name).exists() for name in self.manifest(id_).files)
+        except FairleadError:
+            return False
+
+    def members(self, model: str) -> frozenset[int]:
+        """The versions of `model` that versions of any model are made of."""
+        found: set[int] = set()
+        for other in self.models():
+            for version in self.versions(other):
+                with contextlib.suppress(FairleadError):  # a damaged one is not loaded, whatever it is made of
+                    members = self.manifest(ServableId(other, version)).members
+                    found |= {member.version for member in members if member.model == model}
+        return frozenset(found)
 
     def digest(self, id_: ServableId) -> str:
         """The SHA-256 (hex) of a version's manifest, which says what is in the version; NOT_FOUND when it has none."""

@@ -73,7 +73,7 @@ def _fitted(first: Manifest, last: Manifest) -> Fitted:
 
 
 def _check_version(manifest: Manifest) -> None:
-    if manifest.graph:
+    if manifest.graph is not None:
         raise _misfit(f"{manifest.id} is a graph itself, and a graph is made of models", "name its members instead")
     for spec in (*manifest.signature.inputs, *manifest.signature.outputs):
         if spec.is_unranked or spec.shape[:1] != (-1,):

@@ -18,6 +18,7 @@ GRAPH_RUNTIME = "graph"
 MAX_MEMBERS = 16
 DEADLINE_MS = 50.0
 _MOST_DEADLINE_MS = 60_000.0
+_MOST = 10**12  # whole numbers in JSON may be larger than a float
 _FAIL_CODES = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -208,7 +209,7 @@ def _number(data: Mapping[str, Any], name: str, default: float) -> float:
     value = data.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(f"{name} is {str(value)[:80]!r}: it is a number")
-    return float(value)
+    return float(min(max(value, -_MOST), _MOST)) if isinstance(value, int) else value
 
 
 def _wrong(message: str) -> FairleadError:
