@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from fairlead.app.user import user_name
 from fairlead.config import Settings
-from fairlead.errors import FairleadError
-from fairlead.servable.identity import ServableId
+from fairlead.errors import Code, FairleadError
+from fairlead.servable.identity import ServableId, parse_version
 from fairlead.store.bucket import Bucket
 from fairlead.store.mirror import Mirror
 from fairlead.store.mirrored_store import MirroredStore
@@ -23,7 +23,17 @@ from fairlead.store.writable_store import Rollback, WritableStore
 if TYPE_CHECKING:
     from fairlead.training.registry import Registry
 
-__all__ = ["follow", "now", "open_mirror", "open_registry", "open_store", "open_writable_store", "promote", "rollback"]
+__all__ = [
+    "find_version",
+    "follow",
+    "now",
+    "open_mirror",
+    "open_registry",
+    "open_store",
+    "open_writable_store",
+    "promote",
+    "rollback",
+]
 
 
 def now() -> datetime:
@@ -67,6 +77,24 @@ def open_writable_store(settings: Settings, who: str = "") -> WritableStore:
         return WritableStore(settings.store_path, now=now, who=writer, trusted=trusted, signing_key=key)
     mirror.pull(is_whole=True, takes_damage=True)
     return MirroredStore(mirror, now=now, who=writer, trusted=trusted, signing_key=key)
+
+
+def find_version(store: Store, reference: str) -> ServableId:
+    """The version that MODEL@VERSION, MODEL@LABEL or MODEL means; `champion` is another word for what is stable.
+
+    Raises:
+        FairleadError: NOT_FOUND when there is none.
+    """
+    model, _, name = reference.partition("@")
+    version = parse_version(name)
+    if version is None:
+        release = store.release(model)
+        version = release.resolve("stable" if name in {"", "champion"} else name) if release else None
+    if version is None:
+        raise FairleadError(
+            Code.NOT_FOUND, f"no version of {model!r} is meant by {reference!r}", hint=f"fairlead versions {model}"
+        )
+    return ServableId(model, version)
 
 
 def _trusted(settings: Settings) -> TrustedKeys | None:

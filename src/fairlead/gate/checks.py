@@ -1,16 +1,17 @@
-"""The gates: before training one looks at the data, after it one at the model, and one at models from elsewhere."""
+"""The gates: of the data, of the model that was trained, of models from elsewhere, and of models made faster."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fairlead.gate import contract, data, quality
+from fairlead.gate import contract, data, optimized, quality
 from fairlead.gate.evidence import DataEvidence, ImportEvidence, ModelEvidence
+from fairlead.gate.optimized import Margins, OptimizedEvidence
 from fairlead.gate.thresholds import Thresholds
 from fairlead.gate.verdict import Report
 from fairlead.servable.manifest import Manifest
 
-__all__ = ["check_data", "check_graph", "check_import", "check_model"]
+__all__ = ["check_data", "check_graph", "check_import", "check_model", "check_optimized"]
 
 
 def check_data(evidence: DataEvidence, thresholds: Thresholds) -> Report:
@@ -86,5 +87,20 @@ def check_graph(evidence: ImportEvidence, members: Sequence[Manifest]) -> Report
             contract.imported_signature(evidence.imported, evidence.champion),
             contract.labels(evidence),
             contract.members_quality(members),
+        )
+    )
+
+
+def check_optimized(evidence: OptimizedEvidence, margins: Margins, thresholds: Thresholds) -> Report:
+    """Whether a model that was made faster may stand beside its original, which has passed a gate of its own."""
+    return Report(
+        checks=(
+            contract.signature(evidence.model),
+            contract.probabilities(evidence.model, thresholds),
+            optimized.accuracy_kept(evidence, margins),
+            quality.collapse(evidence.model, thresholds),
+            quality.silent_classes(evidence.model, thresholds),
+            optimized.calibration_kept(evidence, margins),
+            optimized.speed(evidence, margins),
         )
     )
