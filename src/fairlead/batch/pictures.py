@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -63,8 +64,10 @@ class PictureSource:
             yield Part(number=number, rows=len(files), decode=None if number in done else decode)
 
     def _find(self) -> list[str]:
-        paths = (path for path in self._folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
-        return sorted(str(path.relative_to(self._folder)) for path in paths)
+        walk = os.walk(self._folder)  # which holds names and no objects for them, of which there may be millions
+        paths = (Path(folder, name) for folder, _, names in walk for name in names)
+        pictures = (path for path in paths if path.suffix.lower() in _SUFFIXES and path.is_file())
+        return sorted(str(path.relative_to(self._folder)) for path in pictures)
 
 
 def _decode(folder: Path, transform: PictureTransform, name: str, files: Sequence[str], first: int) -> Decoded:
