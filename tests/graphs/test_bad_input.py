@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ from fairlead.cli.main import main
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.graph.spec import GraphSpec
+from fairlead.store.store import Store
 from fairlead.store.writable_store import WritableStore
-
-from .conftest import Publish
+from fairlead.testing import publish_digit
 
 TWO = [{"version": "digits@1"}, {"version": "digits@2"}]
 
@@ -71,8 +73,25 @@ def test_a_graph_that_makes_no_sense(given: Any, reason: str) -> None:
     assert reason in caught.value.message
 
 
-def publish_others(store: WritableStore) -> None:
-    """Models that do not fit the digits, each in its own way."""
+def test_the_pages_file_is_a_graph() -> None:
+    """As it stands there."""
+    page = (Path(__file__).parents[2] / "docs" / "graphs.md").read_text()
+    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    spec = GraphSpec.from_json(json.loads(shown))
+
+    assert [str(named.id) for named in spec.versions] == ["embedder@4", "tagger@2", "keywords@1"]
+    assert GraphSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.fixture(scope="module")
+def unfit(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A store with digits, and models that do not fit them, each in its own way."""
+    folder = tmp_path_factory.mktemp("unfit")
+    settings = Settings(home=folder / "home", store=folder / "store")
+    store = WritableStore(folder / "store", now=lambda: datetime.now(UTC), who="tester")
+    for _ in range(3):
+        publish_digit(store, "digits", 3)
+    publish_graph(settings, "both", GraphSpec.from_json(graph("average", *TWO)))
     publish_embedder(store)
     publish_tagger(store)
     publish_referee(store)
@@ -97,6 +116,7 @@ def publish_others(store: WritableStore) -> None:
             gives=tensor(output, FLOAT, first, 784),
             sample=sample,
         )
+    return settings
 
 
 @pytest.mark.parametrize(
@@ -127,17 +147,13 @@ def publish_others(store: WritableStore) -> None:
         (graph("average", *TWO, fallback={"version": "tagger@1"}), "tagger@1 cannot stand in: it takes features"),
     ],
 )
-def test_versions_that_do_not_fit(
-    settings: Settings, store: WritableStore, publish: Publish, given: Any, reason: str
-) -> None:
+def test_versions_that_do_not_fit(unfit: Settings, given: Any, reason: str) -> None:
     """Refused with the version's name, and nothing is published."""
-    publish_others(store)
-    publish("both", "average", "digits@1", "digits@2")
     with pytest.raises(FairleadError) as caught:
-        publish_graph(settings, "new", GraphSpec.from_json(given))
+        publish_graph(unfit, "new", GraphSpec.from_json(given))
 
     assert reason in caught.value.message
-    assert "new" not in store.models()
+    assert "new" not in Store(unfit.store_path).models()
 
 
 def test_other_classes_are_no_average(settings: Settings, store: WritableStore) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from fairlead.app.cluster import Package
 from fairlead.app.models import open_loader
+from fairlead.cli.main import main
 from fairlead.config import Settings
 from fairlead.controller.version_retention import delete_versions
 from fairlead.errors import Code, FairleadError
@@ -58,6 +59,21 @@ def test_a_damaged_member_is_named(settings: Settings, store: WritableStore, pub
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
     assert "both@1 needs digits@2: " in refused(settings).message
+
+
+def test_verifying_a_graph_is_verifying_its_members(
+    settings: Settings, store: WritableStore, publish: Publish, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with its own line, or the reason."""
+    publish("both", "average", "digits@1", "digits@2")
+    whole = main(["verify", "both@1", "--store", str(store.root)])
+    (store.base("digits") / "2" / GOLDEN_FILE).unlink()
+    damaged = main(["verify", "both@1", "--store", str(store.root)])
+
+    assert (whole, damaged) == (0, 1)
+    said = capsys.readouterr()
+    assert [line.split(":")[0] for line in said.out.splitlines()[:3]] == ["both@1", "digits@1", "digits@2"]
+    assert "digits/2 holds" in said.err
 
 
 def test_a_member_that_is_gone_is_named(settings: Settings, store: WritableStore, publish: Publish) -> None:

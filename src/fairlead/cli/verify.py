@@ -14,7 +14,9 @@ __all__ = ["EXAMPLE", "configure", "run"]
 
 EXAMPLE = """example:
   fairlead verify digits@3                                    # every byte, and that no file holds code
-  fairlead verify digits@3 --trusted-keys ~/keys/models.pub   # and that it is signed with this key"""
+  fairlead verify digits@3 --trusted-keys ~/keys/models.pub   # and that it is signed with this key
+
+Of a graph the versions that it is made of are checked too."""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -24,8 +26,10 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     id_, settings = parse_id(arguments.version), settings_from(arguments)
-    version = open_store(settings).open(id_)
-    check_contents(version.directory)
+    store = open_store(settings)
     signed = ", and signed with a trusted key" if settings.trusted_keys else ""
-    print(f"{id_}: {len(version.manifest.files)} files, every byte as published{signed}")
+    for one in (id_, *store.manifest(id_).members):
+        version = store.open(one)
+        check_contents(version.directory)
+        print(f"{one}: {len(version.manifest.files)} files, every byte as published{signed}")
     return 0
