@@ -48,6 +48,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("body_timeout_s", "FAIRLEAD_BODY_TIMEOUT_S", "60", 60.0),
     ("drain_delay_s", "FAIRLEAD_DRAIN_DELAY_S", "0", 0.0),
     ("drain_timeout_s", "FAIRLEAD_DRAIN_TIMEOUT_S", "1e1", 10.0),
+    ("providers", "FAIRLEAD_PROVIDERS", "cuda, cpu", ("cuda", "cpu")),
+    ("gpu_memory_bytes", "FAIRLEAD_GPU_MEMORY_BYTES", "1000000000", 1_000_000_000),
     ("operator_libraries", "FAIRLEAD_OPERATOR_LIBRARIES", "/lib/a.so", ("/lib/a.so",)),
     ("file_operators", "FAIRLEAD_FILE_OPERATORS", "on", "on"),
     ("trusted_keys", "FAIRLEAD_TRUSTED_KEYS", "a.pub, keys", ("a.pub", "keys")),

@@ -288,6 +288,20 @@ class Settings:
     drain_timeout_s: float = _setting(
         "FAIRLEAD_DRAIN_TIMEOUT_S", 30.0, _seconds, "seconds after SIGTERM until open requests are given up"
     )
+    providers: tuple[str, ...] = _setting(
+        "FAIRLEAD_PROVIDERS",
+        ("cpu",),
+        _some_of("cpu", "cuda", "tensorrt"),
+        "what ONNX models are computed on, by commas, the preferred one first: cpu, cuda, tensorrt",
+        "cpu",
+    )
+    gpu_memory_bytes: int | None = _setting(
+        "FAIRLEAD_GPU_MEMORY_BYTES",
+        None,
+        _positive,
+        "GPU memory that CUDA's arena, and TensorRT's workspace, may take for each model in each worker",
+        "no limit",
+    )
     operator_libraries: tuple[str, ...] = _setting(
         "FAIRLEAD_OPERATOR_LIBRARIES",
         (),

@@ -83,7 +83,7 @@ def test_what_proves_as_good_and_faster_is_published_and_waits(
     assert static["accuracy"] >= told["baseline"]["accuracy"] - 0.001
     assert static["size_bytes"] < told["baseline"]["size_bytes"] / 3
     assert [check["name"] for check in dynamic["gate"]["checks"] if check["verdict"] == "failed"] == ["speed"]
-    assert "no provider" in by_method["float16"]["trouble"]
+    assert "FAIRLEAD_PROVIDERS names none" in by_method["float16"]["trouble"]
     store = Store(home / "store")
     made = store.open(ServableId("digits", 2)).manifest
     lineage = made.lineage["optimized"]

@@ -93,6 +93,7 @@ _LABELS: Mapping[str, Label] = MappingProxyType(
     {
         "model": Label(values="a model that is served; empty where it is none, or nobody knows it", most="models"),
         "version": Label(values="one that serves, is tried, or has a label; empty for none", most=_VERSIONS),
+        "provider": Label(values="the execution provider of ONNX Runtime that is asked first", most=1),
         "member": Label(values="a version that the graph names", most=MAX_MEMBERS + 2),
         "label": Label(values="a version label of the release, where the caller asked by it", most="labels"),
         "protocol": Label(values="simple, tfserving, v2, tfserving-grpc, v2-grpc", most=5),

@@ -9,6 +9,7 @@ from fairlead.app.releases import open_store
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.onnx import OnnxLoader
+from fairlead.servable.runtimes.providers import Providers
 from fairlead.servable.runtimes.tensorflow import SavedModelLoader
 from fairlead.servable.servable import Loader
 from fairlead.serving.configured import ConfigInForce, ConfiguredSource
@@ -28,7 +29,9 @@ __all__ = ["check_models", "open_control", "open_loader", "open_manager", "open_
 
 
 def check_models(settings: Settings) -> None:
-    """Raise a FairleadError unless the settings name something that can be served."""
+    """Raise a FairleadError unless the settings name something that can be served, and on something that is there."""
+    if settings.providers != ("cpu",):  # which every build has
+        _providers(settings).check()
     in_force = _in_force(settings)
     if in_force is None:
         open_store(settings).check()
@@ -64,7 +67,7 @@ def open_loader(settings: Settings, graphs: GraphMetrics | None = None, *, patie
     # One thread a run, and a run for each CPU: many small requests share the machine without a fight for it.
     libraries = [Path(library) for library in settings.operator_libraries]
     loaders: dict[str, Loader] = {
-        "onnx": OnnxLoader(1, libraries),
+        "onnx": OnnxLoader(1, libraries, _providers(settings)),
         "tensorflow": SavedModelLoader(1, may_use_files=settings.file_operators == "on"),
     }
     return VersionLoader(
@@ -91,6 +94,10 @@ def _all_models(settings: Settings, required: tuple[str, ...]) -> Source:
     if in_force:
         return ConfiguredSource(in_force, policy=policy, quiet_period_s=settings.quiet_period_s, roots=_roots(settings))
     return StoreSource(open_store(settings), required, policy=policy, quiet_period_s=settings.quiet_period_s)
+
+
+def _providers(settings: Settings) -> Providers:
+    return Providers(names=settings.providers, gpu_memory_bytes=settings.gpu_memory_bytes)
 
 
 def _roots(settings: Settings) -> list[Path]:

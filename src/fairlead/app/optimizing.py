@@ -72,7 +72,7 @@ def optimize(
     _check_original(version.manifest)
     rows = rows_of(version.manifest)
     with files.storage_errors(f"optimising {version.manifest.id}"), workspace(settings.home / "work") as work:
-        trial = _Trial(version=version, rows=rows, margins=margins, work=work, say=say)
+        trial = _Trial(version, rows, margins=margins, work=work, providers=settings.providers, say=say)
         done = trial.run(methods)
         best = max(
             (candidate for candidate in done.candidates if candidate.has_passed),
@@ -106,12 +106,20 @@ class _Trial:
     """The methods tried on one version."""
 
     def __init__(
-        self, *, version: Version, rows: JudgedRows, margins: Margins, work: Path, say: Callable[[str], None]
+        self,
+        version: Version,
+        rows: JudgedRows,
+        *,
+        margins: Margins,
+        work: Path,
+        providers: Sequence[str],
+        say: Callable[[str], None],
     ) -> None:
         self.version = version
         self.rows = rows
         self._margins = margins
         self._work = work
+        self._providers = providers
         self._say = say
         self._answers: dict[str, Array] = {}
 
@@ -137,7 +145,7 @@ class _Trial:
         made = [method.name for method in methods if method.name not in troubles]
         tensors = self.rows.judged.tensors(self.manifest.signature)
         self._say(f"measuring {', '.join(made) or 'nothing else'} beside {self.manifest.id}, turn by turn on one core")
-        paces = measure_pace([original, *(self.file(name) for name in made)], tensors, self._work)
+        paces = measure_pace([original, *(self.file(name) for name in made)], tensors, self._work, self._providers)
         judged = {
             name: self._judge(name, theirs, pace, _signature(self.file(name)))
             for name, pace in zip(made, paces[1:], strict=True)
@@ -166,7 +174,7 @@ class _Trial:
         source = Source(model=original, prepared=prepared, calibration=calibration)
         troubles = {}
         for method in methods:
-            trouble = method.missing()
+            trouble = method.missing(self._providers)
             if not trouble:
                 self._say(f"making {method.name}")
                 try:

@@ -30,7 +30,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--at-least", type=float, default=1.2, help="how many times as fast it must be (default: 1.2)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    add_flags(parser, "home", "store", "data_dir", "tracking_uri", "signing_key")
+    add_flags(parser, "home", "store", "data_dir", "tracking_uri", "signing_key", "providers")
 
 
 def run(arguments: Namespace) -> int:

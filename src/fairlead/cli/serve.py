@@ -49,6 +49,8 @@ FLAGS = (
     "drain_timeout_s",
     "open",
     "operator_libraries",
+    "providers",
+    "gpu_memory_bytes",
     "file_operators",
     "trusted_keys",
     "tls_certificate",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,9 @@ class Method:
     Attributes:
         name: what the command and the lineage call it.
         make: writes the optimised model as an ONNX file at the given path; what it raises says that it cannot.
-        missing: what this machine lacks for it, in words; empty when it can be tried.
+        missing: what it lacks where these providers compute, in words; empty when it can be tried.
     """
 
     name: str
     make: Callable[[Source, Path], None]
-    missing: Callable[[], str] = lambda: ""
+    missing: Callable[[Sequence[str]], str] = lambda _: ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,8 +10,6 @@ from fairlead.optimization.method import Method, Source
 from fairlead.optimization.quantization import int8_dynamic, int8_static
 
 __all__ = ["METHODS"]
-
-_GPU: Final = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
 def _graph(source: Source, target: Path) -> None:
@@ -32,12 +31,8 @@ def _float16(source: Source, target: Path) -> None:
     onnx.save(convert_float_to_float16(onnx.load(source.prepared), keep_io_types=True), target)
 
 
-def _no_gpu() -> str:
-    import onnxruntime  # noqa: PLC0415 - as above
-
-    if set(_GPU) & set(onnxruntime.get_available_providers()):
-        return ""
-    return "it is for GPUs, and the ONNX Runtime that is installed has no provider for one"
+def _no_gpu(providers: Sequence[str]) -> str:
+    return "" if {"cuda", "tensorrt"} & {*providers} else "it is for GPUs, and FAIRLEAD_PROVIDERS names none"
 
 
 METHODS: Final = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 from fairlead.servable.disposable import Limits, answer, run_disposable
 from fairlead.servable.npz import read_npz, write_npz
 from fairlead.servable.runtimes.onnx import open_model
+from fairlead.servable.runtimes.providers import Providers
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Tensors
 
@@ -44,13 +45,14 @@ class Pace:
     speedup: Mapping[int, float]
 
 
-def measure_pace(models: Sequence[Path], rows: Tensors, work: Path) -> list[Pace]:
+def measure_pace(models: Sequence[Path], rows: Tensors, work: Path, providers: Sequence[str] = ("cpu",)) -> list[Pace]:
     """How fast the models are, in their order.
 
     Args:
         models: ONNX files; the first is what the others are compared with.
         rows: what to ask them, by the name of the input; at least one row.
         work: a directory for the rows.
+        providers: what computes, see `Providers`.
 
     Raises:
         FairleadError: FAILED_PRECONDITION when the process that measures failed, crashed or hung.
@@ -58,7 +60,7 @@ def measure_pace(models: Sequence[Path], rows: Tensors, work: Path) -> list[Pace
     most = max(BATCHES)
     sample = work / "pace.npz"
     write_npz(sample, {name: array[np.arange(most) % len(array)] for name, array in rows.items()})
-    order = {"models": [str(path) for path in models], "sample": str(sample)}
+    order = {"models": [str(path) for path in models], "sample": str(sample), "providers": [*providers]}
     rates = run_disposable("fairlead.optimization.pace", order, Limits(time_s=_TIMEOUT_S))
     return [_pace(model, rates[0]) for model in rates]
 
@@ -78,22 +80,25 @@ def _pace(rates: Sequence[Sequence[float]], first: Sequence[Sequence[float]]) ->
 def _measure_here(order: Mapping[str, Any], _: Limits) -> list[list[list[float]]]:
     """What the process does: rows a second, by model, by batch, by round."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    servables = [open_model(Path(path))[0] for path in order["models"]]
+    providers = Providers(names=tuple(order["providers"]))
+    # Of the core's time the part that this process had: others may be at work there. A GPU's is not in it.
+    clock = time.process_time if providers == Providers() else time.perf_counter
+    servables = [open_model(Path(path), providers=providers)[0] for path in order["models"]]
     rows = read_npz(Path(order["sample"]))
     batches = [{name: array[:batch] for name, array in rows.items()} for batch in BATCHES]
     rates: list[list[list[float]]] = [[[] for _ in BATCHES] for _ in servables]
     for is_kept in (False, *[True] * _ROUNDS):  # the first round warms up
         for at, batch in enumerate(batches):
             for servable, found in zip(servables, rates, strict=True):
-                calls = _calls_per_s(servable, batch)
+                calls = _calls_per_s(servable, batch, clock)
                 if is_kept:
                     found[at].append(calls * BATCHES[at])
     return rates
 
 
-def _calls_per_s(servable: Servable, batch: Tensors) -> float:
-    calls, began = 0, time.perf_counter()
-    while (passed := time.perf_counter() - began) < _TURN_S or not calls:
+def _calls_per_s(servable: Servable, batch: Tensors, clock: Callable[[], float]) -> float:
+    calls, began = 0, clock()
+    while (passed := clock() - began) < _TURN_S or not calls:
         servable.predict(batch)
         calls += 1
     return calls / passed

@@ -43,11 +43,13 @@ class LoadedModel:
         signatures: what it takes and gives, by signature name; at least one.
         servables: who answers, by the same names.
         init_op: see `Manifest.init_op`.
+        provider: what computes, where its runtime has a choice.
     """
 
     signatures: Mapping[str, Signature]
     servables: Mapping[str, Servable]
     init_op: str = ""
+    provider: str = ""
 
     @property
     def default(self) -> str:

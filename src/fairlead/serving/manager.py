@@ -216,8 +216,10 @@ class Manager:
                 seconds,
                 warmup_s=loaded.warmup_s,
                 memory_bytes=max(0, resident_bytes() - before_bytes),
+                provider=loaded.model.provider,
             )
-            _log.info("%s is loaded and proven after %.3f s", version.id, seconds)
+            on = f" on {loaded.model.provider}" if loaded.model.provider else ""
+            _log.info("%s is loaded and proven after %.3f s%s", version.id, seconds, on)
             with self._lock:
                 version.loaded = loaded
                 version.error, version.attempts = None, 0

@@ -43,6 +43,14 @@ class LoadMetrics:
             ["model", "version"],
             how=Merge.SUM,
         )
+        self._provider = Gauge(
+            instruments,
+            "fairlead_model_provider",
+            "1 for what computes the version's answers, where its runtime has a choice.",
+            ["model", "version", "provider"],
+            how=Merge.MAX,
+        )
+        self._providers: dict[tuple[str, int], str] = {}
         self._failures = Counter(
             instruments, "fairlead_model_load_failures", "Attempts to load that failed.", ["model"]
         )
@@ -68,7 +76,9 @@ class LoadMetrics:
             how=Merge.MAX,
         )
 
-    def loaded(self, model: str, version: int, seconds: float, *, warmup_s: float, memory_bytes: int) -> None:
+    def loaded(
+        self, model: str, version: int, seconds: float, *, warmup_s: float, memory_bytes: int, provider: str = ""
+    ) -> None:
         """Note a version that can answer.
 
         Args:
@@ -77,7 +87,11 @@ class LoadMetrics:
             seconds: that loading took.
             warmup_s: of them, those of its first runs.
             memory_bytes: what the process grew by.
+            provider: what computes; empty where there is no choice.
         """
+        if provider:
+            self._provider.labels(model, str(version), provider).set(1)
+            self._providers[model, version] = provider
         self._available.labels(model, str(version)).set(1)
         self._memory.labels(model, str(version)).set(memory_bytes)
         self._seconds.labels(model).observe(seconds)
@@ -89,6 +103,8 @@ class LoadMetrics:
     def unloaded(self, model: str, version: int) -> None:
         self._available.remove(model, str(version))
         self._memory.remove(model, str(version))
+        if provider := self._providers.pop((model, version), ""):
+            self._provider.remove(model, str(version), provider)
 
     def released(self, model: str, revision: int, *, stable: int | None, candidate: int | None, weight: float) -> None:
         """Note the release in force.

@@ -11,6 +11,7 @@ import numpy as np
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column, columns_in
 from fairlead.servable.runtimes.onnx_file import check_onnx_file
+from fairlead.servable.runtimes.providers import Providers
 from fairlead.servable.servable import LoadedModel
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors, TensorSpec
 from fairlead.servable.text_transform import TextTransform, text_transform
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MODEL_FILE", "OnnxLoader", "OnnxServable", "open_model"]
 
 MODEL_FILE = "model.onnx"
+_CPU = Providers()
 
 _MOST_FILLING = 2**17
 """Characters, 4 MB of them."""
@@ -67,6 +69,11 @@ class OnnxServable:
             raise FairleadError(code, f"the model refused the input: {error}") from error
         return {name: np.asarray(value) for name, value in zip(wanted, values, strict=True)}
 
+    @property
+    def provider(self) -> str:
+        """Who is asked first to compute."""
+        return str(self._session.get_providers()[0]) if self._session else ""
+
     def close(self) -> None:
         self._session = None
 
@@ -76,32 +83,41 @@ class OnnxLoader:
 
     Args:
         threads: how many threads one run may use.
-        libraries: see `open_model`.
+        libraries, providers: see `open_model`.
     """
 
-    def __init__(self, threads: int = 1, libraries: Sequence[Path] = ()) -> None:
+    def __init__(self, threads: int = 1, libraries: Sequence[Path] = (), providers: Providers = _CPU) -> None:
         self._threads = threads
         self._libraries = libraries
+        self._providers = providers
 
     def load(self, directory: Path) -> LoadedModel:
-        servable, signature = open_model(directory / MODEL_FILE, self._threads, self._libraries)
-        return LoadedModel(signatures={DEFAULT_SIGNATURE: signature}, servables={DEFAULT_SIGNATURE: servable})
+        servable, signature = open_model(directory / MODEL_FILE, self._threads, self._libraries, self._providers)
+        return LoadedModel(
+            signatures={DEFAULT_SIGNATURE: signature},
+            servables={DEFAULT_SIGNATURE: servable},
+            provider=servable.provider,
+        )
 
 
-def open_model(path: Path, threads: int = 1, libraries: Sequence[Path] = ()) -> tuple[OnnxServable, Signature]:
+def open_model(
+    path: Path, threads: int = 1, libraries: Sequence[Path] = (), providers: Providers = _CPU
+) -> tuple[OnnxServable, Signature]:
     """The ONNX file at `path`, ready to run, and its signature; the name of a free axis becomes -1.
 
     Args:
         path: the file.
         threads: how many threads one run may use.
         libraries: shared libraries with operators that ONNX Runtime does not have. Their code runs in this process.
+        providers: what computes.
 
     Raises:
-        FairleadError: DATA_LOSS when it cannot be loaded, UNIMPLEMENTED for a type of tensor that is not served, and
-            what `check_onnx_file` raises for what it asks for.
+        FairleadError: DATA_LOSS when it cannot be loaded, FAILED_PRECONDITION when a provider does not start,
+            UNIMPLEMENTED for a type of tensor that is not served, and what `check_onnx_file` raises for what it asks
+            for.
     """
     check_onnx_file(path, may_be_custom=bool(libraries))
-    session = _open(path, threads, libraries)
+    session = _open(path, threads, libraries, providers)
     try:
         return OnnxServable(session), _signature(session)
     except UnicodeDecodeError as error:  # a damaged name is met only when it is read
@@ -135,7 +151,7 @@ def _is_uneven(feeds: Tensors) -> bool:
     return max(sizes) * len(sizes) - sum(sizes) > _MOST_FILLING
 
 
-def _open(path: Path, threads: int, libraries: Sequence[Path]) -> InferenceSession:
+def _open(path: Path, threads: int, libraries: Sequence[Path], providers: Providers) -> InferenceSession:
     import onnxruntime  # noqa: PLC0415 - 50 MB and 0.2 s that only a process with a model should pay
 
     onnxruntime.set_default_logger_severity(3)
@@ -151,11 +167,11 @@ def _open(path: Path, threads: int, libraries: Sequence[Path]) -> InferenceSessi
             raise FairleadError(Code.FAILED_PRECONDITION, f"{library} is no library of operators: {error}") from error
     try:
         # Without the fallback, which prints to standard output and tries the same file again.
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=False
-        )
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers.options, enable_fallback=False)
     except Exception as error:  # a damaged file raises many kinds, UnicodeDecodeError among them
         raise FairleadError(Code.DATA_LOSS, f"{path.name} cannot be loaded: {error}") from error
+    providers.check_used(session)
+    return session
 
 
 def _signature(session: InferenceSession) -> Signature:
