@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier
 from tests.app.test_own_models import over_grpc, over_simple, over_v1, over_v2
+from tests.cli.clients import wait_until
 from tests.cli.conftest import Server, starting
 from tests.conversion.test_lightgbm import JOBS, OTHERS, PAID, PEOPLE, SMALL
 from tritonclient.utils import InferenceServerException
 
 import fairlead
 from fairlead.app.intake import Intake
+from fairlead.cli.main import main
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column
@@ -33,12 +35,17 @@ def publish(settings: Settings, **options: Any) -> Intake:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Where it is published, and its predictions are logged."""
+    return Settings(home=tmp_path_factory.mktemp("tabular") / "home")
+
+
+@pytest.fixture(scope="module")
+def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of it."""
-    settings = Settings(home=tmp_path_factory.mktemp("tabular") / "home")
     publish(settings, ranges=RANGES)
     with starting(tmp_path_factory.mktemp("server")) as start:
-        server = start(settings.store_path, "--workers", "1")
+        server = start(settings.store_path, "--workers", "1", "--home", str(settings.home))
         server.wait_ready()
         yield server
 
@@ -160,6 +167,32 @@ def test_what_a_column_may_be_is_told(server: Server) -> None:
     inputs = {given["name"]: given for given in told["models"][0]["versions"][0]["inputs"]}
     assert inputs["job"]["column"] == {"categories": JOBS, "may_be_missing": True}
     assert inputs["age"]["column"] == {"minimum": 16, "maximum": 120, "may_be_missing": False}
+
+
+def test_drift_is_told_by_column_and_category(
+    server: Server, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is asked is held against the sample, once labels have come as for any model."""
+    changed = OTHERS.assign(job=pd.Categorical(["Pilot"] * len(OTHERS), categories=JOBS))
+    changed["hours-per-week"] = np.where(np.arange(len(OTHERS)) < len(OTHERS) // 2, np.nan, changed["hours-per-week"])
+    rows = changed.astype(object).where(changed.notna(), None).to_dict("records") * 2
+    found: dict[str, Any] = {}
+
+    def is_told() -> bool:
+        status, answer = simple(server, rows)  # again and again: not more than some rows a second are measured
+        assert status == 200, answer
+        label = {"prediction_id": answer["predictions"][0]["prediction_id"], "label": "paid"}
+        wait_until(lambda: server.call("POST", "/feedback", json.dumps(label).encode())[0] == 200)
+        assert main(["quality", "people", "--home", str(settings.home), "--json"]) == 0
+        arms = json.loads(capsys.readouterr().out)["arms"]  # none before the first rows are in the database
+        features = [one for arm in arms for one in arm["newest"]["drift"]["features"]]
+        found.update({one["feature"]: one["reason"] for one in features if one["is_drifted"]})
+        return "job" in found and all(arm["accuracy"] for arm in arms)
+
+    wait_until(is_told)
+    assert "'Pilot' in job rose" in found["job"]
+    assert "hours-per-week is missing in" in found["hours-per-week"]
+    assert "age" not in found
 
 
 def test_a_range_is_kept_by_the_sample_and_has_a_column(tmp_path: Any) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from fairlead.errors import Code, FairleadError
-from fairlead.monitoring.drift.reference import Column
+from fairlead.monitoring.drift.reference import CategoricalReference, Column, NumericReference
 from fairlead.monitoring.drift.window import DriftState, judge_window
 from fairlead.monitoring.reference_file import CONFIDENCE, PREDICTED, ReferenceFile
+from fairlead.servable import column
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.training.dataset import Rows
-from fairlead.training.reference import describe
+from fairlead.training.reference import describe, describe_answers
 
 LABELS = ("no", "yes")
 SIGNATURE = Signature(
@@ -54,6 +55,7 @@ def test_what_training_wrote_is_read_back() -> None:
     reference = ReferenceFile.decode(written())
 
     (age,) = reference.features
+    assert isinstance(age, NumericReference)
     assert (age.name, age.rows, len(age.quantiles), age.quantiles[0], age.quantiles[-1]) == ("age", 1000, 201, 0, 1)
     assert set(reference.predicted.shares) == {"no", "yes"}
     assert (reference.confidence.name, reference.predicted.name) == (CONFIDENCE, PREDICTED)
@@ -67,6 +69,7 @@ def test_quantiles_are_equal_to_the_features_they_were_made_of() -> None:
     """A tenth in the file is the float32 nearest to it, as a measured tenth is, so that ties are ties."""
     (age,) = ReferenceFile.decode(written()).features
 
+    assert isinstance(age, NumericReference)
     assert {float(np.float32(step / 10)) for step in range(11)} == set(age.quantiles)
 
 
@@ -91,6 +94,7 @@ def test_the_first_schema_is_still_read() -> None:
     reference = ReferenceFile.decode(json.dumps(first()).encode())
 
     assert [feature.name for feature in reference.features] == ["mean", "std", "ink"]
+    assert isinstance(reference.features[0], NumericReference)
     assert len(reference.features[0].quantiles) == len(reference.confidence.quantiles) == 11
     assert reference.predicted.shares == {"no": 0.25, "yes": 0.75}
     assert (reference.accuracy, reference.calibration, reference.vocabulary) == (0.9, None, frozenset())
@@ -103,6 +107,24 @@ def test_only_what_is_measured_is_judged() -> None:
     judged = reference.references(("mean", "std", "min", "max", "zeros"))
 
     assert [one.name for one in judged] == ["mean", "std", PREDICTED, CONFIDENCE]
+
+
+def test_categories_are_told_by_their_names() -> None:
+    """Their shares of the rows that have one; of rows whose truth nobody knows there is no accuracy to estimate by."""
+    job = column.Column(categories=("Cook", "Clerk", "Pilot"), may_be_missing=True)
+    signature = Signature(
+        inputs=(TensorSpec(name="job", dtype="string", shape=(-1,), column=job), *SIGNATURE.inputs),
+        outputs=SIGNATURE.outputs,
+    )
+    jobs = np.array(["Cook", "Clerk", "Cook", "Cook", *[""] * 4], object)
+    inputs = {"job": jobs, "age": np.arange(8, dtype=np.float32)}
+    answers = np.tile(np.array([[0.25, 0.75]], np.float32), (8, 1))
+    reference = ReferenceFile.decode(describe_answers(inputs, answers, LABELS, signature).encode())
+
+    assert reference.features[0] == CategoricalReference(
+        name="job", shares={"Cook": 0.75, "Clerk": 0.25}, rows=8, null_share=0.5
+    )
+    assert (reference.accuracy, reference.calibration) == (None, None)
 
 
 def test_a_file_is_read_from_its_path(tmp_path: Path) -> None:
@@ -126,7 +148,7 @@ def test_a_file_is_read_from_its_path(tmp_path: Path) -> None:
         {"rows": "many"},
         {"classes": {"no": 0.2}},
         {"classes": [1]},
-        {"accuracy": None},
+        {"accuracy": "good"},
         {"accuracy": 2},
         {"features": {"age": {"quantiles": [3, 2, 1]}}},
         {"features": {"age": {"null_share": 0}}},

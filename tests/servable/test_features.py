@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fairlead.servable.column import Column
 from fairlead.servable.features import FeatureExtractor
 from fairlead.servable.features import extractor as extractor_module
 from fairlead.servable.features.texts import vocabulary_of
@@ -277,6 +278,21 @@ def test_a_long_row_is_summed_up() -> None:
     assert {name: float(column[0]) for name, column in found.items()} == pytest.approx(
         {"mean": 0.5, "std": math.sqrt(0.75), "min": 0, "max": 2, "zeros": 0.75}
     )
+
+
+@pytest.mark.parametrize("others", [(), (TensorSpec(name="n", dtype="int64", shape=(-1, 1)),)])
+def test_a_category_is_its_place(others: tuple[TensorSpec, ...]) -> None:
+    """Among the categories of its column, which say what it means; one that is missing is NaN."""
+    column = Column(categories=("Cook", "Pilot"), may_be_missing=True)
+    job = TensorSpec(name="job", dtype="string", shape=(-1,), column=column)
+    extractor = FeatureExtractor.of(Signature(inputs=(job, *others), outputs=(job,)))
+    assert extractor is not None
+    found = extractor.measure({"job": np.array(["Pilot", "", "Cook"], object), "n": np.array([[7], [8], [9]])})
+
+    assert extractor.categories == {"job": ("Cook", "Pilot")}
+    assert extractor.names == ("job", "n")[: 1 + len(others)]
+    np.testing.assert_array_equal(found[:, 0], [1, np.nan, 0])
+    np.testing.assert_array_equal(found[:, 1:], [[7], [8], [9]] if others else np.empty((3, 0)))
 
 
 def test_several_inputs_are_measured_by_name() -> None:

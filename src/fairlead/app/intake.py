@@ -8,6 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
+
 from fairlead.app.releases import now, open_writable_store
 from fairlead.config import Settings
 from fairlead.controller.workspace import workspace
@@ -21,11 +23,13 @@ from fairlead.servable.first_load import FirstLoad, load_first
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId, check_model_name
 from fairlead.servable.manifest import Manifest
+from fairlead.servable.scores import class_scores
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.store import files
 from fairlead.store.contents import check_contents
 from fairlead.store.release import Release
 from fairlead.store.writable_store import WritableStore
+from fairlead.training.reference import REFERENCE_FILE, describe_answers
 
 __all__ = ["Bring", "Intake", "Offer", "champion_of", "publish_first", "take_in"]
 
@@ -140,6 +144,7 @@ def take_in(settings: Settings, name: str, bring: Bring, limits: Limits) -> Inta
         id_ = None
         if report.verdict is not Verdict.FAILED:
             draft = replace(draft, gate=report.to_json())
+            _describe(version, draft, offer.proof)
             id_ = publish_first(store, version, draft, why="the first version, which was imported")
     return Intake(
         report=report, signature=draft.signature, labels=draft.labels, version=id_, release=store.release(name)
@@ -151,6 +156,14 @@ def _written(proof: Golden | None, path: Path) -> Path | None:
         return None
     proof.save(path)
     return path
+
+
+def _describe(version: Path, draft: Manifest, proof: Golden | None) -> None:
+    """Write down what a classifier's sample looked like, and what it said of it: drift is measured against that."""
+    scores = class_scores(draft.labels, proof.outputs, proof.rows) if proof is not None else None
+    if proof is not None and scores is not None:
+        found = describe_answers(proof.inputs, scores.astype(np.float32), draft.labels, draft.signature)
+        (version / REFERENCE_FILE).write_bytes(found.encode())
 
 
 def champion_of(store: WritableStore, name: str) -> Manifest | None:

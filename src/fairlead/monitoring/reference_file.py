@@ -31,15 +31,16 @@ class ReferenceFile:
         features: of the input rows, as `servable.features` measures them.
         predicted: the class, by label.
         confidence: the largest output.
-        accuracy: on the rows described.
-        calibration: what accuracy without labels is estimated by; None when the file is of schema version 1.
+        accuracy: on the rows described; None where nobody knew the truth of them.
+        calibration: what accuracy without labels is estimated by; None when the file is of schema version 1, or there
+            is no accuracy.
         vocabulary: what the feature extractor needs to know of the words; empty where there are none.
     """
 
-    features: tuple[NumericReference, ...]
+    features: tuple[NumericReference | CategoricalReference, ...]
     predicted: CategoricalReference
     confidence: NumericReference
-    accuracy: float
+    accuracy: float | None
     calibration: Calibration | None
     vocabulary: frozenset[int]
 
@@ -64,7 +65,7 @@ class ReferenceFile:
             raise FairleadError(
                 Code.NOT_FOUND,
                 f"there is no reference at {path} ({error.strerror}): drift cannot be told",
-                hint="versions that `fairlead train` publishes have one",
+                hint="versions that `fairlead train` publishes have one, and classifiers of `fairlead.publish`",
             ) from error
         return ReferenceFile.decode(data, str(path))
 
@@ -98,7 +99,7 @@ def _from_json(body: Mapping[str, Any]) -> ReferenceFile:
     rows, confidence = int(body["rows"]), body["confidence"]
     is_first = body["schema_version"] == 1
     spreads = {name: {"quantiles": deciles} for name, deciles in body["input"]["deciles"].items()} if is_first else None
-    features = tuple(_numeric(name, spread, rows) for name, spread in (spreads or body["features"]).items())
+    features = tuple(_feature(name, spread, rows) for name, spread in (spreads or body["features"]).items())
     quantiles = confidence["deciles" if is_first else "quantiles"]
     return ReferenceFile(
         features=features,
@@ -106,9 +107,20 @@ def _from_json(body: Mapping[str, Any]) -> ReferenceFile:
             name=PREDICTED, shares={str(label): float(share) for label, share in body["classes"].items()}, rows=rows
         ),
         confidence=_numeric(CONFIDENCE, {"quantiles": quantiles}, rows),
-        accuracy=float(body["accuracy"]),
-        calibration=None if is_first else _calibration(body, features),
+        accuracy=None if body["accuracy"] is None else float(body["accuracy"]),
+        calibration=None if is_first or body["accuracy"] is None else _calibration(body, features),
         vocabulary=frozenset(int(number) for number in body.get("vocabulary", ())),
+    )
+
+
+def _feature(name: str, spread: Mapping[str, Any], rows: int) -> NumericReference | CategoricalReference:
+    if "shares" not in spread:
+        return _numeric(name, spread, rows)
+    return CategoricalReference(
+        name=str(name),
+        shares={str(category): float(share) for category, share in spread["shares"].items()},
+        rows=rows,
+        null_share=float(spread["null_share"]),
     )
 
 
@@ -126,11 +138,11 @@ def _numbers(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(np.array(values, np.float32).astype(np.float64).tolist())
 
 
-def _calibration(body: Mapping[str, Any], features: tuple[NumericReference, ...]) -> Calibration:
+def _calibration(body: Mapping[str, Any], features: tuple[NumericReference | CategoricalReference, ...]) -> Calibration:
     return Calibration(
         rows=int(body["rows"]),
         accuracy=float(body["accuracy"]),
         mean_confidence=float(body["confidence"]["mean"]),
         std_confidence=float(body["confidence"]["std"]),
-        features=features,
+        features=tuple(feature for feature in features if isinstance(feature, NumericReference)),
     )

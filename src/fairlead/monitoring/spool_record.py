@@ -12,7 +12,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,7 @@ class VersionRecord:
         number: which stands in the batches.
         labels: of its classes; empty where there are none.
         features: the names of the drift features.
+        categories: what the numbers of a feature stand for, from 0, of those that are categories.
     """
 
     number: int
@@ -71,6 +72,7 @@ class VersionRecord:
     version: int
     labels: tuple[str, ...]
     features: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The whole record."""
@@ -80,6 +82,7 @@ class VersionRecord:
             "version": self.version,
             "labels": list(self.labels),
             "features": list(self.features),
+            "categories": {name: list(texts) for name, texts in self.categories.items()},
         }
         return frame(Kind.VERSION, json.dumps(body).encode())
 
@@ -93,6 +96,8 @@ class VersionRecord:
             version=int(body["version"]),
             labels=tuple(body["labels"]),
             features=tuple(body["features"]),
+            # Spools that were written before there were categories lack them.
+            categories={name: tuple(texts) for name, texts in body.get("categories", {}).items()},
         )
 
 

@@ -110,7 +110,7 @@ class _Kept:
     def __init__(self, version: VersionRecord, outputs: Mapping[str, Array], features: Array | None) -> None:
         self._outputs = {name: values.reshape(len(values), -1).tolist() for name, values in outputs.items()}
         self._names = version.features
-        self._features = None if features is None else features.tolist()
+        self._features = None if features is None else _with_texts(features.tolist(), version)
         self._labels = version.labels
         scores = _scores(outputs, version.labels)
         self._predicted = None if scores is None else scores.argmax(axis=1).tolist()
@@ -127,6 +127,16 @@ class _Kept:
             "predicted": self._labels[self._predicted[row]] if self._predicted else None,
             "confidence": self._confidence[row] if self._confidence else None,
         }
+
+
+def _with_texts(rows: list[list[Any]], version: VersionRecord) -> list[list[Any]]:
+    """The features with categories by their names in place of their numbers."""
+    for place, name in enumerate(version.features):
+        if name in version.categories:
+            texts = version.categories[name]
+            for row in rows:
+                row[place] = texts[int(row[place])] if row[place] >= 0 else None
+    return rows
 
 
 def _scores(outputs: Mapping[str, Array], labels: Sequence[str]) -> Array | None:

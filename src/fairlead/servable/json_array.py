@@ -23,6 +23,9 @@ LEAF_TYPES: Mapping[str, frozenset[type]] = {
 }
 """By the kind of a numpy dtype, what JSON may hold for it; nothing is coerced."""
 
+_NARROW = frozenset({"float16", "float32"})
+"""Dtypes that a number of JSON may be too large for without being an error."""
+
 _NULL = re.compile(rb"null")
 
 
@@ -44,6 +47,8 @@ def quick_array(spec: TensorSpec, values: Any) -> Array | None:
     Raises:
         FairleadError: INVALID_ARGUMENT where that has to be there.
     """
+    if len(spec.shape) == 1:
+        return _made(spec, values, None) if type(values) is list else None  # as tables have, in many columns
     shape: list[int] = []
     for depth in range(len(spec.shape)):
         if depth == 0:
@@ -56,6 +61,11 @@ def quick_array(spec: TensorSpec, values: Any) -> Array | None:
         shape.append(*sizes)
     if not shape:
         return None
+    return _made(spec, values, tuple(shape))
+
+
+def _made(spec: TensorSpec, values: list[Any], shape: tuple[int, ...] | None) -> Array | None:
+    """An array of the leaves, in a row where no shape is given; None when one is of another type or too large."""
     kinds = {*map(type, values)}
     if spec.column is not None and type(None) in kinds:
         values = spec.column.fill(spec.name, values, spec.dtype)
@@ -63,7 +73,9 @@ def quick_array(spec: TensorSpec, values: Any) -> Array | None:
     if not kinds <= LEAF_TYPES[spec.numpy_dtype.kind]:
         return None
     try:
-        return make_array(spec, values, tuple(shape))
+        if shape is None and spec.dtype not in _NARROW:
+            return np.array(values, spec.numpy_dtype)
+        return make_array(spec, values, (len(values),) if shape is None else shape)
     except OverflowError:
         return None
 

@@ -111,6 +111,7 @@ class PredictionLog:
             version=manifest.version,
             labels=manifest.labels,
             features=extractor.names if extractor else (),
+            categories=extractor.categories if extractor else {},
         )
         has_text = any(spec.dtype == "string" for spec in manifest.signature.inputs)
         return LoggedVersion(

@@ -6,11 +6,12 @@ The file is a JSON object:
     rows             how many held-out rows it describes
     features         {NAME: {"quantiles": [201 numbers], "null_share": number}}, of every feature that
                      `servable.features` measures of this model's rows; quantiles at evenly spaced probabilities from
-                     the least value to the greatest, over the rows that have the feature
+                     the least value to the greatest, over the rows that have the feature. Of categories
+                     {"shares": {CATEGORY: number}, "null_share": number}, of the rows that have one
     classes          {LABEL: share of the rows that the model gave this class}
     confidence       {"mean": number, "std": number, "quantiles": [201 numbers], "histogram": [20 shares]} of the
                      largest probability of each row; the histogram has 20 bins of equal width over 0..1
-    accuracy         share of the rows that the model gave the true class
+    accuracy         share of the rows that the model gave the true class; null where nobody knew that
     vocabulary       [numbers] of the words known in training, where texts are measured against them
 
 A number is the shortest text that reads as its float32: a reader turns it into that float32, as features are.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,19 @@ from numpy.typing import NDArray
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.features import FeatureExtractor
-from fairlead.servable.signature import Signature
+from fairlead.servable.signature import Signature, Tensors
 from fairlead.training.dataset import Rows
 
-__all__ = ["REFERENCE_FILE", "SCHEMA_VERSION", "Confidence", "Reference", "Spread", "describe"]
+__all__ = [
+    "REFERENCE_FILE",
+    "SCHEMA_VERSION",
+    "Categories",
+    "Confidence",
+    "Reference",
+    "Spread",
+    "describe",
+    "describe_answers",
+]
 
 REFERENCE_FILE = "reference.json"
 SCHEMA_VERSION = 2
@@ -51,6 +61,19 @@ class Spread:
     """
 
     quantiles: NDArray[np.float32]
+    null_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Categories:
+    """How often each category of a feature occurred.
+
+    Attributes:
+        shares: by category, of the rows that had one.
+        null_share: the share of the rows that had none.
+    """
+
+    shares: Mapping[str, float]
     null_share: float
 
 
@@ -74,15 +97,15 @@ class Reference:
     """The content of `reference.json`; the module says what each field means."""
 
     rows: int
-    features: Mapping[str, Spread]
+    features: Mapping[str, Spread | Categories]
     classes: Mapping[str, float]
     confidence: Confidence
-    accuracy: float
+    accuracy: float | None
     vocabulary: frozenset[int] = frozenset()
 
     def encode(self) -> bytes:
         """The bytes of `reference.json`, one line a field and a feature."""
-        body = {
+        body: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "rows": self.rows,
             "accuracy": self.accuracy,
@@ -121,34 +144,63 @@ def describe(
     Raises:
         FairleadError: INVALID_ARGUMENT when there are no rows or the shapes do not fit.
     """
-    if not len(rows) or probabilities.shape != (len(rows), len(labels)):
+    described = describe_answers(rows.tensors(signature), probabilities, labels, signature, vocabulary)
+    return replace(described, accuracy=float((probabilities.argmax(axis=1) == rows.labels).mean()))
+
+
+def describe_answers(
+    inputs: Tensors,
+    probabilities: NDArray[np.float32],
+    labels: Sequence[str],
+    signature: Signature,
+    vocabulary: frozenset[int] = frozenset(),
+) -> Reference:
+    """Describe rows whose truth nobody knows, and what the model said of them; see `describe`."""
+    rows = len(next(iter(inputs.values())))
+    if not rows or probabilities.shape != (rows, len(labels)):
         raise FairleadError(
             Code.INVALID_ARGUMENT,
-            f"{len(rows)} rows with probabilities of shape {list(probabilities.shape)} for {len(labels)} labels",
+            f"{rows} rows with probabilities of shape {list(probabilities.shape)} for {len(labels)} labels",
         )
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    shares = np.bincount(predicted, minlength=len(labels)) / len(rows)
+    shares = np.bincount(predicted, minlength=len(labels)) / rows
     return Reference(
-        rows=len(rows),
-        features=_features(rows, signature, vocabulary),
+        rows=rows,
+        features=_features(inputs, rows, signature, vocabulary),
         classes={label: float(share) for label, share in zip(labels, shares, strict=True)},
         confidence=_confidence(confidence),
-        accuracy=float((predicted == rows.labels).mean()),
+        accuracy=None,
         vocabulary=vocabulary,
     )
 
 
-def _features(rows: Rows, signature: Signature, vocabulary: frozenset[int]) -> Mapping[str, Spread]:
+def _features(
+    inputs: Tensors, rows: int, signature: Signature, vocabulary: frozenset[int]
+) -> Mapping[str, Spread | Categories]:
     extractor = FeatureExtractor.of(signature, vocabulary)
     if extractor is None:
         return {}
-    tensors = rows.tensors(signature)
     measured = [
-        extractor.measure({name: array[start : start + _BATCH_ROWS] for name, array in tensors.items()})
-        for start in range(0, len(rows), _BATCH_ROWS)
+        extractor.measure({name: array[start : start + _BATCH_ROWS] for name, array in inputs.items()})
+        for start in range(0, rows, _BATCH_ROWS)
     ]
     columns = zip(extractor.names, np.concatenate(measured).T, strict=True)
-    return {feature: _spread_of(column) for feature, column in columns if np.isfinite(column).any()}
+    return {
+        feature: _categories_of(column, extractor.categories[feature])
+        if feature in extractor.categories
+        else _spread_of(column)
+        for feature, column in columns
+        if np.isfinite(column).any()
+    }
+
+
+def _categories_of(column: NDArray[np.float32], categories: Sequence[str]) -> Categories:
+    codes = column[np.isfinite(column)].astype(np.int64)
+    counts = np.bincount(codes, minlength=len(categories)).tolist()
+    return Categories(
+        shares={category: count / len(codes) for category, count in zip(categories, counts, strict=True) if count},
+        null_share=1 - len(codes) / len(column),
+    )
 
 
 def _spread_of(column: NDArray[np.float32]) -> Spread:
@@ -171,7 +223,9 @@ def _quantiles(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.quantile(values, _PROBABILITIES, method="inverted_cdf"), np.float32)
 
 
-def _spread(spread: Spread) -> dict[str, Any]:
+def _spread(spread: Spread | Categories) -> dict[str, Any]:
+    if isinstance(spread, Categories):
+        return {"shares": dict(spread.shares), "null_share": spread.null_share}
     return {"quantiles": _short(spread.quantiles), "null_share": spread.null_share}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -24,19 +25,46 @@ class ColumnFeatures:
     """Each value is a feature.
 
     The values of a lone tensor with more than one a row are `x0`, `x1` ...; those of one among several are `NAME0`,
-    `NAME1` ...; a tensor of one value a row gives its own name. Of a string, the feature is its length in characters.
+    `NAME1` ...; a tensor of one value a row gives its own name. Of a text that is one of a column's categories, the
+    feature is its place among them, and NaN where it is missing; of another string, its length in characters.
 
     Args:
         specs: tensors whose rows have a fixed number of values.
+
+    Attributes:
+        categories: what the places mean, of those features that are some.
     """
 
     def __init__(self, specs: tuple[TensorSpec, ...]) -> None:
         self._specs = specs
-        self.names = tuple(name for spec in specs for name in _names(spec, is_lone=len(specs) == 1))
+        self._codes: list[dict[object, float]] = [_codes(spec) for spec in specs]
+        names = [_names(spec, is_lone=len(specs) == 1) for spec in specs]
+        self.names = tuple(itertools.chain.from_iterable(names))
+        self._ends = list(itertools.accumulate(map(len, names)))
+        self.categories = {
+            own[0]: spec.column.categories
+            for own, spec in zip(names, specs, strict=True)
+            if spec.column is not None and spec.column.categories
+        }
 
     def measure(self, inputs: Tensors) -> NDArray[np.float32]:
-        parts = [_numbers(inputs[spec.name]) for spec in self._specs]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if len(self._specs) == 1 and not self._codes[0]:
+            return _numbers(inputs[self._specs[0].name])
+        found = np.empty((len(inputs[self._specs[0].name]), len(self.names)), np.float32)
+        start = 0
+        with np.errstate(all="ignore"):
+            for spec, codes, end in zip(self._specs, self._codes, self._ends, strict=True):
+                array = inputs[spec.name]
+                if codes:
+                    found[:, start] = [codes.get(text, math.nan) for text in array.ravel().tolist()]
+                elif array.dtype.kind == "O":
+                    found[:, start:end] = _numbers(array)
+                elif array.ndim == 1:
+                    found[:, start] = array
+                else:
+                    found[:, start:end] = array.reshape(len(array), end - start)
+                start = end
+        return found
 
 
 class SummaryFeatures:
@@ -65,8 +93,14 @@ class SummaryFeatures:
         return found.T
 
 
+def _codes(spec: TensorSpec) -> dict[object, float]:
+    """The place of each category; none where there are no categories."""
+    categories = spec.column.categories if spec.column is not None else ()
+    return {category: float(code) for code, category in enumerate(categories)}
+
+
 def _names(spec: TensorSpec, *, is_lone: bool) -> tuple[str, ...]:
-    if spec.dtype == "string" and math.prod(spec.shape[1:]) == 1:
+    if spec.dtype == "string" and math.prod(spec.shape[1:]) == 1 and not _codes(spec):
         return (f"{spec.name}.length",)
     if math.prod(spec.shape[1:]) == 1:
         return (f"input.{spec.name}" if spec.name in RESERVED else spec.name,)

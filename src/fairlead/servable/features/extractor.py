@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,10 @@ class Features(Protocol):
 class FeatureExtractor:
     """Measures the rows of one model. Holds no state that a call changes, so that threads may share it.
 
+    Attributes:
+        names: of the features.
+        categories: what the numbers of a feature stand for, from 0, of those that are categories.
+
     >>> from fairlead.servable.signature import Signature, TensorSpec
     >>> text = TensorSpec(name="text", dtype="string", shape=(-1,))
     >>> label = TensorSpec(name="spam", dtype="float32", shape=(-1, 2))
@@ -46,6 +51,9 @@ class FeatureExtractor:
     def __init__(self, features: Features) -> None:
         self._features = features
         self.names = features.names
+        self.categories: Mapping[str, tuple[str, ...]] = (
+            features.categories if isinstance(features, ColumnFeatures) else {}
+        )
 
     @staticmethod
     def of(signature: Signature, vocabulary: frozenset[int] = frozenset()) -> FeatureExtractor | None:
@@ -80,6 +88,8 @@ def _one(spec: TensorSpec, vocabulary: frozenset[int]) -> Features | None:
         return None
     values = row_values(spec)
     if spec.dtype == "string":
+        if spec.column is not None and spec.column.categories:
+            return ColumnFeatures((spec,))
         return TextFeatures(spec.name, vocabulary) if values == 1 else None
     layout = PictureLayout.of(spec)
     if layout is not None:

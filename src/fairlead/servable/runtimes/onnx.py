@@ -126,6 +126,8 @@ def open_model(
 
 def _texts(name: str, array: Array, transform: TextTransform | None) -> Array:
     """The strings as str, transformed: ONNX Runtime would take bytes for their representation in Python."""
+    if transform is None and {*map(type, array.ravel().tolist())} <= {str}:
+        return array
     try:
         texts = [item.decode() if isinstance(item, bytes) else item for item in array.ravel().tolist()]
     except UnicodeDecodeError as error:
