@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 COMPILED := build/compiled
 
-.PHONY: setup up test check fuzz protos bench bench-reliability simulations lock release-check clean
+.PHONY: setup up test check fuzz protos bench bench-reliability simulations lock image release-check clean
 
 setup: $(INSTALLED)
 
@@ -90,6 +90,16 @@ lock:
 	$(LOCK) -c requirements/dev.txt --extra tensorboard -o requirements/image-tensorboard.txt
 	for peer in benchmarks/peers/*/requirements.in; do \
 		uv pip compile --quiet --python-version 3.11 --no-header --no-annotate $$peer -o $${peer%.in}.txt; done
+
+# The images, by the names that deploy/ knows them by: make image BUILDER=podman
+BUILDER ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE = $(BUILDER) build -f deploy/container/Dockerfile --build-arg VERSION=$(VERSION)
+image: export BUILDAH_FORMAT = docker # podman's own has no health checks
+image:
+	$(IMAGE) --target serve -t fairlead:$(VERSION) .
+	$(IMAGE) --target controller -t fairlead-train:$(VERSION) .
+	$(IMAGE) --target tensorboard -t fairlead-tensorboard:$(VERSION) .
 
 # What a release goes through: tests (TESTS=... for some), a trained model, its gate, the image with it, and a run of that.
 TESTS ?= tests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -87,6 +88,25 @@ def test_images_are_built_by_the_names_that_run_them() -> None:
     assert {name for text in base for name in re.findall(r"image: (\S+)", text)} == made.keys() - {
         name for name, target in made.items() if target == "tensorboard"
     }
+
+
+def test_make_builds_the_images_that_the_page_does() -> None:
+    """Each target under its name, by the builder that one names, in this project's version."""
+    if shutil.which("make") is None:
+        pytest.skip("there is no make")
+    page = (ROOT / "docs" / "images.md").read_text()
+    made = ["make", "--dry-run", "--no-print-directory", "image", "BUILDER=podman"]
+    said = subprocess.run(made, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert re.findall(r"--target (\S+) -t (\S+) \.$", said, re.MULTILINE) == re.findall(
+        r"--target (\S+) -t (\S+) \.$", page, re.MULTILINE
+    )
+    assert (
+        said.count(
+            f"podman build -f deploy/container/Dockerfile --build-arg VERSION={PYPROJECT['project']['version']} "
+        )
+        == 3
+    )
 
 
 def test_the_bill_of_materials_has_what_is_installed() -> None:
