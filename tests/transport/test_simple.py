@@ -149,9 +149,9 @@ def test_multipart_is_refused_with_a_hint(client: Client) -> None:
     [
         (b"", "The body is empty"),
         (b"hello", "neither a PNG or JPEG picture nor JSON"),
-        (b"[1]", '"instances", "text" and "image"'),
-        (b"{}", '"instances", "text" and "image"'),
-        (b'{"instances": [1], "image": ""}', '"instances", "text" and "image"'),
+        (b"[1]", '"instances", "row", "text" and "image"'),
+        (b"{}", '"instances", "row", "text" and "image"'),
+        (b'{"instances": [1], "image": ""}', '"instances", "row", "text" and "image"'),
         (b'{"image": 5}', "base64"),
         (b'{"image": "***"}', "base64"),
         (b'{"image": ""}', "0 bytes"),

@@ -61,10 +61,11 @@ SCHEMAS: Mapping[str, Schema] = {
         "type": "object",
         "properties": {
             "instances": {"type": "array", "minItems": 1, "description": "one element a row"},
+            "row": {"description": "one row alone; of a table, an object with a value for each column"},
             "text": {"type": "string", "description": "one text, for a model that takes one a row"},
             "image": {"type": "string", "description": "a PNG or JPEG picture in base64, or as a data URL"},
         },
-        "oneOf": [{"required": ["instances"]}, {"required": ["text"]}, {"required": ["image"]}],
+        "oneOf": [{"required": ["instances"]}, {"required": ["row"]}, {"required": ["text"]}, {"required": ["image"]}],
     },
     "PredictResponse": {
         "type": "object",

@@ -1,4 +1,4 @@
-"""What a body of `POST /predict` asks: a picture, a text or rows."""
+"""What a body of `POST /predict` asks: a picture, a text, a row or several."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fairlead.transport.json_document import parse_json
 from fairlead.transport.quick_rows import quick_tensors
 from fairlead.transport.tfserving.tensors import decode_instances
 
-__all__ = ["Picture", "Question", "Rows", "Text", "read_question"]
+__all__ = ["Picture", "Question", "Row", "Rows", "Text", "read_question"]
 
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _ROWS = re.compile(rb'\s*\{\s*"instances"\s*:')
@@ -29,10 +29,10 @@ _INFLATION = 100
 """How many bytes one byte of a picture file may become: what a few hundred bytes of PNG hold is soon decoded."""
 
 _EXAMPLES = (
-    """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]}, {"text": "..."} or """
+    """send a picture (curl --data-binary @digit.png), {"instances": [row, ...]}, {"row": row}, {"text": "..."} or """
     """{"image": "<base64>"}"""
 )
-_FORMS = frozenset(("instances", "image", "text"))
+_FORMS = frozenset(("instances", "row", "image", "text"))
 _TEXT_SHAPES = ((-1,), (-1, 1))
 
 
@@ -115,7 +115,29 @@ class Text:
         return {spec.name: array}
 
 
-Question = Picture | Rows | Text
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row alone: of a table, an object with a value for each column."""
+
+    value: Any
+
+    @property
+    def size(self) -> int:
+        """Bytes that have to be decoded: few."""
+        return 0
+
+    def tensors(self, manifest: Manifest) -> Tensors:
+        """A batch of that row.
+
+        Raises:
+            FairleadError: INVALID_ARGUMENT, as of `Rows`.
+        """
+        tensors = decode_instances([self.value], manifest.signature)
+        manifest.signature.check_finite(tensors)
+        return tensors
+
+
+Question = Picture | Row | Rows | Text
 
 
 def read_question(content_type: bytes, body: bytes) -> Question:
@@ -140,6 +162,8 @@ def read_question(content_type: bytes, body: bytes) -> Question:
     match _form(document):
         case "text":
             return _text(document)
+        case "row":
+            return Row(document["row"])
         case "image":
             return Picture(_from_base64(document["image"]))
         case _:
@@ -173,7 +197,9 @@ def _form(document: Any) -> str:
     if len(forms) == 1:
         return str(*forms)
     raise FairleadError(
-        Code.INVALID_ARGUMENT, 'The body must be an object with one of "instances", "text" and "image"', hint=_EXAMPLES
+        Code.INVALID_ARGUMENT,
+        'The body must be an object with one of "instances", "row", "text" and "image"',
+        hint=_EXAMPLES,
     )
 
 
