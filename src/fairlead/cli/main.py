@@ -27,6 +27,7 @@ _VERBS = {
     "import": "publish a model that was made elsewhere, after a first load that may break",
     "graph": "publish an average, a vote, a stack or a chain of published versions",
     "optimize": "make a version faster, and publish what proves to be as good",
+    "export": "write a version for another system, proven there",
     "sign": "sign a version, for servers that ask for a signature",
     "verify": "check every byte of a version, and its signature",
     "rollout": "try a version beside the stable one, under guard",

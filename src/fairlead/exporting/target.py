@@ -1,0 +1,45 @@
+"""The port: one kind of system that a version can be written for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead.servable.golden import Golden
+from fairlead.servable.manifest import Manifest
+
+__all__ = ["Source", "Target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        manifest: the version's.
+        directory: its files.
+        golden: rows and what the version answers to them.
+        prepare: the version's ONNX file with the shapes of its tensors inferred and what is constant computed.
+    """
+
+    manifest: Manifest
+    directory: Path
+    golden: Golden
+    prepare: Callable[[], Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One kind of system.
+
+    Attributes:
+        name: what the command calls it.
+        suffix: of what is written, such as ".tflite"; empty for a directory.
+        write: writes a file, or a directory, that is not there yet, and proves it with the library of that system:
+            how far its answers to the golden rows are from the version's at most.
+    """
+
+    name: str
+    suffix: str
+    write: Callable[[Source, Path], float]
