@@ -6,7 +6,10 @@ import pytest
 from tests.cli.logged import Logged
 
 from fairlead.app.control import open_journal
+from fairlead.app.graphs import publish_graph
+from fairlead.config import Settings
 from fairlead.controller.journal import Entry
+from fairlead.servable.graph.spec import GraphSpec
 
 from .conftest import Visitor
 from .scene import HOSTILE, publish_judged
@@ -45,6 +48,17 @@ def test_of_many_releases_the_newest_are_shown(ann: Visitor, two: Logged) -> Non
     told = ann.get("/api/models/digits").json()
     assert (len(told["history"]), told["releases"], told["history"][0]["why"]) == (100, 107, "turn 104")
     assert "fairlead history digits --limit 107" in ann.get("/models/digits").text
+
+
+def test_a_graph_shows_what_it_declares(ann: Visitor, two: Logged) -> None:
+    """Its members, how long each is waited for, and what becomes of a request without them."""
+    members = [{"version": f"digits@{number}", "deadline_ms": 30} for number in (1, 2)]
+    spec = GraphSpec.from_json({"kind": "average", "members": members, "quorum": 1})
+    publish_graph(Settings(home=two.store.root.parent / "graphs", store=two.store.root), "both", spec)
+    told = ann.get("/api/models/both/1").json()
+    assert (told["graph"]["kind"], told["graph"]["members.1.version"]) == ("average", "digits@2")
+    assert "members.1.deadline_ms" in ann.get("/models/both/1").text
+    assert "members.1.deadline_ms" not in ann.get("/models/digits/2").text
 
 
 def test_a_damaged_version_says_so(ann: Visitor, two: Logged) -> None:

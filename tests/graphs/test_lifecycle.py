@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from fairlead.app.cluster import Package
 from fairlead.app.models import open_loader
 from fairlead.cli.main import main
 from fairlead.config import Settings
+from fairlead.controller.observing import _agree
 from fairlead.controller.version_retention import delete_versions
 from fairlead.errors import Code, FairleadError
+from fairlead.monitoring.prediction import PredictionRow
 from fairlead.servable.golden import GOLDEN_FILE
 from fairlead.servable.identity import ServableId
 from fairlead.store.store import MANIFEST_FILE
@@ -156,6 +159,17 @@ def test_a_version_that_a_graph_is_made_of_is_not_deleted(store: WritableStore, 
     assert delete_versions(store, "digits", keep=1, rollback_targets=1) == ()
     shutil.rmtree(store.base("both"))
     assert delete_versions(store, "digits", keep=1, rollback_targets=1) == (1,)
+
+
+def test_copies_agree_whoever_of_the_members_spoke() -> None:
+    """In a shadow rollout two graphs are compared by their numbers."""
+
+    def row(value: float, members: str) -> PredictionRow:
+        outputs: dict[str, Any] = {"y": [value], "members": [members]}
+        return PredictionRow(id="x", at_us=0, model="g", version=1, arm="stable", latency_us=1, outputs=outputs)
+
+    assert _agree(row(1, "a@1"), row(1, "b@1"))
+    assert not _agree(row(1, "a@1"), row(2, "a@1"))
 
 
 def test_other_models_do_not_wait_behind_a_graph(

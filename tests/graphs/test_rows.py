@@ -125,6 +125,22 @@ def test_a_fallback_that_does_not_speak_is_no_answer(graph_of: GraphOf) -> None:
     assert caught.value.code is Code.DEADLINE_EXCEEDED
 
 
+def test_what_breaks_a_member_is_in_the_log_and_nowhere_else(
+    graph_of: GraphOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, however many runs break; and again after it answered in between."""
+    graph, _ = graph_of("average", {"a@1": Fake(breaking), "b@1": Fake(echo)})
+    for _ in range(2):
+        with pytest.raises(NoAnswerError, match=r"^g@1 has no answer: a@1 failed: the server's log says more"):
+            graph.predict(rows(-1))
+    graph.predict(rows(1))
+    with pytest.raises(NoAnswerError):
+        graph.predict(rows(-1))
+
+    assert [record.message for record in caplog.records] == ["a@1 broke as a graph's member"] * 2
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_one_row_without_an_answer_is_not_the_others_fault(graph_of: GraphOf) -> None:
     """So whoever runs requests together runs them apart."""
     graph, _ = graph_of("average", {"a@1": Fake(breaking), "b@1": Fake(breaking)})

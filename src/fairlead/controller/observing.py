@@ -17,6 +17,7 @@ from fairlead.monitoring.prediction import Arm, PredictionRow
 from fairlead.monitoring.prediction_log import LoggedRow
 from fairlead.rollout.observation import NO_CLASS, Answers, Labels, PairLabels, Pairs
 from fairlead.rollout.plan import Mode
+from fairlead.servable.scores import MEMBERS
 
 __all__ = ["SETTLE_US", "after_labels", "after_rows"]
 
@@ -172,13 +173,13 @@ def _pairs(
 
 
 def _agree(stable: PredictionRow, candidate: PredictionRow) -> bool:
-    """The same class; where there are none, the same numbers."""
+    """The same class; where there are none, the same numbers, whoever of a graph's members they are of."""
     if stable.predicted is not None or candidate.predicted is not None:
         return stable.predicted == candidate.predicted
     ours, theirs = stable.outputs or {}, candidate.outputs or {}
     if ours.keys() != theirs.keys():
         return False
-    return all(_close(ours[name], theirs[name]) for name in ours)
+    return all(_close(ours[name], theirs[name]) for name in ours if name != MEMBERS)
 
 
 def _close(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:

@@ -58,6 +58,7 @@ class LiveModels:
             "metrics": dict(manifest.metrics),
             "gate": dict(manifest.gate),
             "lineage": _flat(manifest.lineage),
+            "graph": _graph(manifest),
             "signatures": {name: one.to_json() for name, one in manifest.named_signatures.items()},
             "labels": list(manifest.labels),
             "transform": _flat(manifest.transform),
@@ -158,6 +159,7 @@ def _comparable(manifest: Manifest) -> dict[str, dict[str, Any]]:
         "Cost": manifest.cost.to_json() if manifest.cost else {},
         "Gate": {str(check["name"]): check["figure"] for check in checks if check.get("figure") is not None},
         "Lineage": _flat(manifest.lineage),
+        "Graph": _graph(manifest),
         "Interface": {
             "runtime": manifest.runtime,
             "labels": ", ".join(manifest.labels),
@@ -166,6 +168,12 @@ def _comparable(manifest: Manifest) -> dict[str, dict[str, Any]]:
         },
         "Files": dict(manifest.files),
     }
+
+
+def _graph(manifest: Manifest) -> dict[str, Any]:
+    """What a graph declares; nothing of a model of its own."""
+    declared = _flat(manifest.graph.to_json()) if manifest.graph is not None else {}
+    return {name: value for name, value in declared.items() if value is not None and not name.endswith(".manifest")}
 
 
 def _pair(key: str, left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Tensors, TensorSpec
 
 __all__ = ["Answers", "Call", "Member", "Outcome", "Said"]
+
+_log = logging.getLogger(__name__)
 
 
 class Outcome(enum.StrEnum):
@@ -96,6 +99,7 @@ class Member:
         self._idle: list[SimpleQueue[Call | None]] = []
         self._overdue = 0
         self._is_closed = False
+        self._is_broken = False
 
     def begin(self, place: int, inputs: Tensors, answers: Answers) -> Call | None:
         """Ask it, and return at once; None when it is not asked because it is stuck."""
@@ -143,13 +147,23 @@ class Member:
         rows = len(next(iter(inputs.values())))
         try:
             answer = self._servable.predict(inputs)
+        except FairleadError as error:
+            return self._speak_apart(inputs, rows, error)
         except BaseException as error:  # noqa: BLE001 - whatever a model raises, it is this one that did not speak
-            return self._speak_apart(inputs, rows, _known(error))
+            self._note_break(error)
+            return self._speak_apart(inputs, rows, FairleadError(Code.INTERNAL, "the server's log says more"))
+        self._is_broken = False
         if not self._fits(answer, rows):
             return Said.nothing(self.id, rows, Outcome.INVALID)
         spoke = _finite_rows(answer, rows)
         outcome = Outcome.SPOKE if spoke.all() else Outcome.INVALID
         return Said(member=self.id, outputs=answer, spoke=spoke, outcome=outcome)
+
+    def _note_break(self, error: BaseException) -> None:
+        """Log what nobody is told; once until it answers again, since all runs of a broken model break."""
+        if not self._is_broken:
+            self._is_broken = True
+            _log.error("%s broke as a graph's member", self.id, exc_info=error)
 
     def _speak_apart(self, inputs: Tensors, rows: int, error: FairleadError) -> Said:
         """What is left of rows that failed together: of several callers' rows, one that is refused takes none along."""
@@ -179,12 +193,6 @@ class Member:
             and spec.admits(answer[spec.name].shape)
             for spec in self._outputs
         )
-
-
-def _known(error: BaseException) -> FairleadError:
-    return (
-        error if isinstance(error, FairleadError) else FairleadError(Code.INTERNAL, f"{type(error).__name__}: {error}")
-    )
 
 
 def _blank(like: Array, rows: int) -> Array:
