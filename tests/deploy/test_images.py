@@ -90,6 +90,14 @@ def test_images_are_built_by_the_names_that_run_them() -> None:
     }
 
 
+def test_tensorboard_begins_as_compose_begins_it() -> None:
+    """By itself the image takes the flags that the command has."""
+    service = load(DEPLOY / "compose" / "compose.yaml")["services"]["tensorboard"]
+    said = re.findall(r'^CMD (\["tensorboard".*\])$', RECIPE, re.MULTILINE)
+
+    assert [json.loads(command) for command in said] == [service["command"]]
+
+
 def test_make_builds_the_images_that_the_page_does() -> None:
     """Each target under its name, by the builder that one names, in this project's version."""
     if shutil.which("make") is None:
