@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.graph.spec import GraphSpec, Kind, MemberSpec
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
@@ -46,27 +47,28 @@ def fit(spec: GraphSpec, manifests: Mapping[ServableId, Manifest]) -> Fitted:
     for named in spec.versions:
         _check_version(manifests[named.id])
     first, last = manifests[spec.members[0].id], manifests[spec.members[-1].id]
+    members = [manifests[member.id] for member in spec.members]
     if spec.kind is Kind.CHAIN:
         _check_chain(spec, manifests)
-        fitted = _fitted(first, last)
+        fitted = _fitted(first, first.signature.inputs, last)
     elif spec.final is not None:
         final = manifests[spec.final.id]
-        _check_alike(first, [manifests[member.id] for member in spec.members[1:]], has_outputs=False)
-        _check_stack([manifests[member.id] for member in spec.members], final)
-        fitted = _fitted(first, final)
+        _check_alike(members, has_outputs=False)
+        _check_stack(members, final)
+        fitted = _fitted(first, _common_inputs(members), final)
     else:
-        _check_alike(first, [manifests[member.id] for member in spec.members[1:]], has_outputs=True)
+        _check_alike(members, has_outputs=True)
         _check_numbers(first, spec.kind)
-        fitted = _fitted(first, first)
+        fitted = _fitted(first, _common_inputs(members), first)
     if spec.fallback is not None:
         _check_fallback(manifests[spec.fallback.id], fitted)
     return fitted
 
 
-def _fitted(first: Manifest, last: Manifest) -> Fitted:
+def _fitted(first: Manifest, inputs: tuple[TensorSpec, ...], last: Manifest) -> Fitted:
     spoke = TensorSpec(name=MEMBERS, dtype="string", shape=(-1,))
     return Fitted(
-        signature=Signature(inputs=first.signature.inputs, outputs=(*last.signature.outputs, spoke)),
+        signature=Signature(inputs=inputs, outputs=(*last.signature.outputs, spoke)),
         labels=last.labels,
         transform=first.transform,
     )
@@ -82,9 +84,10 @@ def _check_version(manifest: Manifest) -> None:
         raise _misfit(f"{manifest.id} has an output {MEMBERS!r}, where a graph says who spoke")
 
 
-def _check_alike(first: Manifest, others: list[Manifest], *, has_outputs: bool) -> None:
+def _check_alike(members: list[Manifest], *, has_outputs: bool) -> None:
+    first, *others = members
     for other in others:
-        sides = [("inputs", first.signature.inputs, other.signature.inputs)]
+        sides = [("inputs", _plain(first.signature.inputs), _plain(other.signature.inputs))]
         sides += [("outputs", first.signature.outputs, other.signature.outputs)] if has_outputs else []
         for what, ours, theirs in sides:
             if ours != theirs:
@@ -93,6 +96,49 @@ def _check_alike(first: Manifest, others: list[Manifest], *, has_outputs: bool) 
             raise _misfit(f"{other.id} has the classes {_named(other.labels)}, and {first.id} {_named(first.labels)}")
         if first.transform != other.transform:
             raise _misfit(f"{other.id} takes pictures otherwise than {first.id}: their transforms differ")
+
+
+def _plain(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """The same, of any values."""
+    return tuple(replace(spec, column=None) for spec in specs)
+
+
+def _common_inputs(members: list[Manifest]) -> tuple[TensorSpec, ...]:
+    """The inputs, each with the values that all members take."""
+    return tuple(
+        replace(specs[0], column=_common_column(members, specs))
+        for specs in zip(*(member.signature.inputs for member in members), strict=True)
+    )
+
+
+def _common_column(members: list[Manifest], specs: tuple[TensorSpec, ...]) -> Column | None:
+    columns = [spec.column for spec in specs if spec.column is not None]
+    if not columns:
+        return None
+    if len(columns) < len(specs):
+        other = members[[spec.column is None for spec in specs].index(True)]
+        raise _misfit(f"{other.id} takes {specs[0].name!r} as a tensor, and others as a column of a table")
+    known = [column.categories for column in columns if column.categories]
+    categories = tuple(name for name in known[0] if all(name in names for names in known)) if known else ()
+    if known and not categories:
+        raise _misfit(
+            f"no category of column {specs[0].name!r} is known to all of {', '.join(str(m.id) for m in members)}"
+        )
+    least = [column.minimum for column in columns if column.minimum is not None]
+    most = [column.maximum for column in columns if column.maximum is not None]
+    return Column(
+        categories=categories,
+        minimum=max(least, default=None),
+        maximum=min(most, default=None),
+        may_be_missing=all(column.may_be_missing for column in columns),
+    )
+
+
+def _takes(ours: TensorSpec, theirs: TensorSpec) -> bool:
+    """Whether the values of the one are fine for the other, which has the same shape."""
+    if ours.column is None or theirs.column is None:
+        return ours.column is theirs.column
+    return ours.column.takes(theirs.column)
 
 
 def _check_numbers(member: Manifest, kind: Kind) -> None:
@@ -145,17 +191,23 @@ def _may_be(given: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 def _check_fallback(fallback: Manifest, fitted: Fitted) -> None:
     outputs = fitted.signature.outputs[:-1]
-    if fallback.signature.inputs != fitted.signature.inputs or fallback.signature.outputs != outputs:
+    inputs, wanted = fallback.signature.inputs, fitted.signature.inputs
+    is_fit = _plain(inputs) == _plain(wanted) and all(map(_takes, inputs, wanted))
+    if not is_fit or fallback.signature.outputs != outputs:
         raise _misfit(
-            f"{fallback.id} cannot stand in: it takes {_shown(fallback.signature.inputs)} and gives "
-            f"{_shown(fallback.signature.outputs)}, not {_shown(fitted.signature.inputs)} and {_shown(outputs)}"
+            f"{fallback.id} cannot stand in: it takes {_shown(inputs)} and gives {_shown(fallback.signature.outputs)}, "
+            f"not {_shown(wanted)} and {_shown(outputs)}"
         )
     if fallback.labels != fitted.labels:
         raise _misfit(f"{fallback.id} cannot stand in: its classes are {_named(fallback.labels)}")
 
 
 def _shown(specs: tuple[TensorSpec, ...]) -> str:
-    return ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in specs)
+    return ", ".join(f"{spec.name} {spec.dtype}{list(spec.shape)}{_values(spec)}" for spec in specs)
+
+
+def _values(spec: TensorSpec) -> str:
+    return f" ({spec.column.shown})" if spec.column is not None and spec.column.shown else ""
 
 
 def _named(labels: tuple[str, ...]) -> str:
