@@ -36,6 +36,10 @@ __all__ = [
 ]
 
 
+_CHAMPION = "champion"
+"""What the registry calls the stable version; a label of that name goes before it."""
+
+
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
@@ -80,7 +84,7 @@ def open_writable_store(settings: Settings, who: str = "") -> WritableStore:
 
 
 def find_version(store: Store, reference: str) -> ServableId:
-    """The version that MODEL@VERSION, MODEL@LABEL or MODEL means; `champion` is another word for what is stable.
+    """The version that MODEL@VERSION, MODEL@LABEL or MODEL means; MODEL@champion and MODEL alone mean what is stable.
 
     Raises:
         FairleadError: NOT_FOUND when there is none.
@@ -89,7 +93,9 @@ def find_version(store: Store, reference: str) -> ServableId:
     version = parse_version(name)
     if version is None:
         release = store.release(model)
-        version = release.resolve("stable" if name in {"", "champion"} else name) if release else None
+        version = release.resolve(name or "stable") if release else None
+        if release and name == _CHAMPION and version is None:
+            version = release.stable
     if version is None:
         raise FairleadError(
             Code.NOT_FOUND, f"no version of {model!r} is meant by {reference!r}", hint=f"fairlead versions {model}"

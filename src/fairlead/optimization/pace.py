@@ -28,7 +28,7 @@ __all__ = ["BATCHES", "Pace", "measure_pace"]
 BATCHES = (1, 32)
 """Rows a call: one caller alone, and what a server under load runs together."""
 _ROUNDS = 9
-_TURN_S = 0.05
+_TURN_S = 0.03
 _TIMEOUT_S = 600.0
 
 
