@@ -56,6 +56,7 @@ bench: setup $(COMPILED)
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.prediction_log
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.instrumentation
 	$(BIN)/python -m benchmarks.training
+	PYTHONPATH=$(COMPILED) $(BIN)/python -m benchmarks.messages
 
 bench-reliability: export PYTHONPATH = $(COMPILED)
 bench-reliability: setup $(COMPILED)
@@ -95,7 +96,8 @@ lock:
 BUILDER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE = $(BUILDER) build -f deploy/container/Dockerfile --build-arg VERSION=$(VERSION)
-image: export BUILDAH_FORMAT = docker # podman's own has no health checks
+# podman's own format has no health checks.
+image: export BUILDAH_FORMAT = docker
 image:
 	$(IMAGE) --target serve -t fairlead:$(VERSION) .
 	$(IMAGE) --target controller -t fairlead-train:$(VERSION) .

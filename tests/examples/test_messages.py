@@ -233,8 +233,8 @@ def over_tfserving(server: Server, text: str) -> list[float]:
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
         answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=20)
     return (
-        list(answer.outputs["probs"].float_val)
-        or np.frombuffer(answer.outputs["probs"].tensor_content, np.float32).tolist()
+        list(answer.outputs["probabilities"].float_val)
+        or np.frombuffer(answer.outputs["probabilities"].tensor_content, np.float32).tolist()
     )
 
 
@@ -243,5 +243,5 @@ def over_v2(server: Server, text: str) -> NDArray[np.float32]:
     tensor = triton_grpc.InferInput("text", [1], "BYTES")
     tensor.set_data_from_numpy(np.array([text.encode()], object))
     with triton_grpc.InferenceServerClient(f"127.0.0.1:{server.grpc_port}") as client:
-        found: NDArray[np.float32] = client.infer("messages", [tensor]).as_numpy("probs")[0]
+        found: NDArray[np.float32] = client.infer("messages", [tensor]).as_numpy("probabilities")[0]
     return found
