@@ -141,6 +141,22 @@ def test_what_breaks_a_member_is_in_the_log_and_nowhere_else(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_an_answer_that_is_no_array_does_not_end_a_members_thread(graph_of: GraphOf) -> None:
+    """It does not speak, at once and each time; a thread that died would be waited for."""
+    graph, counts = graph_of("average", {"a@1": Fake(lambda _: None), "b@1": Fake(echo)}, quorum=1)  # type: ignore[arg-type,return-value]
+    spoke = [graph.predict(rows(1))["members"][0] for _ in range(3)]
+
+    assert spoke == ["b@1"] * 3
+    assert counts.totals()["fairlead_graph_member_rows"]["g", "1", "a@1", "invalid"] == [3]
+
+
+def test_the_mean_of_large_numbers_is_finite(graph_of: GraphOf) -> None:
+    """Though their sum would not be."""
+    graph, _ = graph_of("average", {"a@1": constant(3e38, 1), "b@1": constant(3e38, 2)})
+
+    np.testing.assert_allclose(graph.predict(rows(1))["y"], [[3e38, 1.5]], rtol=1e-6)
+
+
 def test_one_row_without_an_answer_is_not_the_others_fault(graph_of: GraphOf) -> None:
     """So whoever runs requests together runs them apart."""
     graph, _ = graph_of("average", {"a@1": Fake(breaking), "b@1": Fake(breaking)})

@@ -22,11 +22,11 @@ def average(said: Sequence[Said], weights: Sequence[float], name: str) -> Array:
         name: of the output.
     """
     like = next(one.outputs[name] for one in said if one.outputs)
-    total = np.zeros(like.shape, np.promote_types(like.dtype, np.float32))
-    weight = np.zeros((len(like), *[1] * (like.ndim - 1)), total.dtype)
+    total = np.zeros(like.shape)  # of float64, in which the sum of any float32 is finite
+    weight = np.zeros((len(like), *[1] * (like.ndim - 1)))
     for one, share in zip(said, weights, strict=True):
         if one.outputs:
-            counts = (one.spoke * total.dtype.type(share)).reshape(weight.shape)
+            counts = (one.spoke * share).reshape(weight.shape)
             total += np.where(counts > 0, one.outputs[name], 0) * counts
             weight += counts
     return (total / np.where(weight > 0, weight, 1)).astype(like.dtype, copy=False)
@@ -35,7 +35,7 @@ def average(said: Sequence[Said], weights: Sequence[float], name: str) -> Array:
 def vote(said: Sequence[Said], weights: Sequence[float], name: str) -> Array:
     """Each class's share of the votes of those who spoke for each row, [rows, classes]; zeros where nobody did."""
     like = next(one.outputs[name] for one in said if one.outputs)
-    shares = np.zeros(like.shape, np.promote_types(like.dtype, np.float32))
+    shares = np.zeros(like.shape)
     rows = np.arange(len(like))
     for one, weight in zip(said, weights, strict=True):
         if one.outputs:

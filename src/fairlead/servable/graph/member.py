@@ -131,7 +131,7 @@ class Member:
 
     def _work(self, inbox: SimpleQueue[Call | None]) -> None:
         while (call := inbox.get()) is not None:
-            said = self._speak(call.inputs)
+            said = self._say(call.inputs)
             with self._lock:
                 call.is_done = True
                 self._overdue -= call.is_late
@@ -143,8 +143,16 @@ class Member:
             if is_over:
                 return
 
-    def _speak(self, inputs: Tensors) -> Said:
+    def _say(self, inputs: Tensors) -> Said:
+        """What it says, and that alone: a thread that ended with an error would be waited for for ever."""
         rows = len(next(iter(inputs.values())))
+        try:
+            return self._speak(inputs, rows)
+        except BaseException as error:  # noqa: BLE001 - what a broken model gives need not even be arrays
+            self._note_break(error)
+            return Said.nothing(self.id, rows, Outcome.INVALID)
+
+    def _speak(self, inputs: Tensors, rows: int) -> Said:
         try:
             answer = self._servable.predict(inputs)
         except FairleadError as error:
@@ -152,9 +160,9 @@ class Member:
         except BaseException as error:  # noqa: BLE001 - whatever a model raises, it is this one that did not speak
             self._note_break(error)
             return self._speak_apart(inputs, rows, FairleadError(Code.INTERNAL, "the server's log says more"))
-        self._is_broken = False
         if not self._fits(answer, rows):
             return Said.nothing(self.id, rows, Outcome.INVALID)
+        self._is_broken = False
         spoke = _finite_rows(answer, rows)
         outcome = Outcome.SPOKE if spoke.all() else Outcome.INVALID
         return Said(member=self.id, outputs=answer, spoke=spoke, outcome=outcome)
@@ -171,8 +179,8 @@ class Member:
             return Said.nothing(self.id, rows, Outcome.FAILED, error)
         middle = rows // 2
         first, second = (
-            self._speak({name: array[part] for name, array in inputs.items()})
-            for part in (slice(middle), slice(middle, rows))
+            self._speak({name: array[start:stop] for name, array in inputs.items()}, stop - start)
+            for start, stop in ((0, middle), (middle, rows))
         )
         spoke = np.concatenate([first.spoke, second.spoke])
         like = first.outputs or second.outputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ GRAPH_RUNTIME = "graph"
 MAX_MEMBERS = 16
 DEADLINE_MS = 50.0
 _MOST_DEADLINE_MS = 60_000.0
+_MOST_WEIGHT = 1e6
 _MOST = 10**12  # whole numbers in JSON may be larger than a float
 _FAIL_CODES = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -54,8 +54,8 @@ class MemberSpec:
     def __post_init__(self) -> None:
         if not 0 < self.deadline_ms <= _MOST_DEADLINE_MS:  # also false for NaN
             raise _wrong(f"{self.id} has a deadline of {self.deadline_ms:g} ms: more than 0, at most 60000")
-        if not (0 < self.weight < math.inf):
-            raise _wrong(f"{self.id} has the weight {self.weight:g}: it is a number above 0")
+        if not 1 / _MOST_WEIGHT <= self.weight <= _MOST_WEIGHT:
+            raise _wrong(f"{self.id} has the weight {self.weight:g}: it is a number from 0.000001 to 1000000")
         if self.manifest and not _SHA256.fullmatch(self.manifest):
             raise _wrong(f"{self.manifest[:80]!r} is not the SHA-256 of the manifest of {self.id}")
 
