@@ -79,11 +79,12 @@ simulations: setup
 	$(BIN)/python -m benchmarks.simulations.pictures --store $(or $(FAIRLEAD_HOME),.fairlead)/store
 
 # Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
+# Not with PyTorch, whose wheels for Linux bring gigabytes of CUDA: tests take that of Debian.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
 SERVE = --extra access --extra console --extra object-store --extra postgresql --extra redis --extra tracing
 TRAIN = --extra control --extra parquet --extra signing --extra sklearn --extra tensorflow --extra train
 lock:
-	$(LOCK) --all-extras --group dev -o requirements/dev.txt
+	$(LOCK) --extra all --group dev -o requirements/dev.txt
 	$(LOCK) -c requirements/dev.txt -o requirements/serve.txt
 	$(LOCK) -c requirements/dev.txt --group build -o requirements/build.txt
 	$(LOCK) -c requirements/dev.txt $(SERVE) -o requirements/image-serve.txt
