@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from xgboost import DMatrix, XGBClassifier, XGBRegressor, train
 
@@ -44,6 +45,27 @@ def test_the_file_answers_what_the_model_answers(tmp_path: Path, kind: str) -> N
     assert original.framework == ("scikit-learn" if kind == "pipeline" else "XGBoost")
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [XGBClassifier(n_estimators=5), make_pipeline(SimpleImputer(), XGBClassifier())])
+def test_missing_values_and_flags_of_a_table_are_known(tmp_path: Path, model: Any) -> None:
+    """They go where they went in training, and the column says that they may be missing."""
+    table = TABLE.assign(flag=ROWS[:, 1] > 0.5, f0=np.where(ROWS[:, 3] < 0.3, np.nan, ROWS[:, 3]))
+    original = original_of(model.fit(table, BINARY), table)
+    original.export(tmp_path / "model.onnx")
+    got = open_model(tmp_path / "model.onnx")[0].predict(original.inputs)["probabilities"]
+
+    np.testing.assert_allclose(got, model.predict_proba(table), rtol=1e-5, atol=1e-6)
+    assert [name for name, column in original.columns.items() if column.may_be_missing] == ["f0"]
+
+
+def test_splits_by_categories_are_refused() -> None:
+    """By name: the file would split them as numbers."""
+    table = TABLE.assign(job=pd.Categorical(np.where(ROWS[:, 0] > 0.5, "Cook", "Pilot")))
+    model = XGBClassifier(n_estimators=5, enable_categorical=True).fit(table, BINARY)
+    with pytest.raises(FairleadError, match="XGBoost's own categories have no counterpart") as caught:
+        original_of(model, table)
+    assert caught.value.code is Code.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("model", [XGBRegressor(n_estimators=5), make_pipeline(XGBRegressor(n_estimators=5))])

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from fairlead.batch.source import Decoded, Reject
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.column import Column
 from fairlead.servable.json_array import quick_array
 from fairlead.servable.signature import Array, Signature, Tensors, TensorSpec
 
-__all__ = ["Columns", "check_rows", "decode", "find_columns", "keep_finite", "row_size"]
+__all__ = ["Columns", "check_rows", "decode", "find_columns", "keep_good", "row_size"]
 
 _SHOWN = 20
 
@@ -99,20 +100,21 @@ def decode(signature: Signature, values: Sequence[Sequence[Any] | str], first: i
         good = [place for place in good if not reasons[place]]
         tensors = _tensors(signature, [values[place] for place in good]) if good else _empty(signature)
     rows = np.array(good, np.int64) + first
-    return keep_finite(Decoded(rows=rows, tensors=tensors or {}, rejects=tuple(rejects)))
+    return keep_good(signature, Decoded(rows=rows, tensors=tensors or {}, rejects=tuple(rejects)))
 
 
-def keep_finite(decoded: Decoded) -> Decoded:
-    """Reject the rows with a number that is not finite in its input's dtype: the answer to it means nothing."""
+def keep_good(signature: Signature, decoded: Decoded) -> Decoded:
+    """Reject the rows with a number that is not finite in its input's dtype: the answer to it means nothing.
+
+    Of columns those with a value that the column does not take; see `servable.column`.
+    """
     kept = np.ones(len(decoded.rows), np.bool_)
     rejects: list[Reject] = []
-    for name, array in decoded.tensors.items():
-        if array.dtype.kind != "f":
-            continue
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1) if len(array) else kept
-        reason = f"input {name!r} holds a number that is not finite in {array.dtype}"
-        rejects += [Reject(row=int(row), reason=reason) for row in decoded.rows[kept & ~finite]]
-        kept &= finite
+    for spec in signature.inputs:
+        faults = _faults(spec, decoded.tensors[spec.name]) if decoded.tensors else {}
+        new = {place: reason for place, reason in faults.items() if kept[place]}
+        rejects += [Reject(row=int(decoded.rows[place]), reason=reason) for place, reason in new.items()]
+        kept[list(new)] = False
     if not rejects:
         return decoded
     return replace(
@@ -123,11 +125,39 @@ def keep_finite(decoded: Decoded) -> Decoded:
     )
 
 
+def _faults(spec: TensorSpec, array: Array) -> dict[int, str]:
+    """What is wrong with the values of an input, by the place of the row."""
+    if spec.column is None:
+        if array.dtype.kind != "f" or not len(array):
+            return {}
+        is_bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        reason = f"input {spec.name!r} holds a number that is not finite in {array.dtype}"
+        return dict.fromkeys(np.flatnonzero(is_bad).tolist(), reason)
+    try:
+        spec.column.check(spec.name, array)
+    except FairleadError:
+        reasons = ((place, _refusal(spec, spec.column, array[place : place + 1])) for place in range(len(array)))
+        return {place: reason for place, reason in reasons if reason}
+    return {}
+
+
+def _refusal(spec: TensorSpec, column: Column, value: Array) -> str:
+    """What the column says against the value of one row; nothing when it takes it."""
+    try:
+        column.check(spec.name, value, tells_row=False)
+    except FairleadError as error:
+        return error.message
+    return ""
+
+
 def _tensors(signature: Signature, rows: Sequence[Sequence[Any]]) -> Tensors | None:
     """The inputs; None when a row is not as they are."""
     found: dict[str, Array] = {}
     for spec, values in zip(signature.inputs, zip(*rows, strict=True), strict=True):
-        array = _array(spec, list(values))
+        try:
+            array = _array(spec, list(values))
+        except FairleadError:  # a column lacks a value that has to be there
+            return None
         if array is None:
             return None
         found[spec.name] = array
@@ -156,7 +186,12 @@ def _is_text(array: NDArray[Any]) -> bool:
 def _fault(signature: Signature, row: Sequence[Any] | str) -> str:
     """What is wrong with a row; empty when nothing is."""
     for spec, value in zip(signature.inputs, row, strict=True):
-        if _array(spec, [value]) is None:
+        if value is None and spec.column is not None:
+            try:
+                spec.column.missing(spec.name, None, spec.dtype)
+            except FairleadError as error:
+                return error.message
+        elif _array(spec, [value]) is None:
             return f"input {spec.name!r} is {reprlib.repr(value)}, no {spec.dtype} of shape {list(spec.shape[1:])}"
     return ""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fairlead.batch.columns import Columns, decode, find_columns, keep_finite
+from fairlead.batch.columns import Columns, decode, find_columns, keep_good
 from fairlead.batch.source import Decoded, Part, identify
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array, Signature
@@ -123,7 +123,7 @@ class ParquetSource:
         whole = {name: array for name, array in tensors.items() if array is not None}
         if len(whole) == len(tensors):
             rows = np.arange(first, first + len(table), dtype=np.int64)
-            return keep_finite(Decoded(rows=rows, tensors=whole, rejects=()))
+            return keep_good(self._signature, Decoded(rows=rows, tensors=whole, rejects=()))
         inputs = [self._values(columns, table) for columns in self._columns]
         return decode(self._signature, [*map(list, zip(*inputs, strict=True))], first)
 

@@ -165,6 +165,8 @@ def _of_cells(columns: Columns, cells: list[str]) -> Any:
     """The value of one input, as JSON has it."""
     if columns.spec.dtype == "string":
         return _text(columns, cells)
+    if columns.spec.column is not None and not cells[0].strip():
+        return None
     try:
         values = orjson.loads(f"[{','.join(cells)}]")
     except (orjson.JSONDecodeError, UnicodeEncodeError):

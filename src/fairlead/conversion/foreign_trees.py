@@ -44,10 +44,11 @@ def _without_names(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, A
 
     def converting(scope: Any, operator: Any, container: Any) -> None:
         booster = operator.raw_operator.get_booster()
-        names, booster.feature_names = booster.feature_names, None
+        names, types = booster.feature_names, booster.feature_types
+        booster.feature_names = booster.feature_types = None  # flags would be split without a threshold
         try:
             convert(scope, operator, container)
         finally:
-            booster.feature_names = names
+            booster.feature_names, booster.feature_types = names, types
 
     return converting

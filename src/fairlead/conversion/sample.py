@@ -21,7 +21,7 @@ def is_frame(sample: Any) -> bool:
 
 
 def rows_of(sample: Any) -> Array | Mapping[str, Array]:
-    """The sample as an array, or as arrays of the same length by name; a table as its columns.
+    """The sample as an array, or as arrays of the same length by name; a table as its columns, NaN for what is missing.
 
     Raises:
         FairleadError: INVALID_ARGUMENT when it is neither, has no rows, or holds a number that is not finite.
@@ -29,7 +29,10 @@ def rows_of(sample: Any) -> Array | Mapping[str, Array]:
     if is_frame(sample) or isinstance(sample, Mapping):
         named = columns_of(sample)
         for name, array in named.items():
-            check_numbers(f"column {name!r} of the sample" if is_frame(sample) else f"input {name!r}", array)
+            if not is_frame(sample):
+                check_numbers(f"input {name!r}", array)
+            elif array.dtype.kind == "f":  # a table's columns say where a number is missing
+                check_numbers(f"column {name!r} of the sample", array[~np.isnan(array)])
         _check_lengths(named)
         return named
     array = np.asarray(sample)

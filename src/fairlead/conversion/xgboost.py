@@ -12,6 +12,7 @@ from fairlead.errors import Code, FairleadError
 __all__ = ["original"]
 
 _TREES: Final = "gbtree"
+_CATEGORY: Final = "c"
 
 
 def original(model: Any, sample: Any) -> ScikitLearn:
@@ -32,4 +33,11 @@ def original(model: Any, sample: Any) -> ScikitLearn:
             f"the model cannot be written as ONNX: booster={model.booster!r} has no counterpart in it",
             hint=f"train it with booster={_TREES!r}",
         )
-    return replace(scikit_learn.original(model, sample), framework="XGBoost")
+    original = scikit_learn.original(model, sample)
+    if _CATEGORY in (model.get_booster().feature_types or ()):
+        raise FairleadError(
+            Code.UNIMPLEMENTED,
+            "the model cannot be written as ONNX: XGBoost's own categories have no counterpart in it",
+            hint="encode them in a pipeline before it (OneHotEncoder), or train LightGBM, whose categories have one",
+        )
+    return replace(original, framework="XGBoost")

@@ -64,16 +64,22 @@ class Column:
         """The least and the greatest number; infinite where there is no bound."""
         return -math.inf if self.minimum is None else self.minimum, math.inf if self.maximum is None else self.maximum
 
-    def check(self, name: str, array: NDArray[Any]) -> None:
-        """Raise INVALID_ARGUMENT naming the column `name` unless `array`, a value a row, has only such values."""
+    def check(self, name: str, array: NDArray[Any], *, tells_row: bool = True) -> None:
+        """Raise INVALID_ARGUMENT naming the column `name` unless `array`, a value a row, has only such values.
+
+        Args:
+            name: of the column.
+            array: the values.
+            tells_row: whether the row of the first bad one is said.
+        """
         kind = array.dtype.kind
         if kind == "O":
             if self.categories:
-                self._check_texts(name, array.ravel().tolist())
+                self._check_texts(name, array.ravel().tolist(), tells_row=tells_row)
         elif kind == "f" or (kind in "iu" and (self.minimum is not None or self.maximum is not None)):
             if array.size > _FEW and self._are_fine(array):
                 return
-            self._check_numbers(name, array.ravel().tolist())
+            self._check_numbers(name, array.ravel().tolist(), tells_row=tells_row)
 
     def takes(self, other: Column) -> bool:
         """Whether all values that `other` may have are fine here."""
@@ -84,8 +90,8 @@ class Column:
             and (self.maximum is None or (other.maximum is not None and self.maximum >= other.maximum))
         )
 
-    def missing(self, name: str, row: int, dtype: str) -> float | str:
-        """What stands for the value that is not there in a tensor of this dtype.
+    def missing(self, name: str, row: int | None, dtype: str) -> float | str:
+        """What stands for the value that is not there, in a row to be said or None, in a tensor of this dtype.
 
         Raises:
             FairleadError: INVALID_ARGUMENT where it has to be there.
@@ -105,32 +111,32 @@ class Column:
         parts += [self._range] if self.minimum is not None or self.maximum is not None else []
         return ", ".join([*parts, "may be missing"] if self.may_be_missing else parts)
 
-    def _lacks(self, name: str, row: int) -> FairleadError:
+    def _lacks(self, name: str, row: int | None) -> FairleadError:
         return FairleadError(
             Code.INVALID_ARGUMENT,
-            f"column {name!r} is missing in row {row}, and the model knows no missing values of it",
+            f"column {name!r} is missing{_in(row)}, and the model knows no missing values of it",
             hint="leave the row out, or publish the model with a sample that has missing values there",
         )
 
-    def _check_texts(self, name: str, texts: list[Any]) -> None:
+    def _check_texts(self, name: str, texts: list[Any], *, tells_row: bool) -> None:
         known = self._known
         for row, text in enumerate(texts):
             if text not in known:
                 if text != MISSING_TEXT:
-                    raise self._unknown(name, row, text)
+                    raise self._unknown(name, row if tells_row else None, text)
                 if not self.may_be_missing:
-                    raise self._lacks(name, row)
+                    raise self._lacks(name, row if tells_row else None)
 
-    def _check_numbers(self, name: str, numbers: list[Any]) -> None:
+    def _check_numbers(self, name: str, numbers: list[Any], *, tells_row: bool) -> None:
         least, most = self.bounds
         for row, number in enumerate(numbers):
             if number != number:  # noqa: PLR0124 - NaN
                 if not self.may_be_missing:
-                    raise self._lacks(name, row)
+                    raise self._lacks(name, row if tells_row else None)
             elif not least <= number <= most or abs(number) == np.inf:
+                where = _in(row if tells_row else None)
                 raise FairleadError(
-                    Code.INVALID_ARGUMENT,
-                    f"column {name!r} is {number:.6g} in row {row}, and the model takes {self._range}",
+                    Code.INVALID_ARGUMENT, f"column {name!r} is {number:.6g}{where}, and the model takes {self._range}"
                 )
 
     def _are_fine(self, array: NDArray[Any]) -> bool:
@@ -140,12 +146,12 @@ class Column:
             and (self.maximum is None or array.max() <= self.maximum)
         )
 
-    def _unknown(self, name: str, row: int, text: object) -> FairleadError:
+    def _unknown(self, name: str, row: int | None, text: object) -> FairleadError:
         shown = ", ".join(map(repr, self.categories[:_SHOWN_CATEGORIES]))
         more = len(self.categories) - _SHOWN_CATEGORIES
         return FairleadError(
             Code.INVALID_ARGUMENT,
-            f"column {name!r} is {str(text)[:_SHOWN_CHARS]!r} in row {row}, which is none of its categories",
+            f"column {name!r} is {str(text)[:_SHOWN_CHARS]!r}{_in(row)}, which is none of its categories",
             hint=f"they are {shown}" + (f" and {more} more, which GET /models lists" if more > 0 else ""),
         )
 
@@ -171,6 +177,10 @@ class Column:
             maximum=bounds.get("maximum"),
             may_be_missing=bool(data["may_be_missing"]),
         )
+
+
+def _in(row: int | None) -> str:
+    return "" if row is None else f" in row {row}"
 
 
 def columns_in(metadata: Mapping[str, str]) -> dict[str, Column]:
