@@ -236,6 +236,38 @@ def test_damage_is_not_taken_over(world: World) -> None:
     assert Store(there.root).open(ONE).manifest.version == 1
 
 
+def test_damage_is_read_again_after_ever_longer_pauses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks every second does not read a large file as often; once mended, it is found within a minute."""
+    here = world.store()
+    publish_digit(here, "digits", 7)
+    whole = (here.open(ONE).directory / "model.onnx").read_bytes()
+    here.promote(ONE, why="first")
+    world.put("digits/1/model.onnx", b"changed")
+    now = [0.0]
+    there = Mirror(Bucket(world.url), world.root / "there", 2**30, clock=lambda: now[0])
+    reads: list[float] = []
+    download = there.bucket.download
+
+    def counted(path: str, target: Path) -> str:
+        if path.endswith("model.onnx"):
+            reads.append(now[0])
+        return download(path, target)
+
+    monkeypatch.setattr(there.bucket, "download", counted)
+    for second in range(200):
+        now[0] = float(second)
+        with pytest.raises(FairleadError, match="its manifest says"):
+            there.pull()
+    assert reads == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+
+    world.put("digits/1/model.onnx", whole)
+    now[0] = 243.0
+    there.pull()
+    release = Store(there.root).release("digits")
+    assert release is not None
+    assert release.stable == 1
+
+
 def test_what_is_damaged_on_this_disk_is_mended_at_a_start(world: World) -> None:
     """Though the bucket says that nothing has changed."""
     here = world.store()

@@ -10,8 +10,9 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead.errors import Code, FairleadError
@@ -28,8 +29,18 @@ __all__ = ["Mirror"]
 _LOCK, _PULLED, _ETAG, _INCOMING = ".mirror-lock", ".pulled", ".etag", ".mirror-incoming"
 _LOCK_TIMEOUT_S = 600.0
 _IN_USE_S = 600.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _OF_THE_BUCKET = frozenset({Code.UNAVAILABLE, Code.PERMISSION_DENIED, Code.RESOURCE_EXHAUSTED})
 """What concerns one model as much as the next: no other is tried then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Damage:
+    """A file of the bucket that is not as published, which is not read again before `until`: it may be large."""
+
+    error: FairleadError
+    pause_s: float
+    until: float
 
 
 class Mirror:
@@ -39,15 +50,20 @@ class Mirror:
         bucket: where the store is.
         root: where the copy is; made when it is not there.
         most_bytes: what versions that no release names may take; those that were needed longest ago go first.
+        clock: seconds that only go forward.
     """
 
-    def __init__(self, bucket: Bucket, root: Path, most_bytes: int) -> None:
+    def __init__(
+        self, bucket: Bucket, root: Path, most_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.bucket = bucket
         self.root = root
         self._most_bytes = most_bytes
         self._thread_lock = threading.RLock()
         self._depth = 0
         self._is_listed = False
+        self._clock = clock
+        self._damaged: dict[tuple[str, str], _Damage] = {}  # by name in the bucket and wanted digest
 
     @property
     def pulled_at(self) -> float:
@@ -247,13 +263,20 @@ class Mirror:
                 files.write_file(history / name, found.data)
 
     def _download(self, remote: str, target: Path, digest: str) -> None:
+        known = self._damaged.get((remote, digest))
+        if known is not None and self._clock() < known.until:
+            raise known.error
         incoming = self.root / _INCOMING
         actual = self.bucket.download(remote, incoming)
         if actual != digest:
             incoming.unlink()
-            raise FairleadError(
+            error = FairleadError(
                 Code.DATA_LOSS, f"{self.bucket.url}/{remote} has the SHA-256 {actual} but its manifest says {digest}"
             )
+            pause_s = _FIRST_PAUSE_S if known is None else min(2 * known.pause_s, _LONGEST_PAUSE_S)
+            self._damaged[remote, digest] = _Damage(error=error, pause_s=pause_s, until=self._clock() + pause_s)
+            raise error
+        self._damaged.pop((remote, digest), None)
         incoming.rename(target)
 
     def _needed(self, store: Store) -> set[ServableId]:

@@ -56,7 +56,6 @@ def _file(asset: Asset, request: Request) -> Response:
             (b"etag", asset.etag.encode()),
             (b"cache-control", b"no-cache"),
             (b"content-security-policy", POLICY.encode()),
-            (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
         ),
     )

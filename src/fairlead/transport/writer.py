@@ -43,7 +43,9 @@ def encode_response(response: Response, request: Request | None, *, is_last: boo
 
 @functools.lru_cache(maxsize=256)
 def _front(status: int, content_type: bytes) -> bytes:
-    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n" % (status, _PHRASES[status].encode(), content_type)
+    # Every answer is what its type says and nothing else, whatever a browser makes of what a caller had put into it.
+    phrase = _PHRASES[status].encode()
+    return b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\nx-content-type-options: nosniff\r\n" % (status, phrase, content_type)
 
 
 @functools.lru_cache(maxsize=1)

@@ -39,5 +39,5 @@ def _page() -> Response:
     return Response(
         body=page().encode(),
         content_type=b"text/html; charset=utf-8",
-        headers=((b"content-security-policy", policy.encode()), (b"x-content-type-options", b"nosniff")),
+        headers=((b"content-security-policy", policy.encode()),),
     )
