@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -228,7 +229,8 @@ def _publish(store: WritableStore, trial: _Trial, best: Candidate) -> ServableId
     directory.mkdir()
     trial.file(best.method).rename(directory / MODEL_FILE)
     _golden(trial.version.directory, directory / MODEL_FILE).save(directory / GOLDEN_FILE)
-    reference = describe(judged, np.asarray(outputs, np.float32), manifest.labels, manifest.signature)
+    words = _vocabulary(trial.version.directory / REFERENCE_FILE)
+    reference = describe(judged, np.asarray(outputs, np.float32), manifest.labels, manifest.signature, words)
     (directory / REFERENCE_FILE).write_bytes(reference.encode())
     cost = measure(directory)
     report = best.report or Report(checks=())
@@ -247,6 +249,11 @@ def _publish(store: WritableStore, trial: _Trial, best: Candidate) -> ServableId
 
     sources = {path.name: path for path in sorted(directory.iterdir())}
     return store.publish(manifest.model, sources, describe_version).manifest.id
+
+
+def _vocabulary(reference: Path) -> frozenset[int]:
+    """The words that the original's training knew, where it was one of texts."""
+    return frozenset(json.loads(reference.read_bytes()).get("vocabulary", ())) if reference.exists() else frozenset()
 
 
 def _golden(original: Path, model: Path) -> Golden:

@@ -15,7 +15,7 @@ INSTALL_OPTIMIZE = "pip install 'fairlead[optimize]'"
 
 
 def prepare(model: Path, target: Path) -> None:
-    """Write the ONNX file at `model` to `target` with inferred shapes, folded constants and constant reshapes.
+    """Write the model to `target` with inferred shapes, folded constants, constant reshapes, and named operators.
 
     Raises:
         FairleadError: FAILED_PRECONDITION when the library for it is not installed.
@@ -28,6 +28,7 @@ def prepare(model: Path, target: Path) -> None:
     quant_pre_process(str(model), str(target), skip_symbolic_shape=True)
     loaded = onnx.shape_inference.infer_shapes(onnx.load(target), data_prop=True)
     _fix_reshapes(loaded)
+    _name_nodes(loaded.graph)
     onnx.save(loaded, target)
 
 
@@ -60,6 +61,12 @@ def _fix_reshapes(model: Any) -> None:
         graph.initializer.append(shape)
         node.input[1] = shape.name
     _drop_unused(graph)
+
+
+def _name_nodes(graph: Any) -> None:
+    """Give each operator a name of its own: ONNX needs none, but a method may have to name some."""
+    for number, node in enumerate(graph.node):
+        node.name = f"{number}/{node.op_type}"
 
 
 def _axes(value: Any) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +12,11 @@ from fairlead.servable.signature import Array, Tensors
 
 __all__ = ["int8_dynamic", "int8_static"]
 
-_OPERATORS: Final = ("Conv", "Gemm", "MatMul")
-"""Those with weights: what lies between them costs more in integers, and a softmax loses its small probabilities."""
+_LAYERS: Final = ("Conv", "Gemm", "MatMul")
+"""Those with weights: most of what lies between costs more in integers, and a softmax loses small probabilities."""
+_FOLLOWERS: Final = {"Relu": _LAYERS, "MaxPool": ("Relu",)}
+"""What goes with what is directly before it. A Relu vanishes in the range of its layer; a pool after it would lose the
+layout of the layer, and take thirty times as long. A pool directly after a layer ONNX Runtime moves by itself."""
 _LEAST_WEIGHTS = 4096
 """A layer with fewer takes less time than turning its tensors into integers and back does."""
 _CALIBRATION_BATCH = 64
@@ -32,8 +35,8 @@ def int8_static(source: Source, target: Path) -> None:
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
-        op_types_to_quantize=list(_OPERATORS),
-        nodes_to_exclude=_small_layers(onnx.load(source.prepared).graph),
+        op_types_to_quantize=[*_LAYERS, *_FOLLOWERS],
+        nodes_to_exclude=_stay_in_floats(onnx.load(source.prepared).graph),
     )
 
 
@@ -46,16 +49,29 @@ def int8_dynamic(source: Source, target: Path) -> None:
     )
 
 
-def _small_layers(graph: Any) -> list[str]:
-    """The names of the layers that stay in floats. One that has a group a channel is fast in integers at any size."""
+def _stay_in_floats(graph: Any) -> list[str]:
+    """The names of the layers that are small, and of what follows no other layer."""
     sizes = {tensor.name: math.prod(tensor.dims) for tensor in graph.initializer}
-    return [
-        node.name
-        for node in graph.node
-        if node.op_type in _OPERATORS
-        and sizes.get(node.input[1], 0) < _LEAST_WEIGHTS
-        and not any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
-    ]
+    in_integers: dict[
+        str, str
+    ] = {}  # results of operators, which are in the order in which they run: by whose they are
+    left: list[str] = []
+    for node in graph.node:
+        is_layer = node.op_type in _LAYERS
+        if not is_layer and node.op_type not in _FOLLOWERS:
+            continue
+        before = in_integers.get(node.input[0])
+        if not _is_small(node, sizes) if is_layer else before in _FOLLOWERS[node.op_type]:
+            in_integers[node.output[0]] = node.op_type
+        else:
+            left.append(node.name)
+    return left
+
+
+def _is_small(layer: Any, sizes: Mapping[str, int]) -> bool:
+    """Whether it has few weights, unless it has a group a channel: those are fast in integers at any size."""
+    has_groups = any(attribute.name == "group" and attribute.i > 1 for attribute in layer.attribute)
+    return sizes.get(layer.input[1], 0) < _LEAST_WEIGHTS and not has_groups
 
 
 def _reader(rows: Tensors) -> Any:
