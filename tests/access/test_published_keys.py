@@ -253,6 +253,32 @@ def test_one_that_trickles_is_cut(issuer: Issuer, copy: Path, monkeypatch: pytes
     assert time.monotonic() - started < 2.0
 
 
+def test_one_whose_headers_trickle_is_not_waited_for(
+    issuer: Issuer, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A letter of a header now and then keeps nobody, and no second thread is spent on it."""
+    monkeypatch.setattr("fairlead.access.published_keys._FETCH_S", 0.5)
+    is_over = threading.Event()
+
+    def trickle(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-letters: ")
+        while not is_over.wait(0.1):
+            handler.wfile.write(b"a")
+
+    issuer.add("first")
+    keys = PublishedKeys(issuer.url, copy, refresh_s=0.1, soonest_s=0.1)
+    issuer.answer = trickle
+    asked = issuer.asked
+    assert keys.get("unknown") is None
+    wait_until(lambda: issuer.asked > asked, 10)
+    time.sleep(1.5)  # several times its turn again
+    fetches = [thread for thread in threading.enumerate() if thread.name == "jwks fetch"]
+    is_over.set()
+
+    assert (issuer.asked, len(fetches)) == (asked + 1, 1)
+    assert keys.get("first") is not None
+
+
 def test_an_issuer_has_to_be_who_it_says(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over https with an authority that is trusted, and with no other."""
     authority = Authority(tmp_path)

@@ -52,6 +52,7 @@ class PublishedKeys:
         self._refresh_s = refresh_s
         self._soonest_s = soonest_s
         self._fetched = time.monotonic()
+        self._hanging: _Fetch | None = None
         self._keys = self._first()
         self._is_wanted = threading.Event()
         self._thread: threading.Thread | None = None
@@ -91,16 +92,20 @@ class PublishedKeys:
                 _log.error("the keys of tokens stay as they were: %s", error)
 
     def _fetch(self) -> Mapping[str, jwt.PyJWK]:
-        try:
-            body = _get(self._url, time.monotonic() + _FETCH_S)
-        except (OSError, HTTPException, ValueError) as error:
+        fetch = self._hanging or _Fetch(self._url)
+        if self._hanging is None:
+            fetch.start()
+        fetch.join(_FETCH_S)
+        self._hanging = fetch if fetch.is_alive() else None  # there is never more than one
+        error = TimeoutError(f"it was not complete after {_FETCH_S:g} s") if self._hanging else fetch.error
+        if error is not None:
             raise FairleadError(
                 Code.UNAVAILABLE,
                 f"the keys of tokens cannot be had from {self._url}: {error}",
                 hint="curl it from this machine; FAIRLEAD_JWKS_FILE takes them from a file",
             ) from error
-        keys = parse_jwks(body, self._url)
-        self._keep(body)
+        keys = parse_jwks(fetch.body, self._url)
+        self._keep(fetch.body)
         return keys
 
     def _keep(self, body: bytes) -> None:
@@ -128,6 +133,27 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         return None
+
+
+class _Fetch(threading.Thread):
+    """One fetch in a thread that nobody has to wait for: who sends a header letter by letter holds any other.
+
+    Attributes:
+        body: what came.
+        error: why nothing came.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(name="jwks fetch", daemon=True)
+        self._url = url
+        self.body = b""
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.body = _get(self._url, time.monotonic() + _FETCH_S)
+        except (OSError, HTTPException, ValueError) as error:
+            self.error = error
 
 
 def _get(url: str, deadline: float) -> bytes:
