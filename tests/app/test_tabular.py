@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
+import grpc
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from tests.app.test_own_models import over_grpc, over_simple, over_v1, over_v2
 from tests.cli.clients import wait_until
 from tests.cli.conftest import Server, starting
 from tests.conversion.test_lightgbm import JOBS, OTHERS, PAID, PEOPLE, SMALL
+from tests.transport.grpc.protos import PredictRequest, PredictResponse, predict_request
 from tritonclient.utils import InferenceServerException
 
 import fairlead
@@ -23,6 +26,7 @@ from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column
 from fairlead.servable.signature import Tensors
+from fairlead.transport.grpc.tensor_proto import write_proto
 
 MODEL = LGBMClassifier(**SMALL).fit(PEOPLE, np.where(PAID, "paid", "not paid"))
 RANGES = {"age": (16, 120)}
@@ -149,16 +153,37 @@ def test_a_row_has_all_columns_and_no_other(server: Server, ask: Ask, odd: str) 
     assert odd in json.dumps(answer)
 
 
-def test_binary_tensors_are_looked_at_too(server: Server) -> None:
-    """Texts as bytes, numbers as they lie in memory."""
-    for change, told in (
-        ({"job": "Astronaut"}, "'job' is 'Astronaut' in row 0"),
-        ({"age": 200}, "'age' is 200 in row 0"),
-        ({"debt": np.nan}, "'debt' is missing in row 0"),
-        ({"debt": np.inf}, "'debt' is inf in row 0"),
-    ):
-        with pytest.raises(InferenceServerException, match=told):
-            over_grpc(server, "people", sent(pd.DataFrame([ROW | change])))
+BINARY_FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"job": "Astronaut"}, "'job' is 'Astronaut' in row 0"),
+    ({"job": None}, ""),
+    ({"age": 200}, "'age' is 200 in row 0"),
+    ({"debt": np.nan}, "'debt' is missing in row 0"),
+    ({"hours-per-week": np.nan}, ""),
+    ({"debt": np.inf}, "'debt' is inf in row 0"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), BINARY_FAULTS)
+def test_tensors_of_infer_are_looked_at(server: Server, change: dict[str, Any], told: str) -> None:
+    """In the Open Inference Protocol: texts as bytes, numbers as they lie in memory."""
+    with pytest.raises(InferenceServerException, match=told) if told else nullcontext():
+        over_grpc(server, "people", sent(pd.DataFrame([ROW | change])))
+
+
+@pytest.mark.parametrize(("change", "told"), [*BINARY_FAULTS, ({"depth": 1.0}, "depth"), ({"age": 1.5}, "age")])
+def test_tensors_of_predict_are_looked_at(server: Server, change: dict[str, Any], told: str) -> None:
+    """In TensorFlow Serving's."""
+    request = predict_request("people")
+    for name, array in sent(pd.DataFrame([ROW | change])).items():
+        write_proto(request.inputs[name], array)
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        predict = channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            request_serializer=PredictRequest.SerializeToString,
+            response_deserializer=PredictResponse.FromString,
+        )
+        with pytest.raises(grpc.RpcError, match=told) if told else nullcontext():
+            predict(request, timeout=20)
 
 
 def test_what_a_column_may_be_is_told(server: Server) -> None:

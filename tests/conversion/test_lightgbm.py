@@ -9,6 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import StackingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from fairlead.conversion.choosing import original_of
 from fairlead.errors import Code, FairleadError
@@ -94,6 +98,41 @@ def test_the_file_answers_what_the_model_answers(tmp_path: Path, kind: str) -> N
     ]
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+
+
+def regression() -> tuple[Any, Any]:
+    """Trees at the end of a pipeline."""
+    return make_pipeline(encoder(), LGBMRegressor(**SMALL)), PEOPLE["age"] * 7.0
+
+
+def classes() -> tuple[Any, Any]:
+    """The same, to names."""
+    return make_pipeline(encoder(), LGBMClassifier(**SMALL)), np.where(PAID, "paid", "not")
+
+
+def several() -> tuple[Any, Any]:
+    """Two of them, of which one learns from the other."""
+    trees = [("a", LGBMClassifier(**SMALL)), ("b", LGBMClassifier(**SMALL, num_leaves=4))]
+    return make_pipeline(encoder(), StackingClassifier(trees, cv=2)), PAID
+
+
+def encoder() -> Any:
+    """What makes numbers of a table's texts."""
+    return make_column_transformer((OneHotEncoder(), ["job"]), remainder="passthrough")
+
+
+@pytest.mark.parametrize("make", [regression, classes, several])
+def test_trees_are_a_step_of_a_pipeline(tmp_path: Path, make: Any) -> None:
+    """On a table with texts; numbers that are missing go through it."""
+    known = PEOPLE.assign(job=PEOPLE["job"].astype(object).fillna("none"))
+    pipeline, truth = make()
+    original = original_of(pipeline.fit(known, truth), known)
+    original.export(tmp_path / "model.onnx")
+    ((name, want),) = original.answer().items()
+    got = open_model(tmp_path / "model.onnx")[0].predict(original.inputs)[name]
+
+    assert original.columns["hours-per-week"].may_be_missing
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
 def test_the_sample_says_what_is_missing_and_the_model_which_categories_there_are() -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from fairlead.conversion.frame import described, tensors_of
-from fairlead.conversion.lightgbm_trees import tree_ensemble
+from fairlead.conversion.lightgbm_trees import boosted_trees
 from fairlead.conversion.sample import is_frame, rows_of
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column
@@ -23,9 +23,6 @@ INSTALL: Final = "pip install 'fairlead[lightgbm]'"
 PROBABILITIES, PREDICTION = "probabilities", "prediction"
 _OPSETS: Final = {"": 17, "ai.onnx.ml": 3}
 _ONE_ARRAY: Final = "x"
-
-_EXPONENTIALS: Final = frozenset({"poisson", "gamma", "tweedie"})
-_PLAIN: Final = frozenset({"regression", "regression_l1", "huber", "fair", "quantile", "mape"})
 
 
 def original(model: Any, sample: Any) -> LightGbm:
@@ -112,14 +109,16 @@ class LightGbm:
 
     def export(self, path: Path) -> None:
         with needs_extras("exporting a model of LightGBM to ONNX", INSTALL):
-            from onnx import TensorProto, helper, save_model  # noqa: PLC0415 - part of the lightgbm extra
+            from onnx import TensorProto, helper, numpy_helper, save_model  # noqa: PLC0415 - part of the lightgbm extra
         dump = self.model.booster_.dump_model()
         inputs, nodes, constants = self._features()
-        nodes.append(tree_ensemble(dump, "/features", "/scores"))
-        made, more = _answers(dump)
         name, shape = (PROBABILITIES, ["n", len(self.labels)]) if self._is_classifier else (PREDICTION, ["n"])
+        trees, more = boosted_trees(dump, "/features", name if self._is_classifier else "/column")
+        if not self._is_classifier:
+            trees.append(helper.make_node("Reshape", ["/column", "/rows"], [name]))
+            more.append(numpy_helper.from_array(np.array([-1], np.int64), "/rows"))
         output = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        graph = helper.make_graph([*nodes, *made], "lightgbm", inputs, [output], [*constants, *more])
+        graph = helper.make_graph([*nodes, *trees], "lightgbm", inputs, [output], [*constants, *more])
         opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
         save_model(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
 
@@ -164,40 +163,3 @@ def _encoded(name: str, codes: str, categories: Sequence[str]) -> Any:
         values_floats=[float(code) for code in range(len(categories))],
         default_float=float("nan"),
     )
-
-
-def _answers(dump: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
-    """The nodes, and the constants in them, that make the answer of the raw scores.
-
-    Raises:
-        FairleadError: UNIMPLEMENTED naming the objective when its answer is not known.
-    """
-    from onnx import helper, numpy_helper  # noqa: PLC0415 - part of the lightgbm extra
-
-    objective, *parameters = str(dump.get("objective", "none")).split()
-    if objective == "multiclass":
-        return [helper.make_node("Softmax", ["/scores"], [PROBABILITIES], axis=1)], []
-    flat = helper.make_node("Reshape", ["/answers", "/rows"], [PREDICTION])
-    rows = numpy_helper.from_array(np.array([-1], np.int64), "/rows")
-    if objective in _EXPONENTIALS:
-        return [helper.make_node("Exp", ["/scores"], ["/answers"]), flat], [rows]
-    if objective in _PLAIN and "sqrt" not in parameters:
-        return [helper.make_node("Identity", ["/scores"], ["/answers"]), flat], [rows]
-    if objective not in ("binary", "multiclassova"):
-        raise FairleadError(
-            Code.UNIMPLEMENTED,
-            f"the model cannot be written as ONNX: the objective {dump.get('objective')!r} has no counterpart in it",
-            hint="train with one of LightGBM's own, without reg_sqrt",
-        )
-    slope = next((float(each.partition(":")[2]) for each in parameters if each.startswith("sigmoid:")), 1.0)
-    steep = numpy_helper.from_array(np.array(slope, np.float32), "/slope")
-    scaled = helper.make_node("Mul", ["/scores", "/slope"], ["/scaled"])
-    if objective == "multiclassova":
-        return [scaled, helper.make_node("Sigmoid", ["/scaled"], [PROBABILITIES])], [steep]
-    one = numpy_helper.from_array(np.array(1, np.float32), "/unit")
-    return [
-        scaled,
-        helper.make_node("Sigmoid", ["/scaled"], ["/second"]),
-        helper.make_node("Sub", ["/unit", "/second"], ["/first"]),
-        helper.make_node("Concat", ["/first", "/second"], [PROBABILITIES], axis=1),
-    ], [steep, one]

@@ -1,4 +1,4 @@
-"""The trees of a LightGBM booster as an ONNX tree ensemble in doubles, in which LightGBM itself decides and adds up."""
+"""A LightGBM booster as ONNX: its trees in doubles, in which it decides and adds up itself, and its answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["tree_ensemble"]
+__all__ = ["boosted_trees"]
 
 _LESS_OR_EQUAL, _EQUAL, _LEAF = "BRANCH_LEQ", "BRANCH_EQ", "LEAF"
 _NOWHERE: Final = 0
+_EXPONENTIALS: Final = frozenset({"poisson", "gamma", "tweedie"})
+_PLAIN: Final = frozenset({"regression", "regression_l1", "huber", "fair", "quantile", "mape"})
 _ZERO: Final = float(np.float32(1e-35))
 
 
@@ -89,17 +91,57 @@ def _goes_left(data: Mapping[str, Any], threshold: float) -> bool:
     return threshold >= 0 if kind == "None" else default
 
 
-def tree_ensemble(dump: Mapping[str, Any], given: str, name: str) -> Any:
-    """A node that makes the raw scores `name`, float32 [n, scores], of the tensor `given`, double [n, features].
+def boosted_trees(dump: Mapping[str, Any], given: str, output: str, prefix: str = "") -> tuple[list[Any], list[Any]]:
+    """The nodes, and the constants in them, that make the tensor `output` of the tensor `given`.
 
     Args:
         dump: what `Booster.dump_model` gives.
-        given: the node's input.
-        name: its output.
+        given: double [n, features].
+        output: float32 [n, classes] of a classifier, else [n, 1].
+        prefix: begins the names between the two, which have to be new in the graph.
 
     Raises:
         FairleadError: UNIMPLEMENTED naming what ONNX lacks.
     """
+    scores = f"{prefix}/scores"
+    made, constants = _answer(dump, scores, output, prefix)
+    return [_tree_ensemble(dump, given, scores), *made], constants
+
+
+def _answer(dump: Mapping[str, Any], scores: str, output: str, prefix: str) -> tuple[list[Any], list[Any]]:
+    """What the objective makes of the raw scores."""
+    from onnx import helper, numpy_helper  # noqa: PLC0415 - part of the frameworks' extras
+
+    objective, *parameters = str(dump.get("objective", "none")).split()
+    if objective == "multiclass":
+        return [helper.make_node("Softmax", [scores], [output], axis=1)], []
+    if objective in _EXPONENTIALS:
+        return [helper.make_node("Exp", [scores], [output])], []
+    if objective in _PLAIN and "sqrt" not in parameters:
+        return [helper.make_node("Identity", [scores], [output])], []
+    if objective not in ("binary", "multiclassova"):
+        raise FairleadError(
+            Code.UNIMPLEMENTED,
+            f"the model cannot be written as ONNX: the objective {dump.get('objective')!r} has no counterpart in it",
+            hint="train with one of LightGBM's own, without reg_sqrt",
+        )
+    slope = next((float(each.partition(":")[2]) for each in parameters if each.startswith("sigmoid:")), 1.0)
+    steep = numpy_helper.from_array(np.array(slope, np.float32), f"{prefix}/slope")
+    scaled = helper.make_node("Mul", [scores, steep.name], [f"{prefix}/scaled"])
+    if objective == "multiclassova":
+        return [scaled, helper.make_node("Sigmoid", [f"{prefix}/scaled"], [output])], [steep]
+    one = numpy_helper.from_array(np.array(1, np.float32), f"{prefix}/unit")
+    first, second = f"{prefix}/first", f"{prefix}/second"
+    return [
+        scaled,
+        helper.make_node("Sigmoid", [f"{prefix}/scaled"], [second]),
+        helper.make_node("Sub", [one.name, second], [first]),
+        helper.make_node("Concat", [first, second], [output], axis=1),
+    ], [steep, one]
+
+
+def _tree_ensemble(dump: Mapping[str, Any], given: str, name: str) -> Any:
+    """The node that makes the raw scores `name`, float32 [n, scores], of the tensor `given`."""
     from onnx import helper, numpy_helper  # noqa: PLC0415 - part of the frameworks' extras
 
     trees: Sequence[Mapping[str, Any]] = dump["tree_info"]
