@@ -20,12 +20,16 @@ from tests.transport.grpc.protos import PredictRequest, PredictResponse, predict
 from tritonclient.utils import InferenceServerException
 
 import fairlead
+from fairlead.app.drill.traffic import rows_like_golden
 from fairlead.app.intake import Intake
 from fairlead.cli.main import main
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column
+from fairlead.servable.identity import ServableId
+from fairlead.servable.sample import samples
 from fairlead.servable.signature import Tensors
+from fairlead.store.store import Store
 from fairlead.transport.grpc.tensor_proto import write_proto
 
 MODEL = LGBMClassifier(**SMALL).fit(PEOPLE, np.where(PAID, "paid", "not paid"))
@@ -218,6 +222,16 @@ def test_drift_is_told_by_column_and_category(
     assert "'Pilot' in job rose" in found["job"]
     assert "hours-per-week is missing in" in found["hours-per-week"]
     assert "age" not in found
+
+
+def test_rows_that_are_made_up_are_taken(server: Server, settings: Settings) -> None:
+    """Those of a drill, some with missing values, and those that a file from elsewhere is tried with."""
+    version = Store(settings.store_path).open(ServableId("people", 1))
+    for row in rows_like_golden(version, seed=0):
+        status, answer = server.call("POST", "/predict?model=people", row.body)
+        assert (status, answer["predictions"][0]["label"]) == (200, row.truth)
+    for made in samples(version.manifest.signature):
+        version.manifest.signature.check_inputs(made)
 
 
 def test_a_range_is_kept_by_the_sample_and_has_a_column(tmp_path: Any) -> None:

@@ -217,14 +217,18 @@ def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> Any
 
 
 def _varied(row: Array, all_rows: Array, rng: np.random.Generator) -> Array:
-    """A neighbour of the row; what is not a floating-point number stays as it is."""
-    if row.dtype.kind != "f":
+    """A neighbour of the row; what is not a floating-point number, or is missing, stays as it is."""
+    if row.dtype.kind != "f" or np.isnan(all_rows).all():
         return row
-    low, high = float(all_rows.min()), float(all_rows.max())
+    low, high = float(np.nanmin(all_rows)), float(np.nanmax(all_rows))
     noisy = row + rng.normal(0.0, _NOISE * (high - low), row.shape)
     return np.asarray(noisy.clip(low, high), row.dtype)
 
 
 def _body(row: Tensors) -> bytes:
-    values = {name: array[0].tolist() for name, array in row.items()}
+    values = {name: None if _is_missing(array) else np.asarray(array[0]).tolist() for name, array in row.items()}
     return json.dumps({"instances": [values if len(values) > 1 else next(iter(values.values()))]}).encode()
+
+
+def _is_missing(row: Array) -> bool:
+    return row.dtype.kind == "f" and bool(np.isnan(row).all())
