@@ -66,6 +66,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("tls_key", "FAIRLEAD_TLS_KEY", "/tls/tls.key", Path("/tls/tls.key")),
     ("tls_client_ca", "FAIRLEAD_TLS_CLIENT_CA", "/tls/ca.crt", Path("/tls/ca.crt")),
     ("tls_ports", "FAIRLEAD_TLS_PORTS", "rest,grpc", ("rest", "grpc")),
+    ("hsts_max_age_s", "FAIRLEAD_HSTS_MAX_AGE_S", "600", 600),
     ("cors_origins", "FAIRLEAD_CORS_ORIGINS", "https://a.io, http://[::1]:80", ("https://a.io", "http://[::1]:80")),
     ("sticky_header", "FAIRLEAD_STICKY_HEADER", "x-user-id", "x-user-id"),
     ("traces", "FAIRLEAD_TRACES", "https://collector:4318", "https://collector:4318"),

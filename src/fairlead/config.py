@@ -57,6 +57,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("must be at least 0")
+    return value
+
+
 def _positive_or_auto(text: str) -> int | None:
     return None if text == "auto" else _positive(text)
 
@@ -394,6 +401,12 @@ class Settings:
         _some_of("rest", "grpc", "management"),
         "the ports that have TLS once there is a certificate, by commas",
         "rest,grpc,management",
+    )
+    hsts_max_age_s: int = _setting(
+        "FAIRLEAD_HSTS_MAX_AGE_S",
+        0,
+        _whole,
+        "seconds for which browsers are to come to this host by TLS alone, as the REST port tells them; 0 says nothing",
     )
     cors_origins: tuple[str, ...] = _setting(
         "FAIRLEAD_CORS_ORIGINS",

@@ -71,7 +71,7 @@ def test_all_ports_show_the_certificate_and_follow_its_files(
     """In every process, without a restart: metrics and log tell what is shown, and what was not taken."""
     store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
     pair, caller = authority.issue("server", ends_days=20), Caller(authority)
-    server = start_server(store.root, *flags(pair), "--workers", "2", "--console", "off")
+    server = start_server(store.root, *flags(pair), "--workers", "2", "--console", "off", "--hsts-max-age-s", "600")
     wait_until(lambda: f"ready: digits@1 at https://127.0.0.1:{server.port}" in server.log.read_text())
 
     def figure(name: str) -> float:
@@ -83,6 +83,7 @@ def test_all_ports_show_the_certificate_and_follow_its_files(
         return server.log.read_text()
 
     assert caller.ask(server.port, "/health/ready")[0] == 200
+    assert caller.ask(server.port, "/models")[1]["strict-transport-security"] == "max-age=600"
     assert caller.ask(server.management_port, "/health/ready")[0] == 200
     assert caller.call(server.grpc_port) == b"\x08\x01"
     wait_until(lambda: figure("fairlead_tls_certificate_end_seconds") > 0)

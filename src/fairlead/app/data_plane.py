@@ -13,7 +13,7 @@ from fairlead.app.access import open_doorkeeper
 from fairlead.app.metrics import ServiceMetrics
 from fairlead.app.models import check_models, open_control, open_manager, open_reload
 from fairlead.app.request_logs import open_access_log, open_payload_log
-from fairlead.app.tls import open_tls
+from fairlead.app.tls import has_tls, open_tls
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.metering.meter import Meter, ModelMeter
@@ -25,6 +25,7 @@ from fairlead.serving.predictor import Predictor
 from fairlead.serving.status import Readiness
 from fairlead.telemetry.traces import TraceMetrics
 from fairlead.telemetry.tracing import Tracer
+from fairlead.transport.connection import App
 from fairlead.transport.cors import Cors
 from fairlead.transport.grpc.app import GrpcApp
 from fairlead.transport.grpc.server import GrpcServer
@@ -33,6 +34,7 @@ from fairlead.transport.limits import Limits
 from fairlead.transport.listener import allow_connections
 from fairlead.transport.ports import FeedbackTaker
 from fairlead.transport.server import HttpServer
+from fairlead.transport.transport_security import TransportSecurity
 
 __all__ = ["DataPlane", "open_predictor"]
 
@@ -129,7 +131,7 @@ class DataPlane:
         self._servers: tuple[HttpServer | GrpcServer, ...] = (
             *door,
             HttpServer(
-                Cors(self._http_app, settings.cors_origins) if settings.cors_origins else self._http_app,
+                _for_browsers(self._http_app, settings),
                 sockets["rest"],
                 limits=limits,
                 owns_port=False,
@@ -230,6 +232,13 @@ def _open_tracer(settings: Settings, metrics: TraceMetrics, lifetimes: AsyncExit
     sink = OtlpSink(settings.traces, metrics)
     lifetimes.callback(sink.close)
     return Tracer(sink, sample=settings.trace_sample, limit=settings.trace_limit, on_limit=metrics.over_limit)
+
+
+def _for_browsers(app: HttpApp, settings: Settings) -> App:
+    """The application with what browsers are told beside its answers."""
+    shown: App = Cors(app, settings.cors_origins) if settings.cors_origins else app
+    tells = settings.hsts_max_age_s and has_tls(settings, "rest")
+    return TransportSecurity(shown, settings.hsts_max_age_s) if tells else shown
 
 
 def _limits(settings: Settings) -> Limits:

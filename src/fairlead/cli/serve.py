@@ -57,6 +57,7 @@ FLAGS = (
     "tls_key",
     "tls_client_ca",
     "tls_ports",
+    "hsts_max_age_s",
     "cors_origins",
     "jwks_file",
     "jwks_url",
