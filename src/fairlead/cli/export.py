@@ -12,7 +12,7 @@ __all__ = ["EXAMPLE", "configure", "run"]
 
 EXAMPLE = """example:
   fairlead export digits@champion --to tflite
-  fairlead export digits@3 --to tflite --output app/assets/digits.tflite
+  fairlead export digits@3 --to tfserving --output models/digits
 
 What is written is loaded by that system's own library and asked the version's golden rows before it is put there."""
 

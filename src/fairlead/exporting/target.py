@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.errors import Code, FairleadError
 from fairlead.servable.golden import Golden
 from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Tensors
 
-__all__ = ["Source", "Target"]
+__all__ = ["Source", "Target", "proven"]
+
+_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +47,15 @@ class Target:
     name: str
     suffix: str
     write: Callable[[Source, Path], float]
+
+
+def proven(source: Source, answers: Tensors, what: str) -> float:
+    """How far these answers to the golden rows are from the version's at most; `what` gave them.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION when that is too far.
+    """
+    try:
+        return source.golden.difference(answers, _TOLERANCE)
+    except FairleadError as error:
+        raise FairleadError(Code.FAILED_PRECONDITION, f"{what} answers otherwise: {error.message}") from error
