@@ -27,6 +27,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("management_port", "FAIRLEAD_MANAGEMENT_PORT", "0", 0),
     ("models", "FAIRLEAD_MODELS", "digits, messages,", ("digits", "messages")),
     ("default_model", "FAIRLEAD_DEFAULT_MODEL", "digits", "digits"),
+    ("default_label", "FAIRLEAD_DEFAULT_LABEL", "canary", "canary"),
     ("model_config_file", "FAIRLEAD_MODEL_CONFIG_FILE", "/etc/models.config", Path("/etc/models.config")),
     ("model_name", "FAIRLEAD_MODEL_NAME", "digits", "digits"),
     ("model_base_path", "FAIRLEAD_MODEL_BASE_PATH", "/models/digits", Path("/models/digits")),
@@ -175,6 +176,17 @@ def test_every_setting_is_in_the_table_above() -> None:
     fields = [(field.name, field.metadata["env"]) for field in dataclasses.fields(Settings)]
 
     assert fields == [(name, env) for name, env, _, _ in GOOD]
+
+
+def test_variables_that_containers_have_anyway_count_where_ours_are_not_set() -> None:
+    """MODEL_NAME and MODEL_ALIAS say what /predict means."""
+    usual = {"MODEL_NAME": "messages", "MODEL_ALIAS": "champion"}
+
+    settings = Settings.read({**usual, "FAIRLEAD_DEFAULT_LABEL": "canary"})
+
+    assert (settings.default_model, settings.default_label) == ("messages", "canary")
+    assert Settings.read(usual).default_label == "champion"
+    assert Settings.read(usual, default_model="digits").default_model == "digits"
 
 
 @pytest.mark.parametrize(("name", "env", "text", "value"), GOOD)

@@ -40,13 +40,21 @@ _CGROUP_V1_PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
 
 
 def _setting(
-    env: str, default: Any, parse: Callable[[str], Any], describe: str, shown: str = "", *, is_secret: bool = False
+    env: str,
+    default: Any,
+    parse: Callable[[str], Any],
+    describe: str,
+    shown: str = "",
+    *,
+    is_secret: bool = False,
+    usual: str = "",
 ) -> Any:
     """A field of `Settings`: its environment variable, default, parser, and what the reference says of it.
 
     A secret one may have a password in it: it can come from a file that the variable with `_FILE` behind it names.
+    `usual` is a variable that containers with a model have anyway, and that counts where ours is not set.
     """
-    told = {"env": env, "parse": parse, "describe": describe, "shown": shown, "is_secret": is_secret}
+    told = {"env": env, "parse": parse, "describe": describe, "shown": shown, "is_secret": is_secret, "usual": usual}
     return dataclasses.field(default=default, metadata=told)
 
 
@@ -204,7 +212,20 @@ class Settings:
         "FAIRLEAD_MODELS", (), _names, "models to serve, by commas; each is required for readiness", "all in the store"
     )
     default_model: str | None = _setting(
-        "FAIRLEAD_DEFAULT_MODEL", None, str, "the model that /predict means when a request names none", "the only one"
+        "FAIRLEAD_DEFAULT_MODEL",
+        None,
+        str,
+        "the model that /predict means when a request names none; MODEL_NAME says so too",
+        "the only one",
+        usual="MODEL_NAME",
+    )
+    default_label: str | None = _setting(
+        "FAIRLEAD_DEFAULT_LABEL",
+        None,
+        str,
+        "the label that /predict means when a request names no version; MODEL_ALIAS says so too, champion means stable",
+        "stable",
+        usual="MODEL_ALIAS",
     )
     model_config_file: Path | None = _setting(
         "FAIRLEAD_MODEL_CONFIG_FILE",
@@ -583,7 +604,8 @@ class Settings:
             if given is not None:
                 values[field.name] = _parse(field, given, _flag(field))
             elif text := _told(field, environ):
-                values[field.name] = _parse(field, text, field.metadata["env"])
+                is_ours = environ.get(field.metadata["env"]) or not environ.get(field.metadata["usual"])
+                values[field.name] = _parse(field, text, field.metadata["env" if is_ours else "usual"])
         return Settings(**values)
 
     @property
@@ -781,7 +803,9 @@ def _cgroup_quota() -> float | None:
 
 def _told(field: dataclasses.Field[Any], environ: Mapping[str, str]) -> str:
     name = field.metadata["env"]
-    return read_secret(environ, name) if field.metadata["is_secret"] else environ.get(name, "")
+    if field.metadata["is_secret"]:
+        return read_secret(environ, name)
+    return environ.get(name, "") or environ.get(field.metadata["usual"], "")
 
 
 def _parse(field: dataclasses.Field[Any], text: str, source: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.transport.conftest import Client
+from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 
 ROW: list[Any] = [[[0.0]] * 28] * 14 + [[[1.0]] * 28] * 14
 
@@ -108,6 +109,27 @@ def test_texts_that_cannot_be_asked(client: Client, model: str, body: bytes, sai
 def test_ways_to_name_a_version(client: Client, picture: bytes, query: str) -> None:
     """Model, version and label are all optional."""
     assert client.post(f"/predict?{query}", picture).status == 200
+
+
+@pytest.mark.parametrize(
+    ("label", "query", "status"),
+    [
+        ("champion", "", 200),
+        ("stable", "", 200),
+        ("canary", "", 400),
+        ("canary", "version=1", 200),
+        ("canary", "label=stable", 200),
+    ],
+)
+def test_a_label_that_is_meant_by_default(label: str, query: str, status: int) -> None:
+    """It counts where a request names neither version nor label; the champion is what is stable."""
+    catalogue = FakeCatalogue()
+    client = Client(build_app(catalogue, FakePredictor(catalogue), default_label=label))
+
+    answer = client.post(f"/predict?{query}", {"instances": [ROW]})
+
+    assert answer.status == status
+    assert status == 200 or "label: canary" in answer.error
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ _TOLD = (
     "host",
     "rest_port",
     "models",
+    "default_label",
     "default_model",
     "trusted_keys",
     "open",

@@ -26,6 +26,7 @@ FLAGS = (
     "management_port",
     "models",
     "default_model",
+    "default_label",
     "model_config_file",
     "model_name",
     "model_base_path",

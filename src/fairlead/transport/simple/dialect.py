@@ -27,13 +27,21 @@ from fairlead.transport.simple.question import Picture, Question, Rows, read_que
 __all__ = ["Simple"]
 
 _PARAMETERS = ("model", "version", "label", "inputs")
+_CHAMPION = "champion"
 _WORDS = {"true": True, "false": False}
 
 
 class Simple:
-    """Answers `/predict`: names for classes, one id for each prediction, and errors that say what to do next."""
+    """Answers `/predict`: names for classes, one id for each prediction, and errors that say what to do next.
 
-    def __init__(self, predictor: Predicting, catalogue: Catalogue) -> None:
+    Args:
+        predictor: answers.
+        catalogue: what there is.
+        default_label: meant when a request names neither version nor label; None and "champion" mean what is stable.
+    """
+
+    def __init__(self, predictor: Predicting, catalogue: Catalogue, default_label: str | None = None) -> None:
+        self._default_label = None if default_label == _CHAMPION else default_label
         self._predictor = predictor
         self._catalogue = catalogue
 
@@ -73,9 +81,8 @@ class Simple:
         version = _version(asked["version"]) if "version" in asked else None
         if version is not None and "label" in asked:
             raise FairleadError(Code.INVALID_ARGUMENT, "version and label are both given", hint="leave one of them out")
-        return Target(
-            model=asked.get("model") or self._catalogue.default_model(), version=version, label=asked.get("label")
-        )
+        label = asked.get("label") if version is not None or "label" in asked else self._default_label
+        return Target(model=asked.get("model") or self._catalogue.default_model(), version=version, label=label)
 
     def _response(self, question: Question, prediction: Prediction, inputs: Mapping[str, Array]) -> Response:
         manifest = prediction.manifest
