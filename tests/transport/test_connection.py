@@ -37,14 +37,21 @@ def statuses(received: bytes) -> list[int]:
 
 
 def test_an_answer_has_its_headers(running: Running) -> None:
-    """Date, type, which no browser may guess at, length, the prediction's id and no more, in one piece."""
+    """Date, type, which no browser may guess at, length, the prediction's id and version, in one piece."""
     with socket.create_connection(("127.0.0.1", running.port), TIMEOUT_S) as client:
         client.sendall(PREDICT)
         head, _, body = client.recv(65536).partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0] == b"HTTP/1.1 200 OK"
     names = sorted(line.split(b":")[0] for line in lines[1:])
-    assert names == [b"content-length", b"content-type", b"date", b"x-content-type-options", b"x-prediction-id"]
+    assert names == [
+        b"content-length",
+        b"content-type",
+        b"date",
+        b"x-content-type-options",
+        b"x-model-version",
+        b"x-prediction-id",
+    ]
     assert b"x-content-type-options: nosniff" in lines
     assert re.search(rb"date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", head)
     assert body == ANSWER

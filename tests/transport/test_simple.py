@@ -30,6 +30,18 @@ def test_headers_of_a_picture(client: Client, picture: bytes) -> None:
     assert answer.headers["x-model-version"] == "1"
 
 
+def test_every_protocol_says_which_version_answered(client: Client) -> None:
+    """In a header, for programs whose protocol has no place for it in the body."""
+    v2 = {"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1.0, 2.0]}]}
+    for path, body in (
+        ("/predict?model=echo", {"instances": [[1.0, 2.0]]}),
+        ("/v1/models/echo:predict", {"instances": [[1.0, 2.0]]}),
+        ("/v2/models/echo/infer", v2),
+    ):
+        answer = client.post(path, body)
+        assert (answer.status, answer.headers["x-model-version"]) == (200, "1")
+
+
 def test_a_picture_in_json(client: Client, picture: bytes) -> None:
     """A picture in base64, as a data URL or not, wrapped and padded or not, is the same picture."""
     text = base64.b64encode(picture).decode()

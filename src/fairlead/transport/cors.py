@@ -15,7 +15,7 @@ _HEADERS = (
     b"authorization, content-encoding, content-type, inference-header-content-length, traceparent, tracestate, "
     b"x-api-key, x-request-id"
 )
-_SHOWN = b"inference-header-content-length, retry-after, traceresponse, x-prediction-id, x-request-id"
+_SHOWN = b"inference-header-content-length, retry-after, traceresponse, x-model-version, x-prediction-id, x-request-id"
 _LIVES_S = b"600"
 
 

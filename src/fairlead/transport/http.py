@@ -133,7 +133,8 @@ class HttpApp:
             response = self._refusal(dialect, request, call, error)
         self._count(call, response.code, request, response.status)
         if call.prediction_id:
-            response.headers = (*response.headers, (b"x-prediction-id", call.prediction_id.encode()))
+            made = (b"x-prediction-id", call.prediction_id.encode())
+            response.headers = (*response.headers, made, (b"x-model-version", b"%d" % (call.version or 0)))
         elif response.code is not None:
             response.headers = (*response.headers, (b"x-request-id", call.request_id.encode()))
         if call.trace is not None:

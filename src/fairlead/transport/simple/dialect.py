@@ -17,7 +17,7 @@ from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.prediction_id import row_ids
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.target import Target
-from fairlead.transport.codes import Headers, HttpError
+from fairlead.transport.codes import HttpError
 from fairlead.transport.content_coding import plain_body
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.ports import Catalogue, Predicting
@@ -87,7 +87,6 @@ class Simple:
     def _response(self, question: Question, prediction: Prediction, inputs: Mapping[str, Array]) -> Response:
         manifest = prediction.manifest
         served: dict[str, Any] = {"model": manifest.model, "version": manifest.version}
-        headers: Headers = ((b"x-model-version", b"%d" % manifest.version),)
         scores = _scores(prediction)
         members = spoken(prediction.outputs, prediction.rows)
         if not isinstance(question, Rows):
@@ -97,15 +96,15 @@ class Simple:
                 else best_class(manifest.labels, scores[0]) | members[0]
             )
             shown = {"inputs": inputs} if inputs else {}
-            return Response.of(answer | served | {"prediction_id": prediction.id} | shown, headers=headers)
+            return Response.of(answer | served | {"prediction_id": prediction.id} | shown)
         if scores is None:
-            return Response.of({"outputs": _plain(prediction)} | served, headers=headers)
+            return Response.of({"outputs": _plain(prediction)} | served)
         ids = row_ids(prediction.id, len(scores))
         rows = [
             best_class(manifest.labels, row) | who | {"prediction_id": id_}
             for row, who, id_ in zip(scores, members, ids, strict=True)
         ]
-        return Response.of({"predictions": rows} | served, headers=headers)
+        return Response.of({"predictions": rows} | served)
 
 
 def _asked(query: str) -> dict[str, str]:
