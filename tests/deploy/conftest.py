@@ -29,10 +29,13 @@ from tests.cli.prometheus import program
 from tests.transport.grpc.channel import INFERENCE, Channel
 from tests.transport.grpc.protos import infer_request
 
+from fairlead.app.graphs import publish_graph
+from fairlead.config import Settings
 from fairlead.controller.watch import Watcher
 from fairlead.database.engine import migrate, open_engine
 from fairlead.rollout.plan import Mode, Plan
 from fairlead.servable.golden import GOLDEN_FILE
+from fairlead.servable.graph.spec import GraphSpec
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
 from fairlead.store.writable_store import WritableStore
@@ -88,13 +91,15 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 
 def _history(root: Path) -> Logged:
-    """A model that has been in production for a while, with a candidate, and another one."""
+    """A model that has been in production for a while, with a candidate, another one, and an average."""
     engine = open_engine(f"sqlite:///{root / 'home' / 'fairlead.db'}")
     migrate(engine)
     logged = Logged(root=root, engine=engine)
     logged.store.promote(logged.publish().manifest.id, why="first")
     logged.publish()
     logged.store.promote(publish_digit(logged.store, "prices", 3).manifest.id, why="first")
+    average = {"kind": "average", "members": [{"version": "digits@1"}, {"version": "digits@2"}]}
+    publish_graph(Settings(home=root / "home", store=logged.store.root), "both", GraphSpec.from_json(average))
     watcher = Watcher(engine, logged.store)
     watcher.step("digits", lambda _: None)
     logged.label(logged.answer(1500))
@@ -169,6 +174,7 @@ def _ask(server: Server, over: threading.Event) -> None:
     picture = np.zeros((1, 28, 28, 1), np.float32)
     broken = infer_request("digits", image=picture * np.nan)
     broken.model_version = "1"
+    speechless = infer_request("both", image=picture * np.nan)
     tensor = {"name": "image", "datatype": "FP32", "shape": [1, 28, 28, 1], "data": picture.ravel().tolist()}
     late = json.dumps({"inputs": [tensor], "parameters": {"timeout": 1}}).encode()
     posts = itertools.cycle(
@@ -176,6 +182,7 @@ def _ask(server: Server, over: threading.Event) -> None:
             ("/v1/models/digits:predict", BODY),
             ("/v1/models/digits/labels/stable:predict", BODY),
             ("/v1/models/prices:predict", BODY),
+            ("/v1/models/both:predict", BODY),
             ("/predict?model=digits", BODY),
             ("/v2/models/digits/versions/1/infer", late),
             ("/v1/models/nobody:predict", BODY),
@@ -186,7 +193,9 @@ def _ask(server: Server, over: threading.Event) -> None:
         while not over.wait(0.02):
             with suppress(OSError, ValueError, grpc.RpcError):  # refusals are pages without JSON, and codes
                 server.call("POST", *next(posts))
-                channel.ask(INFERENCE, "ModelInfer", broken)
+                for request in (broken, speechless):
+                    with suppress(grpc.RpcError):
+                        channel.ask(INFERENCE, "ModelInfer", request)
 
 
 def _mishaps(server: Server, store: WritableStore) -> None:
