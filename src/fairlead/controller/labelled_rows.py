@@ -45,10 +45,6 @@ def labelled_rows(engine: Engine, model: str, known: tuple[str, ...], like: Rows
             for name, array in row.items():
                 found[name].append(array)
             truth.append(places[label])
-    return like.take(np.zeros(0, np.int64)).joined(_rows(like, found, truth))
-
-
-def _rows(like: Rows, found: dict[str, list[NDArray[Any]]], truth: list[int]) -> Rows:
     columns = {name: np.stack(arrays) if arrays else like.columns[name][:0] for name, arrays in found.items()}
     inputs = columns if isinstance(like.inputs, Mapping) else columns[""]
     return Rows(inputs=inputs, labels=np.array(truth, np.int64))

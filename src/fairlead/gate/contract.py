@@ -124,15 +124,7 @@ def labels(evidence: ImportEvidence) -> Check:
 
 def unknown_quality() -> Check:
     """No rows whose truth is known came with a model from elsewhere."""
-    return Check(
-        name="held-out rows",
-        verdict=Verdict.INCONCLUSIVE,
-        figure=0,
-        threshold=None,
-        bound=Bound.AT_LEAST,
-        unit=Unit.COUNT,
-        detail="there are none, so nothing says how good the model is: a rollout will",
-    )
+    return _nothing_held_out("there are none, so nothing says how good the model is: a rollout will")
 
 
 def members_quality(members: Sequence[Manifest]) -> Check:
@@ -143,6 +135,12 @@ def members_quality(members: Sequence[Manifest]) -> Check:
         if member.metrics
     ]
     alone = f"; each alone: {'; '.join(told)}" if told else ""
+    return _nothing_held_out(
+        f"there are none, so nothing says how good its members are together: a rollout will{alone}"
+    )
+
+
+def _nothing_held_out(detail: str) -> Check:
     return Check(
         name="held-out rows",
         verdict=Verdict.INCONCLUSIVE,
@@ -150,7 +148,7 @@ def members_quality(members: Sequence[Manifest]) -> Check:
         threshold=None,
         bound=Bound.AT_LEAST,
         unit=Unit.COUNT,
-        detail=f"there are none, so nothing says how good its members are together: a rollout will{alone}",
+        detail=detail,
     )
 
 
