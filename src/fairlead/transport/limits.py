@@ -19,6 +19,8 @@ class Limits:
         write_timeout_s: how long a client may leave an answer unread.
         linger_s: how long a client that was told to go may go on sending. Closing at once would reset the connection
             under the answer.
+        settle_s: how long an HTTP/2 client that has just come may take to send its first request before it can be
+            told to go.
     """
 
     connections: int = 8192
@@ -27,3 +29,4 @@ class Limits:
     idle_timeout_s: float = 75.0
     write_timeout_s: float = 60.0
     linger_s: float = 2.0
+    settle_s: float = 1.0

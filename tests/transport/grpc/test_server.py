@@ -81,7 +81,7 @@ def test_a_client_that_does_not_answer_the_ping_is_left_anyway(start: Start) -> 
 
 def test_a_client_that_has_just_come_is_asked_to_go_after_its_first_request(start: Start) -> None:
     """GOAWAY on a connection that was not used yet can make grpcio forget the call that it is for."""
-    running = start()
+    running = start(Limits(settle_s=TIMEOUT_S))
     with Wire(running.port) as client:
         client.greet()
         client.ping()
@@ -94,8 +94,8 @@ def test_a_client_that_has_just_come_is_asked_to_go_after_its_first_request(star
 
 
 def test_a_client_that_has_come_and_asks_nothing_is_asked_to_go(start: Start) -> None:
-    """It has a second for its first request."""
-    running = start(Limits(linger_s=0.2))
+    """Only so long is its first request waited for."""
+    running = start(Limits(linger_s=0.2, settle_s=0.2))
     with Wire(running.port) as client:
         client.greet()
         client.ping()

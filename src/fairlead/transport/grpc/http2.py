@@ -18,8 +18,6 @@ __all__ = ["Http2Connection"]
 _WRITE_BUFFER = 1024 * 1024
 _LEAVE_S = 1.0
 """How long a client that was asked to go may take to say that it has read so."""
-_SETTLE_S = 1.0
-"""How long a client that has just come may take to send its first request, before it can be asked to go."""
 
 
 class Http2Connection:
@@ -103,8 +101,8 @@ class Http2Connection:
         A client that has just come is not asked before its first request: grpcio 1.85, told to go while it makes a
         connection, can forget the call that the connection was for, which then waits for its deadline.
         """
-        session, now = self._session, time.monotonic()
-        if not self._is_ending and not session.is_leaving and (session.was_used or now > self._began + _SETTLE_S):
+        session, now, settled_at = self._session, time.monotonic(), self._began + self._limits.settle_s
+        if not self._is_ending and not session.is_leaving and (session.was_used or now > settled_at):
             self._left_at = now
             session.leave()
 
