@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 COMPILED := build/compiled
 
-.PHONY: setup up test check fuzz protos bench bench-reliability simulations lock image release-check clean
+.PHONY: setup up test check fuzz protos bench bench-reliability simulations docs lock image release-check clean
 
 setup: $(INSTALLED)
 
@@ -77,6 +77,10 @@ simulations: setup
 	$(BIN)/python -m benchmarks.simulations.drift
 	$(BIN)/python -m benchmarks.simulations.estimators
 	$(BIN)/python -m benchmarks.simulations.pictures --store $(or $(FAIRLEAD_HOME),.fairlead)/store
+
+# The documentation as a site, in build/site: open its index.html.
+docs: setup
+	$(BIN)/python -m mkdocs build --strict
 
 # Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
 # Not with PyTorch, whose wheels for Linux bring gigabytes of CUDA: tests take that of Debian.
