@@ -224,8 +224,8 @@ def test_a_repeated_credential_costs_next_to_nothing(tmp_path: Path) -> None:
     file = KeyFile(tmp_path / "keys.json")
     _, text = file.create("shop", PREDICT, lives_s=None)
     door, credential = Doorkeeper([FollowedKeys(file)]), text.encode()
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(20_000):
         door.admit(credential, Scope.PREDICT)
 
-    assert (time.perf_counter() - began) / 20_000 < 20e-6
+    assert (time.thread_time() - began) / 20_000 < 20e-6

@@ -325,11 +325,11 @@ def test_a_flipped_byte_in_a_png_is_refused() -> None:
 @pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (5001, 2500), (2**31 - 1, 2**31 - 1), (12_500_001, 1)])
 def test_a_huge_picture_is_refused_by_its_header(width: int, height: int) -> None:
     """No pixel of it is decoded, so it costs no memory and no time."""
-    began = time.perf_counter()
+    began = time.thread_time()
     message = fault(header_only(width, height))
 
     assert message == f"the picture has {width} x {height} pixels; at most 12,500,000 are decoded"
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_the_largest_picture_is_read_in_little_memory(tmp_path: Path) -> None:

@@ -68,11 +68,11 @@ def test_the_two_tails_meet(b: int, c: int) -> None:
 @pytest.mark.parametrize(("b", "c"), [(10_000, 10_000), (10_300, 9_700), (0, 20_000), (20_000, 0)])
 def test_mcnemar_stays_exact_and_fast_at_twenty_thousand(b: int, c: int) -> None:
     """20,000 rows that tell the models apart are judged exactly in well under a second."""
-    started = time.perf_counter()
+    started = time.thread_time()
 
     p = mcnemar_worse(b, c)
 
-    assert time.perf_counter() - started < 2.0
+    assert time.thread_time() - started < 2.0
     assert p == pytest.approx(stats.binomtest(b, b + c, 0.5, alternative="greater").pvalue, rel=1e-9, abs=1e-300)
 
 

@@ -162,7 +162,7 @@ def outcome(channel: grpc.Channel, path: str, *metadata: tuple[str, str]) -> str
     """The code that an empty message gets."""
     call = channel.stream_stream(path)
     try:
-        for _ in call(iter([b""]), metadata=metadata, timeout=2.0):
+        for _ in call(iter([b""]), metadata=metadata, timeout=TIMEOUT_S):
             return "OK"
     except grpc.RpcError as error:
         return str(error.code().name)

@@ -236,7 +236,7 @@ def test_an_idle_connection_ends(start: Callable[..., Running]) -> None:
     running = start(Limits(idle_timeout_s=0.2, linger_s=0.2))
     began = time.monotonic()
     assert statuses(converse(running.port, PREDICT)) == [200]
-    assert 0.2 <= time.monotonic() - began < 5
+    assert 0.2 <= time.monotonic() - began < 20  # and not the usual 75
 
 
 def test_a_late_body_is_told(start: Callable[..., Running]) -> None:
@@ -285,7 +285,9 @@ def test_a_client_that_goes_away_is_not_computed_for(start: Callable[..., Runnin
 def test_a_second_request_does_not_wait_for_the_first_ones_deadline(running: Running) -> None:
     """An answer leaves at once: nothing of it is held back for more."""
     with closing(running.connect()) as connection:
-        began = time.monotonic()
-        for _ in range(20):
+        took_s = []
+        for _ in range(21):
+            began = time.monotonic()
             assert ask(connection).status == 200
-        assert time.monotonic() - began < 0.04 * 20, "a delayed acknowledgement takes 0.04 s"
+            took_s.append(time.monotonic() - began)
+        assert sorted(took_s)[10] < 0.04, "a delayed acknowledgement takes 0.04 s"

@@ -31,7 +31,7 @@ def test_a_request_in_flight_is_answered(start: Callable[..., Running]) -> None:
 
 def test_an_open_connection_gets_one_more_answer(start: Callable[..., Running]) -> None:
     """A kept-alive connection that was idle when the drain began is answered once more and then closed."""
-    running = start()
+    running = start(quiet_s=TIMEOUT_S)
     with closing(running.connect()) as connection:
         assert ask(connection).headers["connection"] is None
         running.drain()

@@ -193,12 +193,12 @@ def test_a_message_of_the_limit_is_taken(wire: Wire) -> None:
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_bomb_is_defused(wire: Wire, coding: str) -> None:
     """The limit holds after decompression, and what lies beyond it is never made."""
-    began = time.monotonic()
+    began = time.process_time()
     answer = _send_large(wire, compressed(CODINGS[coding](bytes(100_000_000))), grpc_encoding=coding)
 
     assert answer.status == 8
     assert "FAIRLEAD_MAX_BODY_BYTES" in answer.headers["grpc-message"]
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("timeout", ["20S", "1H", "99999999n", "20000000u", "20000m", "1M"])
@@ -222,14 +222,17 @@ def test_a_deadline_ends_the_call_in_time(start: Start) -> None:
     """After its time a call is over for the client and for the model, to the millisecond, not to the next sweep."""
     running = start()
     held = running.hold()
+    took_s = []
     with Wire(running.port) as client:
         client.greet()
-        began = time.monotonic()
-        answer = client.call(INFER, framed(ECHO), grpc_timeout="150m")
-        took = time.monotonic() - began
+        for _ in range(5):
+            began = time.monotonic()
+            answer = client.call(INFER, framed(ECHO), grpc_timeout="50m")
+            took_s.append(time.monotonic() - began)
 
-        assert (answer.status, answer.headers["grpc-message"]) == (4, "Deadline exceeded")
-        assert 0.14 < took < 0.45
+            assert (answer.status, answer.headers["grpc-message"]) == (4, "Deadline exceeded")
+        assert min(took_s) > 0.045
+        assert sorted(took_s)[2] < 0.25  # most of them: a machine may stand still for a while
         assert client.call().status == 0
     running.release(held)
 
@@ -247,13 +250,14 @@ def test_the_predictor_is_told_the_deadline(start: Start) -> None:
     running.predictor.predict = spy  # type: ignore[method-assign] # the port, with an ear at it
     with Wire(running.port) as client:
         client.greet()
-        now = time.monotonic()
+        began = time.monotonic()
         client.call(INFER, framed(ECHO), grpc_timeout="10S")
+        ended = time.monotonic()
         client.call(INFER, framed(ECHO))
 
     assert told[1] is None
     assert told[0] is not None
-    assert 9.9 < told[0] - now < 11
+    assert began <= told[0] - 10 <= ended
 
 
 def test_a_bug_gives_nothing_away(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:

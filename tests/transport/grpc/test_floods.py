@@ -135,9 +135,7 @@ def test_windows_of_a_few_bytes_are_a_flood(server: Running) -> None:
     assert [one.code for one in got if one.kind == GOAWAY] == [ErrorCode.ENHANCE_YOUR_CALM]
 
 
-QUICK = Limits(
-    header_timeout_s=0.4, body_timeout_s=0.4, idle_timeout_s=0.4, write_timeout_s=0.4, linger_s=0.2, connections=8
-)
+QUICK = Limits(header_timeout_s=0.4, body_timeout_s=0.4, idle_timeout_s=0.4, write_timeout_s=0.4, linger_s=0.2)
 
 SLOW: dict[str, Callable[[Wire], bytes]] = {
     "nothing": lambda _: b"",
@@ -162,7 +160,7 @@ def test_a_client_that_stops_half_way_is_cut(start: Start, name: str) -> None:
         began = time.monotonic()
         client.ends()
 
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10  # the least that the usual limits allow
 
 
 def test_a_trickle_does_not_move_the_deadline(start: Start) -> None:
@@ -185,7 +183,7 @@ def test_a_trickle_does_not_move_the_deadline(start: Start) -> None:
 
 def test_a_message_that_does_not_come_costs_its_stream_alone(start: Start) -> None:
     """A body must be complete in time; the call ends with DEADLINE_EXCEEDED, and the connection goes on."""
-    running = start(Limits(body_timeout_s=0.4, header_timeout_s=0.4, linger_s=0.2))
+    running = start(Limits(body_timeout_s=0.4, linger_s=0.2))
     with Wire(running.port) as client:
         client.greet()
         stream = client.open(INFER)
@@ -198,7 +196,7 @@ def test_a_message_that_does_not_come_costs_its_stream_alone(start: Start) -> No
 
 def test_a_stream_may_be_silent_between_its_messages(start: Start) -> None:
     """A stream of messages waits for the next one as long as it takes, but not for half of one."""
-    running = start(Limits(body_timeout_s=0.3, header_timeout_s=0.3, linger_s=0.2))
+    running = start(Limits(body_timeout_s=0.3, linger_s=0.2))
     with Wire(running.port) as client:
         client.greet()
         stream = client.open(STREAM_INFER)
@@ -262,15 +260,15 @@ def test_a_connection_that_nobody_uses_is_ended_politely(start: Start) -> None:
 
 def test_only_so_many_connections_are_taken(start: Start) -> None:
     """Over the limit, connections are closed at once; when one ends there is room again."""
-    running = start(QUICK)
-    clients = [Wire(running.port) for _ in range(QUICK.connections)]
+    running = start(Limits(connections=8))
+    clients = [Wire(running.port) for _ in range(8)]
     for client in clients:
         client.greet()
     with Wire(running.port) as refused:
         assert refused.ends() == []
     clients[0].sock.close()
     clients[1].ping()
-    while running.connections() == QUICK.connections:
+    while running.connections() == 8:
         clients[1].ping()
     with Wire(running.port) as client:
         client.greet()

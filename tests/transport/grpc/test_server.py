@@ -157,7 +157,7 @@ def test_a_second_drain_ends_at_once(start: Start) -> None:
         running.thread.join(TIMEOUT_S)
 
     assert not running.thread.is_alive()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
 
 
 def test_an_open_stream_of_messages_is_finished_in_a_drain(start: Start) -> None:
@@ -315,7 +315,7 @@ def test_a_server_without_connections_leaves_at_once() -> None:
     running.drain()
     running.thread.join(TIMEOUT_S)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_the_server_runs_on_the_standard_loop_too() -> None:

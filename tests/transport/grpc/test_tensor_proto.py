@@ -162,12 +162,12 @@ def test_strings_in_content(strings: list[bytes]) -> None:
 @pytest.mark.parametrize("content", [b"\x05ab", b"\x01", b"\x80", b"\x01\x01abc", b"\x80" * 100_000, b"\x7f" * 3])
 def test_strings_in_content_that_lie(content: bytes) -> None:
     """Lengths that are cut off, too long or too short are refused, and quickly."""
-    began = time.monotonic()
+    began = time.thread_time()
 
     assert refusal(spec("string", 2), proto("string", (2,), tensor_content=content)).startswith(
         "tensor parsing error: x"
     )
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("size", [3, 5, 8])
@@ -189,13 +189,13 @@ def test_a_negative_size_is_refused(shape: tuple[int, ...]) -> None:
 def test_no_memory_is_taken_for_a_shape_alone() -> None:
     """A shape of terabytes with one value, or none, or of nothing times too much, is refused at once."""
     of = spec("float32", -1, -1)
-    began = time.monotonic()
+    began = time.thread_time()
 
     assert "more than the 1048576 that FAIRLEAD_MAX_BODY_BYTES sets" in refusal(of, proto("float32", (10**6, 10**6)))
     assert "more than the 1048576" in refusal(of, proto("float32", (2**62, 2**62), float_val=[1]))
     assert "is too large" in refusal(of, proto("float32", (0, 2**62)))
     assert "more than the" in refusal(spec("string", -1), proto("string", (10**9,), string_val=[b"x"]))
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(("number", "name"), [(0, "DT_INVALID"), (8, "DT_COMPLEX64"), (14, "DT_BFLOAT16"), (99, "99")])

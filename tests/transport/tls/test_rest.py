@@ -122,7 +122,7 @@ def test_plain_http_gets_a_clean_close(pair: Pair, authority: Authority) -> None
 
 
 def test_a_handshake_that_stalls_is_cut_at_the_deadline(pair: Pair, authority: Authority) -> None:
-    """Silent, or in the middle; nobody else waits for it, and no trickle of bytes moves the deadline."""
+    """Silent, or in the middle; no trickle of bytes moves the deadline."""
     with serving(pair, authority, limits=Limits(header_timeout_s=0.6)) as (running, tls):
         started = time.monotonic()
         clients = [socket.create_connection(("127.0.0.1", running.port), TIMEOUT_S) for _ in range(30)]
@@ -130,13 +130,20 @@ def test_a_handshake_that_stalls_is_cut_at_the_deadline(pair: Pair, authority: A
             client.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
         trickling = threading.Thread(target=trickle, args=(clients[20:],))
         trickling.start()
-        with closing(running.connect()) as connection:
-            assert ask(connection).status == 200
-        assert time.monotonic() - started < 0.5
         assert [drained(client) for client in clients] == [True] * 30
-        assert 0.5 < time.monotonic() - started < 2.0
+        assert 0.5 < time.monotonic() - started < 10  # the least that the usual limits allow
         trickling.join()
         wait_until(lambda: tls.failures == 30)
+
+
+def test_nobody_waits_for_the_handshake_of_another(pair: Pair, authority: Authority) -> None:
+    """However many stall, a client that comes is answered."""
+    with serving(pair, authority, limits=Limits(header_timeout_s=10 * TIMEOUT_S)) as (running, _):
+        clients = [socket.create_connection(("127.0.0.1", running.port), TIMEOUT_S) for _ in range(30)]
+        with closing(running.connect()) as connection:
+            assert ask(connection).status == 200
+        for client in clients:
+            client.close()
 
 
 def trickle(clients: list[socket.socket]) -> None:
@@ -218,7 +225,8 @@ def serial(running: Running, authority: Authority) -> str:
 
 def test_a_drain_answers_what_is_open_and_waits_for_no_handshake(pair: Pair, authority: Authority) -> None:
     """A client that never comes to terms does not hold the server up."""
-    with serving(pair, authority) as (running, _), closing(running.connect()) as connection:
+    limits = Limits(header_timeout_s=10 * TIMEOUT_S)
+    with serving(pair, authority, limits=limits) as (running, _), closing(running.connect()) as connection:
         stalled = socket.create_connection(("127.0.0.1", running.port), TIMEOUT_S)
         held = running.holds_answers()
         connection.request("POST", PATH, BODY)
@@ -228,8 +236,6 @@ def test_a_drain_answers_what_is_open_and_waits_for_no_handshake(pair: Pair, aut
         answer = connection.getresponse()
         assert (answer.status, answer.getheader("connection")) == (200, "close")
         answer.read()
-        started = time.monotonic()
-        running.thread.join(5.0)
+        running.thread.join(TIMEOUT_S)
         assert not running.thread.is_alive()
-        assert time.monotonic() - started < 4.0
         stalled.close()
