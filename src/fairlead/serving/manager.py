@@ -93,6 +93,7 @@ class Manager:
         self._poll_interval_s = poll_interval_s
         self._may_be_empty = may_be_empty
         self._models: dict[str, Model] = {}
+        self._wanted: tuple[str, ...] = ()  # names of the models of which anything should be up
         self._choices: dict[Target, _Choice] = {}  # forgotten whenever a version or what should be up may have changed
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -160,6 +161,7 @@ class Manager:
                     model.want(aspired[name])
                     self._tell_release(name, aspired[name])
             self._has_looked = True
+            self._wanted = tuple(sorted(name for name, model in self._models.items() if model.is_wanted()))
             self._choices.clear()
 
     def _tell_release(self, name: str, aspired: Aspired) -> None:
@@ -394,8 +396,7 @@ class Manager:
         """
         if self._default_model:
             return self._default_model
-        with self._lock:
-            names = sorted(name for name, model in self._models.items() if model.is_wanted())
+        names = self._wanted
         if len(names) == 1:
             return names[0]
         if not names:

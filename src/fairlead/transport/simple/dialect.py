@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -29,6 +30,9 @@ __all__ = ["Simple"]
 _PARAMETERS = ("model", "version", "label", "inputs")
 _CHAMPION = "champion"
 _WORDS = {"true": True, "false": False}
+_NOTHING: Final[dict[str, str]] = {}
+_FEW: Final = 32
+"""Numbers that Python looks through sooner than NumPy is called."""
 
 
 class Simple:
@@ -44,6 +48,7 @@ class Simple:
         self._default_label = None if default_label == _CHAMPION else default_label
         self._predictor = predictor
         self._catalogue = catalogue
+        self._usual = Target(model="")
 
     async def answer(self, request: Request, call: Call) -> Response:
         if request.method != "POST":
@@ -55,10 +60,11 @@ class Simple:
                 headers=((b"allow", b"POST"),),
             )
         call.api = "predict"
-        asked = _asked(request.query)
+        asked = _asked(request.query) if request.query else _NOTHING
         target = self._target(asked)
         call.model, call.version = target.model, target.version
-        question = read_question(request.header(b"content-type"), await plain_body(request))
+        body = await plain_body(request) if request.header(b"content-encoding") else request.take_body()
+        question = read_question(request.header(b"content-type"), body)
         inputs: dict[str, Array] = {}
         decode = _keeping(question, inputs) if _shows_inputs(asked) else question.tensors
         prediction = await self._predictor.predict(
@@ -78,6 +84,11 @@ class Simple:
         return refusal(error)
 
     def _target(self, asked: Mapping[str, str]) -> Target:
+        if not asked:
+            model = self._catalogue.default_model()
+            if self._usual.model != model:
+                self._usual = Target(model=model, label=self._default_label)
+            return self._usual
         version = _version(asked["version"]) if "version" in asked else None
         if version is not None and "label" in asked:
             raise FairleadError(Code.INVALID_ARGUMENT, "version and label are both given", hint="leave one of them out")
@@ -163,8 +174,14 @@ def _values(array: Array) -> Any:
 
 def _finite(array: Array) -> Array:
     """`array`, unless it holds what strict JSON cannot say."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not _is_finite(array):
         raise FairleadError(
             Code.OUT_OF_RANGE, NOT_FINITE, hint="look for values in the rows that are far from those it was trained on"
         )
     return array
+
+
+def _is_finite(array: Array) -> bool:
+    if array.size <= _FEW:
+        return all(map(math.isfinite, array.ravel().tolist()))
+    return bool(np.isfinite(array).all())
