@@ -7,6 +7,7 @@ from collections.abc import Collection
 from fairlead.errors import FairleadError
 from fairlead.transport.connection import App
 from fairlead.transport.message import Request, Response
+from fairlead.transport.outer_app import OuterApp
 
 __all__ = ["Cors"]
 
@@ -19,7 +20,7 @@ _SHOWN = b"inference-header-content-length, retry-after, traceresponse, x-model-
 _LIVES_S = b"600"
 
 
-class Cors:
+class Cors(OuterApp):
     """An application whose answers browsers show to pages of `origins`.
 
     A browser's question whether it may ask (a preflight) is answered here, without a credential: it can show none. What
@@ -31,18 +32,8 @@ class Cors:
     """
 
     def __init__(self, app: App, origins: Collection[str]) -> None:
-        self._app = app
+        super().__init__(app)
         self._origins = frozenset(origin.encode() for origin in origins)
-        self.max_body_bytes = app.max_body_bytes
-
-    @property
-    def draining(self) -> bool:
-        """Whether every answer must be the last on its connection."""
-        return self._app.draining
-
-    @draining.setter
-    def draining(self, value: bool) -> None:
-        self._app.draining = value
 
     async def answer(self, request: Request) -> Response:
         origin = request.header(b"origin")

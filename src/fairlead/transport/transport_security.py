@@ -6,11 +6,12 @@ from fairlead.errors import FairleadError
 from fairlead.transport.codes import Headers
 from fairlead.transport.connection import App
 from fairlead.transport.message import Request, Response
+from fairlead.transport.outer_app import OuterApp
 
 __all__ = ["TransportSecurity"]
 
 
-class TransportSecurity:
+class TransportSecurity(OuterApp):
     """An application whose every answer says `Strict-Transport-Security`.
 
     Args:
@@ -19,18 +20,8 @@ class TransportSecurity:
     """
 
     def __init__(self, app: App, max_age_s: int) -> None:
-        self._app = app
+        super().__init__(app)
         self._header: Headers = ((b"strict-transport-security", b"max-age=%d" % max_age_s),)
-        self.max_body_bytes = app.max_body_bytes
-
-    @property
-    def draining(self) -> bool:
-        """Whether every answer must be the last on its connection."""
-        return self._app.draining
-
-    @draining.setter
-    def draining(self, value: bool) -> None:
-        self._app.draining = value
 
     async def answer(self, request: Request) -> Response:
         return self._told(await self._app.answer(request))
