@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairlead.conversion.sample import rows_of, texts_of
+from fairlead.conversion.sample import answered_in_parts, rows_of, texts_of
 from fairlead.conversion.tensorflow import write_function
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column
@@ -17,7 +17,6 @@ from fairlead.servable.signature import Array, Tensors
 
 __all__ = ["Keras", "original"]
 
-_BATCH_ROWS = 256
 _ONE_INPUT: Final = "x"
 _ONE_OUTPUT: Final = "output"
 
@@ -129,12 +128,7 @@ class Keras:
         return {}
 
     def answer(self) -> dict[str, Array]:
-        rows = len(next(iter(self.inputs.values())))
-        parts = [
-            self._call([array[start : start + _BATCH_ROWS] for array in self.inputs.values()])
-            for start in range(0, rows, _BATCH_ROWS)
-        ]
-        return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
+        return answered_in_parts(self.inputs, lambda rows: self._call(list(rows.values())))
 
     def export(self, path: Path) -> None:
         write_function(lambda *tensors: self._call(tensors), list(self._specs()), path)

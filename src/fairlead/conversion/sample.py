@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fairlead.errors import Code, FairleadError
-from fairlead.servable.signature import Array
+from fairlead.servable.signature import Array, Tensors
 
-__all__ = ["check_numbers", "columns_of", "is_frame", "rows_of", "texts_of"]
+__all__ = ["answered_in_parts", "check_numbers", "columns_of", "is_frame", "rows_of", "texts_of"]
+
+_MOST_ROWS = 256
+"""That a network is asked at once: what it holds between its layers may be many times its input."""
 
 
 def is_frame(sample: Any) -> bool:
@@ -73,6 +76,16 @@ def texts_of(array: Array) -> Array:
         if not isinstance(value, str):
             raise FairleadError(Code.INVALID_ARGUMENT, f"the sample holds {value!r} among texts")
     return np.asarray(array, object)
+
+
+def answered_in_parts(inputs: Tensors, ask: Callable[[Tensors], Mapping[str, Any]]) -> dict[str, Array]:
+    """What `ask` says of all rows of `inputs`, some of them at a time."""
+    rows = len(next(iter(inputs.values())))
+    parts = [
+        ask({name: array[start : start + _MOST_ROWS] for name, array in inputs.items()})
+        for start in range(0, rows, _MOST_ROWS)
+    ]
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
 
 
 def _check_lengths(named: Mapping[str, Array]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fairlead.conversion.sample import rows_of
+from fairlead.conversion.sample import answered_in_parts, rows_of
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column
 from fairlead.servable.signature import Array, Tensors
@@ -26,7 +26,6 @@ from fairlead.training.extras import needs_extras
 __all__ = ["Torch", "original"]
 
 INSTALL: Final = "pip install 'fairlead[torch]'"
-_BATCH_ROWS = 256
 _ONE_OUTPUT: Final = "output"
 _CAPTURED_OPSET: Final = 18
 _TRACED_OPSET: Final = 17
@@ -91,13 +90,8 @@ class Torch:
         return {}
 
     def answer(self) -> dict[str, Array]:
-        rows = len(next(iter(self.inputs.values())))
         with _evaluating(self.model):
-            parts = [
-                self._ask({name: array[start : start + _BATCH_ROWS] for name, array in self.inputs.items()})
-                for start in range(0, rows, _BATCH_ROWS)
-            ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            return answered_in_parts(self.inputs, self._ask)
 
     def export(self, path: Path) -> None:
         import torch  # noqa: PLC0415 - it is imported: an object of it is here
