@@ -39,7 +39,7 @@ def test_the_server_names_only_extensions_that_it_has(client: Client) -> None:
     assert page["extensions"] == ["binary_tensor_data", "classification", "model_configuration", "statistics"]
 
 
-@pytest.mark.parametrize("version", ["", "/versions/1", "/versions/01"])
+@pytest.mark.parametrize("version", ["", "/versions/1", "/versions/01", "/labels/stable"])
 def test_metadata(client: Client, version: str) -> None:
     """A model's page has its tensors, with the batch as -1, and the versions that answer."""
     assert client.get(f"/v2/models/pair{version}").json() == {
@@ -82,9 +82,9 @@ def test_no_id_is_made_up(client: Client, id_: dict[str, str]) -> None:
     assert "id" not in infer(client, "echo", echo() | id_).json()
 
 
-@pytest.mark.parametrize("path", ["echo", "echo/versions/1", "ech%6F", "echo/versions/1?x=y"])
+@pytest.mark.parametrize("path", ["echo", "echo/versions/1", "ech%6F", "echo/versions/1?x=y", "echo/labels/st%61ble"])
 def test_ways_to_name_a_version(client: Client, path: str) -> None:
-    """Names are decoded, versions are numbers, and a query changes nothing."""
+    """Names and labels are decoded, versions are numbers, and a query changes nothing."""
     name, _, query = path.partition("?")
     assert client.post(f"/v2/models/{name}/infer?{query}", echo()).json()["model_version"] == "1"
 
@@ -131,6 +131,18 @@ def test_an_unknown_model_is_404(client: Client, model: str, said: str) -> None:
     for answer in answers:
         assert answer.status == 404
         assert said in answer.error
+
+
+@pytest.mark.parametrize("body", [echo(), b"{"])
+def test_an_unknown_label_is_400(client: Client, body: Any) -> None:
+    """As in TensorFlow Serving's API, for every question; beside the sentence stands the code."""
+    for answer in (infer(client, "echo/labels/nope", body), client.get("/v2/models/echo/labels/nope/ready")):
+        assert answer.status == 400
+        assert answer.json() == {
+            "error": "Unrecognized servable version label: nope",
+            "code": "INVALID_ARGUMENT",
+            "hint": "",
+        }
 
 
 def test_a_version_beyond_64_bits_is_400(client: Client) -> None:

@@ -26,7 +26,7 @@ class Channel:
     def __exit__(self, *_: object) -> None:
         self._channel.close()
 
-    def ask(self, service: str, method: str, request: Any = None, /, **fields: Any) -> Any:
+    def ask(self, service: str, method: str, request: Any = None, /, metadata: Any = (), **fields: Any) -> Any:
         """The answer to one message, which may be given by its fields.
 
         Raises:
@@ -40,7 +40,7 @@ class Channel:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=message_class(described.output_type.full_name).FromString,
         )
-        return call(request, timeout=TIMEOUT_S)
+        return call(request, timeout=TIMEOUT_S, metadata=tuple(metadata))
 
     def stream(self, service: str, method: str, requests: Iterable[Any]) -> Iterator[Any]:
         """The answers to several messages."""

@@ -86,6 +86,21 @@ def test_a_parameter_that_means_nothing_here_is_left_aside(channel: Channel) -> 
     assert channel.ask(INFERENCE, "ModelInfer", request).model_name == "echo"
 
 
+def test_a_label_stands_in_the_metadata(channel: Channel) -> None:
+    """The protocol's messages have a version and no label; to name both is refused, and so is a label nobody gave."""
+    request = infer_request("echo", x=[[1.0]])
+    stable, unknown = [("x-model-label", "stable")], [("x-model-label", "nope")]
+    assert channel.ask(INFERENCE, "ModelInfer", request, metadata=stable).model_version == "1"
+    assert channel.ask(INFERENCE, "ModelMetadata", name="echo", metadata=stable).versions == ["1"]
+
+    request.model_version = "1"
+    code, sentence = channel.refusal(INFERENCE, "ModelInfer", request, metadata=stable)
+    assert (code, "leave one of them out" in sentence) == ("INVALID_ARGUMENT", True)
+
+    code, sentence = channel.refusal(INFERENCE, "ModelMetadata", name="echo", metadata=unknown)
+    assert (code, sentence) == ("INVALID_ARGUMENT", "Unrecognized servable version label: nope")
+
+
 def _changed(change: Callable[[Any], None], request: Any = None) -> Callable[[], Any]:
     def make() -> Any:
         made = request() if request else infer_request("digits", image=IMAGE)

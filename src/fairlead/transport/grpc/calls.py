@@ -20,6 +20,7 @@ from fairlead.transport.grpc.method import Context, Method, Streaming, Unary
 from fairlead.transport.grpc.status import HEAD, OK, refusal, trailers
 from fairlead.transport.grpc.stream import Stream
 from fairlead.transport.invalid import invalid
+from fairlead.transport.message import LABEL_HEADER
 
 __all__ = ["Opening", "Server", "StreamingCall", "UnaryCall"]
 
@@ -81,7 +82,10 @@ class _Call(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._has_head = self._is_over = False
         key = stream.head.fields.get(server.sticky_header, b"").decode("latin-1")
-        self.context = Context(protocol=self._method.protocol, api=self._method.name, key=key, tenant=tenant)
+        label = stream.head.fields.get(LABEL_HEADER, b"").decode("latin-1")
+        self.context = Context(
+            protocol=self._method.protocol, api=self._method.name, key=key, tenant=tenant, label=label
+        )
         if server.tracer is not None and self._method.protocol:
             fields = stream.head.fields
             self.context.trace = server.tracer.begin(

@@ -194,9 +194,11 @@ def _check_unnamed(request: Message) -> None:
 
 
 def _target(model: str, version: str, context: Context) -> Target:
-    """Whom a request is for; an empty version leaves the choice to the server."""
+    """Whom a request is for; an empty version leaves the choice to the label in the metadata, or to the server."""
     if version and not (version.isascii() and version.isdigit()):
         raise invalid(f"failed to get model version from specified version string {version[:80]!r}: it is no number")
-    target = Target(model=model, version=path_version(version or None))
+    if version and context.label:
+        raise invalid("the message names a version and the metadata a label: leave one of them out")
+    target = Target(model=model, version=path_version(version or None), label=context.label or None)
     context.model, context.version, context.label = target.model, target.version, target.label or ""
     return target

@@ -52,7 +52,7 @@ def refusal(error: FairleadError, details: str) -> bytes:
 
 
 def trailers(error: FairleadError, details: str) -> bytes:
-    """The end of an answer that failed; one that will pass says when to try again.
+    """The end of an answer that failed, with the next step by itself; one that will pass says when to try again.
 
     Args:
         error: what happened.
@@ -61,8 +61,10 @@ def trailers(error: FairleadError, details: str) -> bytes:
     text = details if len(details) <= _MAX_CHARS else details[:_MAX_CHARS] + _CUT
     fields = [
         (b"grpc-status", b"%d" % GRPC_STATUS[error.code]),
-        (b"grpc-message", quote(text, safe=_PLAIN, errors="replace").encode()),
+        (b"grpc-message", _escaped(text)),
     ]
+    if error.hint:
+        fields.append((b"x-hint", _escaped(error.hint[:_MAX_CHARS])))
     if error.code is Code.UNAVAILABLE or isinstance(error, OverloadError):
         fields += _LATER
     elif isinstance(error, RateLimitError):
@@ -73,6 +75,11 @@ def trailers(error: FairleadError, details: str) -> bytes:
     if error.code is Code.UNIMPLEMENTED:
         fields.append(_ACCEPTED)
     return encode_headers(fields)
+
+
+def _escaped(text: str) -> bytes:
+    """`text` as gRPC escapes a status's message."""
+    return quote(text, safe=_PLAIN, errors="replace").encode()
 
 
 def not_grpc(status: int, *fields: tuple[bytes, bytes]) -> bytes:

@@ -64,8 +64,8 @@ class V2:
         return self._page(route.ask, route.target)
 
     def refuse(self, error: FairleadError) -> Response:
-        """Every error is `{"error": sentence}`."""
-        return refused({"error": str(error)}, error)
+        """The protocol's `{"error": sentence}`; beside it, for clients that know them, the code and the next step."""
+        return refused({"error": str(error), "code": error.code.value, "hint": error.hint}, error)
 
     async def _infer(self, request: Request, target: Target, call: Call) -> Response:
         call.api = "infer"

@@ -23,11 +23,14 @@ class Models:
         """The manifest of the version that `target` means now.
 
         Raises:
-            FairleadError: UNAVAILABLE when it will or should answer, and cannot yet; NOT_FOUND when nobody knows of it.
+            FairleadError: UNAVAILABLE when it will or should answer, and cannot yet; NOT_FOUND when nobody knows of it;
+                INVALID_ARGUMENT for a label that the model does not have.
         """
         try:
             return self._catalogue.describe(target)
         except FairleadError as error:
+            if target.label is not None and error.code is Code.INVALID_ARGUMENT:
+                raise  # nobody knows the label, and the error says which there are
             raise self.missing(target) from error
 
     def missing(self, target: Target) -> FairleadError:
@@ -63,6 +66,8 @@ class Models:
 def _missing(target: Target, statuses: tuple[VersionStatus, ...]) -> FairleadError:
     """Why `target` cannot answer: it will or should, and cannot yet, or nobody knows of it."""
     version = "" if target.version is None else f" version {target.version}"
+    if target.label is not None:  # which version it stands for is not told, so none of these says why
+        version, statuses = f" label {target.label[:80]!r}", ()
     for status in statuses:
         if status.state is not State.END or status.message:
             reason = status.message or f"version {status.id.version} is {status.state}"

@@ -34,7 +34,7 @@ _CONFIG = _object("name", "data_type", "dims", name=_TEXT, data_type=_TEXT, dims
 _DURATION = _object("count", "ns", count=_COUNT, ns=_COUNT)
 
 SCHEMAS: Mapping[str, Schema] = {
-    "V2Error": _object("error", error=_TEXT),
+    "V2Error": _object("error", "code", "hint", error=_TEXT, code=_TEXT, hint=_TEXT),
     "V2Server": _object("name", "version", "extensions", name=_TEXT, version=_TEXT, extensions=_list(_TEXT)),
     "V2Live": _object("live", live={"const": True}),
     "V2Ready": _object("ready", ready={"type": "boolean"}),
@@ -130,7 +130,7 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
 }
 
-_QUALIFIERS = ("", "/versions/{version}")
+_QUALIFIERS = ("", "/versions/{version}", "/labels/{label}")
 _INFERENCE: Schema = {
     "type": "string",
     "format": "binary",

@@ -17,7 +17,7 @@ from fairlead.transport.path_version import path_version
 
 __all__ = ["Ask", "Route", "asked_scope", "find_route"]
 
-_MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+))?"
+_MODEL = r"/v2/models/([^/]+)(?:/versions/([0-9]+)|/labels/([^/]+))?"
 _SHOWN_CHARS = 200
 
 
@@ -95,8 +95,10 @@ def _find(method: str, path: str) -> Route:
         if match := pattern.fullmatch(path):
             if method != answered:
                 raise _wrong_method(method, path, answered)
-            model, version = (*match.groups(), None, None)[:2]
-            target = Target(model=unquote(model or ""), version=path_version(version))
+            model, version, label = (*match.groups(), None, None, None)[:3]
+            target = Target(
+                model=unquote(model or ""), version=path_version(version), label=unquote(label) if label else None
+            )
             return Route(ask=ask, target=target, scope=scope)
     raise FairleadError(
         Code.NOT_FOUND,
