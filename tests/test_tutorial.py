@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from tests.browser import OpenTab
 from tests.cli.conftest import ports_of
+from tests.shown import FENCE, shows
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
-FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DEADLINE_S = 60.0
 
 
@@ -85,20 +85,12 @@ class Desk:
             time.sleep(0.5)
 
     def see(self, shown: str) -> None:
-        """The last command printed this, whatever its figures, names and white space; `...` stands for anything."""
-        parts = (r"\s*".join(map(_pattern, part.split())) for part in shown.split("..."))
-        pattern = re.compile(".*?".join(parts), re.DOTALL)
+        """The last command printed this; a program in another terminal will have."""
         deadline = time.monotonic() + _DEADLINE_S
-        while not pattern.search(printed := self.said.read_text() if isinstance(self.said, Path) else self.said):
+        while not shows(shown, self.said):
             goes_on = isinstance(self.said, Path) and time.monotonic() < deadline
-            assert goes_on, f"{shown}\nis not what was printed:\n{printed}"
+            assert goes_on, f"{shown}\nis not what was printed:\n{self.said}"
             time.sleep(0.1)
-
-
-def _pattern(word: str) -> str:
-    """What a word may be: its figures are others each time, and users have other names than Ann."""
-    figures = re.sub(r"\d+(?:(?:[.,:]|\\-)\d+)*", lambda _: r"\d[\d.,:e-]*", re.escape(word))
-    return re.sub(r"\bann\b", lambda _: r"\S+", figures)
 
 
 @pytest.fixture(scope="module")
