@@ -19,6 +19,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "deploy").rglob("*.md"),
         *(ROOT / "examples").rglob("*.md"),
+        *(ROOT / "src").rglob("*.md"),
         *(ROOT / "benchmarks").glob("*.md"),
     ]
 )

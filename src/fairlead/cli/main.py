@@ -13,6 +13,7 @@ from fairlead.errors import Code, FairleadError
 __all__ = ["main"]
 
 _VERBS = {
+    "init": "write a project: a recipe, its tests, settings, container and CI files",
     "up": "train the examples that have no champion, then serve them",
     "train": "train a model, put it through the gate, publish it",
     "retrain": "train a model again, and try what passes the gate",
