@@ -127,9 +127,15 @@ def test_a_key_that_is_new_is_taken_and_one_that_is_gone_is_not(issuer: Issuer, 
     with following(issuer, copy) as tokens:
         assert is_good(tokens, first)
         second = issuer.add("second")
-        started = time.monotonic()
+        may_answer = threading.Event()
+
+        def publish_late(handler: BaseHTTPRequestHandler) -> None:
+            may_answer.wait(20)
+            issuer.publish(handler)
+
+        issuer.answer = publish_late
         assert not is_good(tokens, second)
-        assert time.monotonic() - started < 0.1
+        may_answer.set()
         wait_until(lambda: is_good(tokens, second))
         del issuer.keys["first"]
         third = issuer.add("third")
@@ -146,9 +152,9 @@ def test_strangers_make_it_fetch_once_an_interval(issuer: Issuer, copy: Path) ->
     ]
     with following(issuer, copy, soonest_s=0.5) as tokens:
         started = time.monotonic()
-        while time.monotonic() - started < 1.7:
+        while issuer.asked < 4:
             assert not any(is_good(tokens, token) for token in invented)
-        assert 3 <= issuer.asked <= 5
+        assert time.monotonic() - started >= 2 * 0.5
 
 
 def test_it_is_looked_at_now_and_then(issuer: Issuer, copy: Path) -> None:
@@ -242,7 +248,7 @@ def test_one_that_trickles_is_cut(issuer: Issuer, copy: Path, monkeypatch: pytes
     def trickle(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        for _ in range(100):
+        for _ in range(400):
             handler.wfile.write(b" ")
             time.sleep(0.05)
 
@@ -250,7 +256,7 @@ def test_one_that_trickles_is_cut(issuer: Issuer, copy: Path, monkeypatch: pytes
     started = time.monotonic()
     with pytest.raises(FairleadError, match="not complete after"):
         PublishedKeys(issuer.url, copy)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 10
 
 
 def test_one_whose_headers_trickle_is_not_waited_for(

@@ -57,7 +57,7 @@ def test_a_server_with_keys_asks_for_one(
     wait_until(lambda: status(later["key"]) == 200)
     made(capsys, "revoke", first["id"], "--home", home)
     wait_until(lambda: status(first["key"]) == 401)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert server.call("POST", "/v2/repository/models/x/load", b"{}", {"x-api-key": later["key"]})[0] == 403
 
     metrics = made(capsys, "create", "scraper", "--scope", "metrics", "--home", home)["key"]

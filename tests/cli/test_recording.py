@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -218,8 +217,7 @@ def test_counts_of_the_log_are_metrics(store: WritableStore, start_server: Start
         for _ in range(10):
             predict(server)
         wait_until(lambda: "fairlead_log_shipped_rows_total 10.0" in server.page("/metrics", server.management_port)[1])
-        time.sleep(0.3)
-        assert "fairlead_log_backlog_bytes 0.0" in server.page("/metrics", server.management_port)[1]
+        wait_until(lambda: "fairlead_log_backlog_bytes 0.0" in server.page("/metrics", server.management_port)[1])
 
 
 def test_the_database_is_the_recorders_alone(store: WritableStore, start_server: StartServer, home: Path) -> None:

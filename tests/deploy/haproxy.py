@@ -12,7 +12,8 @@ from typing import Protocol, Self
 from tests.cli.clients import wait_until
 from tests.cli.prometheus import program
 
-from .prometheus import free_port
+from benchmarks.harness.process import free_port
+
 from .rule_files import DEPLOY
 
 FILE = DEPLOY / "haproxy" / "haproxy.cfg"

@@ -13,7 +13,8 @@ import psutil
 from tests.cli.clients import wait_until
 from tests.cli.prometheus import program
 
-from .prometheus import free_port
+from benchmarks.harness.process import free_port
+
 from .rule_files import DEPLOY
 
 FILE = DEPLOY / "nginx" / "fairlead.conf"

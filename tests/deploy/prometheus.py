@@ -7,7 +7,6 @@ import http.client
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import urllib.parse
@@ -21,6 +20,8 @@ from typing import Any, Self
 import yaml
 from tests.cli.clients import wait_until
 from tests.cli.prometheus import program
+
+from benchmarks.harness.process import free_port
 
 from .rule_files import PROMETHEUS, load
 
@@ -165,13 +166,6 @@ def receiving() -> Iterator[Receiver]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def freeze(running: Program) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from tests.cli.clients import Clients, wait_until
 
+from benchmarks.harness.process import free_port
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 from .nginx import Nginx
 from .podman import USER, Podman
-from .prometheus import free_port
 
 IMAGE = "fairlead-serve:test"
 

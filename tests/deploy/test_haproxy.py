@@ -103,13 +103,13 @@ def test_a_host_that_hangs_fails_what_it_holds_and_no_more(hosts: list[Server], 
         clients = running.enter_context(Clients(running.enter_context(Haproxy(tmp_path, hosts)).port, CLIENTS))
         with frozen(hosts[0]):
             began = time.monotonic()
-            wait_until(lambda: sum(clients.outcomes.values()) - clients.outcomes["200"] > 0, 10)
+            wait_until(lambda: sum(clients.outcomes.values()) - clients.outcomes["200"] > 0)
             held_s = time.monotonic() - began
             clients.wait_for(200)
             failed = sum(count for outcome, count in clients.outcomes.items() if outcome != "200")
         before = answered(hosts[0])
         wait_until(lambda: answered(hosts[0]) > before)
-    assert held_s < 8
+    assert held_s < 20  # as long as it may answer at all would be 60
     assert 1 <= failed <= CLIENTS
     assert failed == sum(count for outcome, count in clients.outcomes.items() if outcome != "200")
 

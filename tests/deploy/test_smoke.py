@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Server
 
+from benchmarks.harness.process import free_port
+
 from .product import KEY, serving_digits
-from .prometheus import free_port
 from .rule_files import DEPLOY
 
 
