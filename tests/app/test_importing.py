@@ -69,7 +69,7 @@ def test_a_saved_model_that_writes_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FairleadError, match="WriteFile is an operator that reads or writes files, or runs Python"):
         taken(tmp_path, saved)
     (saved / "saved_model.pb").unlink()
-    with pytest.raises(FairleadError, match="is a directory: an import is of an ONNX file or a SavedModel"):
+    with pytest.raises(FairleadError, match="is a directory: an import is of an ONNX file, a SavedModel or a model"):
         taken(tmp_path, saved)
 
     assert not target.exists()

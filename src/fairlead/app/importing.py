@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fairlead.app.intake import Bring, Intake, Offer, take_in
 from fairlead.config import Settings
+from fairlead.conversion.mlflow_model import MLMODEL_FILE, read_mlflow_model
 from fairlead.conversion.saved_model import SAVED_MODEL_FILE, convert
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.disposable import Limits
@@ -37,8 +38,8 @@ def import_model(
 
     Args:
         settings: where the store is, and where there is room to work.
-        path: an ONNX file, with the values that it has in others beside it; or the directory of a SavedModel, which is
-            written as ONNX first and held to what TensorFlow answers.
+        path: an ONNX file, with the values that it has in others beside it; the directory of a SavedModel, which is
+            written as ONNX first and held to what TensorFlow answers; or a model directory of MLflow's with either.
         name: the model.
         labels: names of its classes; those of the version that serves, where none are given.
         sample: rows to ask it at its first load, see `load_first`.
@@ -47,11 +48,29 @@ def import_model(
     Raises:
         FairleadError: saying why it is not taken; nothing of it is left then.
     """
+    if (path / MLMODEL_FILE).is_file():
+        path = _plain_model(path)
     if (path / SAVED_MODEL_FILE).is_file():
         return take_in(settings, name, _saved_model(path, labels, sample, limits), limits)
     _check_file(path)
     check_onnx_file(path, may_be_custom=bool(settings.operator_libraries))
     return take_in(settings, name, _onnx_file(path, labels, sample), limits)
+
+
+def _plain_model(directory: Path) -> Path:
+    """The ONNX file or the SavedModel that a model directory of MLflow's is made around.
+
+    Raises:
+        FairleadError: UNIMPLEMENTED, naming its flavours, when it has neither.
+    """
+    model = read_mlflow_model(directory)
+    if model.plain is None:
+        raise FairleadError(
+            Code.UNIMPLEMENTED,
+            f"{directory} has the flavours {', '.join(sorted(model.flavors))}: none is an ONNX file or a SavedModel",
+            hint="publish the trained object instead, see docs/publish.md",
+        )
+    return model.plain[1]
 
 
 def _onnx_file(path: Path, labels: tuple[str, ...], sample: Path | None) -> Bring:
@@ -86,7 +105,10 @@ def _check_file(path: Path) -> None:
         raise FairleadError(Code.NOT_FOUND, f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
         what = "a directory" if path.is_dir() else "no regular file"
-        raise FairleadError(Code.INVALID_ARGUMENT, f"{path} is {what}: an import is of an ONNX file or a SavedModel")
+        raise FairleadError(
+            Code.INVALID_ARGUMENT,
+            f"{path} is {what}: an import is of an ONNX file, a SavedModel or a model of MLflow's",
+        )
     if found.st_size > _MOST_BYTES:
         raise FairleadError(Code.INVALID_ARGUMENT, f"{path} has {found.st_size:,} bytes, more than an ONNX file can")
     if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):

@@ -17,15 +17,18 @@ EXAMPLE = """example:
   fairlead import exported/digits --name digits
   fairlead import tagger.onnx --name tagger --labels spam,ham --sample rows.npz --timeout-s 120
 
-What is imported is an ONNX file, or the directory of a SavedModel, which is written as ONNX and held to what TensorFlow
-answers. It is first loaded in a process of its own, with limits, and asked. The first version of a name is released; a
-later one waits for `fairlead rollout` or `fairlead promote`.
+What is imported is an ONNX file, the directory of a SavedModel, which is written as ONNX and held to what TensorFlow
+answers, or a model directory of MLflow's with one of them in it. It is first loaded in a process of its own, with
+limits, and asked. The first version of a name is released; a later one waits for `fairlead rollout` or
+`fairlead promote`.
 
 Exit status 3: the gate said no; nothing was published and what serves goes on serving."""
 
 
 def configure(parser: ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, help="an ONNX file, or the directory of a SavedModel")
+    parser.add_argument(
+        "path", type=Path, help="an ONNX file, or the directory of a SavedModel or of a model of MLflow's"
+    )
     parser.add_argument("--name", required=True, help="the model that it becomes a version of")
     parser.add_argument("--labels", default="", help="names of the classes, by commas (default: of what serves)")
     parser.add_argument("--sample", type=Path, help="rows to ask it: an .npz with an array for each input")
