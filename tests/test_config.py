@@ -11,6 +11,7 @@ import pytest
 from fairlead import config
 from fairlead.config import Settings, add_flags, available_cpus, markdown
 from fairlead.errors import Code, FairleadError
+from fairlead.metering.quota import Quota
 from fairlead.metering.rate import Rate
 
 GOOD: list[tuple[str, str, str, Any]] = [
@@ -60,7 +61,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("jwks_refresh_s", "FAIRLEAD_JWKS_REFRESH_S", "60", 60.0),
     ("jwt_audience", "FAIRLEAD_JWT_AUDIENCE", "models", "models"),
     ("token_rate", "FAIRLEAD_TOKEN_RATE", "100/s:200", Rate(count=100, unit="s", burst=200)),
+    ("token_quota", "FAIRLEAD_TOKEN_QUOTA", "1000/day", Quota(count=1000, unit="day")),
     ("model_rates", "FAIRLEAD_MODEL_RATES", "digits=50/s, 6000/m", ("digits=50/s", "6000/m")),
+    ("model_quotas", "FAIRLEAD_MODEL_QUOTAS", "digits=5/hour, 9/month", ("digits=5/hour", "9/month")),
     ("redis_url", "FAIRLEAD_REDIS_URL", "redis://cache:6379/0", "redis://cache:6379/0"),
     ("open", "FAIRLEAD_OPEN", "predict, metrics", ("predict", "metrics")),
     ("tls_certificate", "FAIRLEAD_TLS_CERTIFICATE", "/tls/tls.crt", Path("/tls/tls.crt")),
@@ -121,6 +124,18 @@ BAD = [
         "FAIRLEAD_MODEL_RATES",
         "a=1/s,a=2/s",
         "'a=2/s': must be MODEL=RATE, each model once, or RATE for all others",
+    ),
+    (
+        "token_quota",
+        "FAIRLEAD_TOKEN_QUOTA",
+        "5/week",
+        "must be a quota, from 1 to 1000000000000 requests: 1000/hour, 1000000/day or 30000000/month",
+    ),
+    (
+        "model_quotas",
+        "FAIRLEAD_MODEL_QUOTAS",
+        "a=1/day,a=2/day",
+        "'a=2/day': must be MODEL=QUOTA, each model once, or QUOTA for all others",
     ),
     ("env", "FAIRLEAD_ENV", "DEV", "must be one of dev, staging, prod"),
     ("log_format", "FAIRLEAD_LOG_FORMAT", "xml", "must be one of auto, json, text"),

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.errors import Code, FairleadError
-from fairlead.metering.rate import Rate, model_rates
+from fairlead.metering.per_model import per_model
+from fairlead.metering.quota import Quota
+from fairlead.metering.rate import Rate
 
 __all__ = [
     "LOCAL",
@@ -159,7 +161,13 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _model_rates(text: str) -> tuple[str, ...]:
     given = _names(text)
-    model_rates(given)
+    per_model(given, Rate)
+    return given
+
+
+def _model_quotas(text: str) -> tuple[str, ...]:
+    given = _names(text)
+    per_model(given, Quota)
     return given
 
 
@@ -381,6 +389,13 @@ class Settings:
         "requests that each subject of a token may ask for: 100/s, 6000/m, 10/h; 100/s:200 saves up 200",
         "any number",
     )
+    token_quota: Quota | None = _setting(
+        "FAIRLEAD_TOKEN_QUOTA",
+        None,
+        Quota.parse,
+        "requests that each subject of a token may ask for in all: 1000/hour, 1000000/day, 30000000/month of UTC",
+        "any number",
+    )
     model_rates: tuple[str, ...] = _setting(
         "FAIRLEAD_MODEL_RATES",
         (),
@@ -388,11 +403,18 @@ class Settings:
         "requests that models may be asked, by commas: MODEL=RATE, and RATE for each of the others",
         "any number",
     )
+    model_quotas: tuple[str, ...] = _setting(
+        "FAIRLEAD_MODEL_QUOTAS",
+        (),
+        _model_quotas,
+        "requests that models may be asked in all, by commas: MODEL=QUOTA, and QUOTA for each of the others",
+        "any number",
+    )
     redis_url: str | None = _setting(
         "FAIRLEAD_REDIS_URL",
         None,
         str,
-        "a Redis by which the servers of several hosts share rates",
+        "a Redis by which the servers of several hosts share rates and quotas",
         "unset",
         is_secret=True,
     )

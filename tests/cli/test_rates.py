@@ -42,6 +42,14 @@ def asked(server: Server, path: str, key: str, body: bytes = b"{") -> tuple[int,
         connection.close()
 
 
+def kill_all_of(server: Server) -> None:
+    """All its processes at once, the parent first."""
+    family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
+    for process in family:
+        os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(family[1:], timeout=30)
+
+
 def test_a_key_has_one_budget_over_both_workers_and_every_protocol(
     store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +180,73 @@ def test_tokens_by_subject_and_models_have_rates(
     assert server.stop() == 0
 
 
+def test_tokens_by_subject_and_models_have_quotas(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One over both workers, REST and gRPC; it is refused as a key's is, and outlives a server that was killed."""
+    for name in ("digits", "other"):
+        store.promote(publish_digit(store, name, 7).manifest.id, why="")
+    monkeypatch.setenv("JWT_SECRET_KEY", PLANTED)
+    monkeypatch.setenv("METRICS_KEY", PLANTED)
+    given = ["--home", str(tmp_path / "home"), "--workers", "2", "--token-quota", "14/month"]
+    given += ["--model-quotas", "other=5/month,90/month"]
+    server = start_server(store.root, *given)
+    server.wait_ready()
+    ann, bob = (jwt.encode({"sub": sub, "exp": time.time() + 600}, PLANTED) for sub in ("ann", "bob"))
+    picture = np.zeros((1, 28, 28, 1), np.float32)
+
+    def called(model: str, token: str) -> grpc.Call | None:
+        """The refusal of each of two calls, of both protocols; None when they are let in."""
+        refused = None
+        with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+            for path, message in (
+                ("/tensorflow.serving.PredictionService/Predict", predict_request(model, image=picture)),
+                ("/inference.GRPCInferenceService/ModelInfer", infer_request(model, image=picture)),
+            ):
+                try:
+                    metadata = [("authorization", f"Bearer {token}")]
+                    channel.unary_unary(path)(message.SerializeToString(), metadata=metadata, timeout=30)
+                except grpc.RpcError as error:
+                    refused = error
+        return refused
+
+    assert called("other", ann) is None
+    of_other = [asked(server, "/v1/models/other:predict", ann, BODY) for _ in range(4)]
+    assert [status for status, _, _ in of_other] == [200, 200, 200, 429]
+    assert b"the model other has had the 5/month that it may ask for" in of_other[-1][2]
+    assert 0 < int(of_other[-1][1]["retry-after"]) <= 31 * 86400
+    kill_all_of(server)
+
+    server = start_server(store.root, *given)
+    server.wait_ready()
+    refusal = called("other", bob)
+    assert refusal is not None
+    assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "the model other has had the 5/month" in refusal.details()
+    assert [asked(server, V1, ann, BODY)[0] for _ in range(6)] == [200] * 6
+    assert called("digits", ann) is None
+    for path in ("/predict", V1, V2):
+        status, headers, body = asked(server, path, ann)
+        assert status == 429
+        assert 0 < int(headers["retry-after"]) <= 31 * 86400
+        error = json.loads(body)["error"]
+        assert "the subject 'ann' has had the 14/month" in (error["message"] if path == "/predict" else error)
+    refusal = called("digits", ann)
+    assert refusal is not None
+    assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert 0 < int(dict(refusal.trailing_metadata())["grpc-retry-pushback-ms"]) <= 31 * 86_400_000
+    assert asked(server, V1, bob, BODY)[0] == 200
+
+    def counted() -> str:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.management_port, timeout=30)) as connection:
+            connection.request("GET", "/metrics", headers={"x-api-key": PLANTED})
+            return connection.getresponse().read().decode()
+
+    wait_until(lambda: 'fairlead_limited_total{protocol="v2",reason="token_quota"} 1.0' in counted())
+    assert 'fairlead_limited_total{protocol="v2-grpc",reason="model_quota"} 1.0' in counted()
+    assert server.stop() == 0
+
+
 def test_a_quota_outlives_a_server_that_is_killed(
     store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,10 +257,7 @@ def test_a_quota_outlives_a_server_that_is_killed(
     server = start_server(store.root, *home, "--workers", "2")
     server.wait_ready()
     assert [asked(server, V1, key, BODY)[0] for _ in range(6)] == [200] * 6
-    family = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
-    for process in family:
-        os.kill(process.pid, signal.SIGKILL)
-    psutil.wait_procs(family[1:], timeout=30)
+    kill_all_of(server)
 
     server = start_server(store.root, *home, "--workers", "2")
     server.wait_ready()

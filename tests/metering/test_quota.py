@@ -51,7 +51,7 @@ def test_a_quota_is_used_up_and_comes_back(tmp_path: Path) -> None:
     for meter in meters:
         with pytest.raises(RateLimitError, match="the key a has had the 10/day") as refused:
             meter.charge(account)
-        assert (refused.value.reason, refused.value.retry_after_s) == ("quota", 7200.0)
+        assert (refused.value.reason, refused.value.retry_after_s) == ("key_quota", 7200.0)
 
     now[0] += 7200
 
@@ -71,7 +71,25 @@ def test_what_the_rate_refuses_uses_nothing_of_the_quota(tmp_path: Path) -> None
     for _ in range(20):
         with pytest.raises(RateLimitError, match="1/h"):
             meter.charge(account)
-    assert ledger.used(account.quota_number, 0) == 3
+    assert ledger.used(account.quota_number, 24) == 3
+
+
+def test_what_is_over_is_forgotten_before_what_is_not(tmp_path: Path) -> None:
+    """Where eight of one set were counted: a month that goes on outlasts the days that went by in it."""
+    now = [second("2026-02-01T12:00:00")]
+    ledger = Ledger.open(tmp_path / "quotas")
+    meter = Meter(Ledger.make(), ledger, now=lambda: now[0])
+    month = Account("key", "a", "the key a", None, Quota.parse("9/month"))
+    for _ in range(5):
+        meter.charge(month)
+
+    for day in range(20):
+        now[0] = second(f"2026-02-{day + 2:02}T12:00:00")
+        other = Account("key", "b", "the key b", None, Quota.parse("9/day"))
+        other.quota_number = month.quota_number + 2048 * (day + 1)  # of the same set
+        meter.charge(other)
+
+    assert ledger.used(month.quota_number, month.quota.window(now[0])[1] if month.quota else 0) == 5
 
 
 def test_a_file_that_has_no_quotas_is_left_as_it_is(tmp_path: Path) -> None:

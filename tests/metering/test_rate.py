@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.metering.rate import Rate, model_rates
+from fairlead.metering.rate import Rate
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,3 @@ def test_anything_else_is_none(text: str) -> None:
     """The refusal says how it is written."""
     with pytest.raises(ValueError, match=r"must be a (rate|burst), from 1 to 1000000"):
         Rate.parse(text)
-
-
-def test_each_model_has_one_rate() -> None:
-    """That of all others stands without a name."""
-    rates = model_rates(["a=5/s", "10/s", "b=c=1/h"])
-
-    assert {model: str(rate) for model, rate in rates.items()} == {"a": "5/s:5", "": "10/s:10", "b=c": "1/h:1"}
-    for wrong in (["a=5/s", "a=6/s"], ["1/s", "2/s"], ["=1/s"], ["a=0/s"], ["a="]):
-        with pytest.raises(ValueError, match="must be"):
-            model_rates(wrong)

@@ -13,6 +13,7 @@ from fairlead.access.principal import Principal
 from fairlead.access.scope import Scope, with_implied
 from fairlead.errors import Code, FairleadError
 from fairlead.metering.meter import Account
+from fairlead.metering.quota import Quota
 from fairlead.metering.rate import Rate
 
 __all__ = ["PublicKeys", "Tokens", "parse_jwks", "read_jwks"]
@@ -41,6 +42,7 @@ class Tokens:
         public_keys: of RS256 and ES256, by their ids.
         audience: what `aud` must have in it; None when it is not looked at.
         rate: how often each subject may ask; None for as often as one likes.
+        quota: how much each subject may ask in all; None for as much as one likes.
 
     Raises:
         FairleadError: INVALID_ARGUMENT when the secret is none.
@@ -53,8 +55,10 @@ class Tokens:
         *,
         audience: str | None = None,
         rate: Rate | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self._rate = rate
+        self._quota = quota
         self._secret = secret
         self._public_keys: PublicKeys = {} if public_keys is None else public_keys
         self._audience = audience
@@ -65,9 +69,20 @@ class Tokens:
         if credential.count(b".") != 2:  # noqa: PLR2004 - a token has three parts
             return None
         try:
-            return _principal(self._claims(credential), self._rate)
+            return self._principal(self._claims(credential))
         except _FAULTS:
             return None
+
+    def _principal(self, claims: Mapping[str, Any]) -> Principal:
+        name = str(claims.get("sub", ""))
+        is_free = self._rate is None and self._quota is None
+        account = None if is_free else Account("token", name, f"the subject {name!r:.80}", self._rate, self._quota)
+        return Principal(
+            name=name,
+            scopes=with_implied(_scopes(claims)),
+            expires=float(claims["exp"]) + _LEEWAY_S,
+            account=account,
+        )
 
     def _claims(self, token: bytes) -> Mapping[str, Any]:
         key_id = jwt.get_unverified_header(token).get("kid")
@@ -148,16 +163,6 @@ def _try_secret(secret: str) -> None:
         raise FairleadError(
             Code.INVALID_ARGUMENT, f"JWT_SECRET_KEY is no secret: {error}", hint="openssl rand -hex 32 makes one"
         ) from error
-
-
-def _principal(claims: Mapping[str, Any], rate: Rate | None) -> Principal:
-    name = str(claims.get("sub", ""))
-    return Principal(
-        name=name,
-        scopes=with_implied(_scopes(claims)),
-        expires=float(claims["exp"]) + _LEEWAY_S,
-        account=None if rate is None else Account("token", name, f"the subject {name!r:.80}", rate),
-    )
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[Scope]:

@@ -144,7 +144,9 @@ def _tokens(settings: Settings, secret: str) -> Credentials:
         public_keys = PublishedKeys(settings.jwks_url, settings.home / "jwks.json", refresh_s=settings.jwks_refresh_s)
     elif settings.jwks_file is not None:
         public_keys = read_jwks(settings.jwks_file)
-    return Tokens(secret, public_keys, audience=settings.jwt_audience, rate=settings.token_rate)
+    return Tokens(
+        secret, public_keys, audience=settings.jwt_audience, rate=settings.token_rate, quota=settings.token_quota
+    )
 
 
 def _is_loopback(host: str) -> bool:

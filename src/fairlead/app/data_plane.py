@@ -17,7 +17,9 @@ from fairlead.app.tls import has_tls, open_tls
 from fairlead.config import Settings
 from fairlead.errors import Code, FairleadError
 from fairlead.metering.meter import Meter, ModelMeter
-from fairlead.metering.rate import model_rates
+from fairlead.metering.per_model import per_model
+from fairlead.metering.quota import Quota
+from fairlead.metering.rate import Rate
 from fairlead.monitoring.spool import SpoolWriter
 from fairlead.serving.manager import Manager
 from fairlead.serving.prediction_log import PredictionLog
@@ -194,8 +196,14 @@ def open_predictor(
         max_queue_s=settings.max_queue_s,
         max_rows=settings.max_rows,
         log=log,
-        meter=ModelMeter(meter, model_rates(settings.model_rates)) if settings.model_rates else None,
+        meter=_model_meter(settings, meter),
     )
+
+
+def _model_meter(settings: Settings, meter: Meter) -> ModelMeter | None:
+    if not settings.model_rates and not settings.model_quotas:
+        return None
+    return ModelMeter(meter, per_model(settings.model_rates, Rate), per_model(settings.model_quotas, Quota))
 
 
 def _open_log(

@@ -22,13 +22,14 @@ _log = logging.getLogger(__name__)
 
 
 def open_meter(settings: Settings, ledger: Ledger) -> Meter:
-    """What charges in a worker; quotas are kept in the home, where there are keys that can have one."""
-    if not settings.keys_path.exists():
+    """What charges in a worker; quotas are kept in the home, where keys, tokens or models can have one."""
+    if settings.token_quota is None and not settings.model_quotas and not settings.keys_path.exists():
         return Meter(ledger)
     try:
+        settings.quotas_path.parent.mkdir(parents=True, exist_ok=True)
         return Meter(ledger, Ledger.open(settings.quotas_path))
-    except FairleadError as error:
-        _log.error("what keys use of their quotas is forgotten when the server ends: %s", error)
+    except (OSError, FairleadError) as error:
+        _log.error("what is used of quotas is forgotten when the server ends: %s", error)
         return Meter(ledger)
 
 

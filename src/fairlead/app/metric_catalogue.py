@@ -121,7 +121,9 @@ _OTHER_LABELS: Mapping[tuple[str, str], Label] = MappingProxyType(
     {
         ("fairlead_batches", "reason"): Label(values=", ".join(Reason), most=len(Reason)),
         ("fairlead_refused", "reason"): Label(values="in_flight, queue, memory: the bound that was met", most=3),
-        ("fairlead_limited", "reason"): Label(values="key, token, model: whose rate was met; quota", most=4),
+        ("fairlead_limited", "reason"): Label(
+            values="key, token, model: whose rate was met; key_quota, token_quota, model_quota", most=6
+        ),
         ("fairlead_graph_member_rows", "outcome"): Label(values=", ".join(Outcome), most=len(Outcome)),
         ("fairlead_graph_rows", "outcome"): Label(values="combined, fallback, none", most=3),
         ("fairlead_exchanges", "outcome"): Label(values="done, failed", most=2),

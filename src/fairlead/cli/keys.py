@@ -120,7 +120,7 @@ def _used(key: Key, quotas: Ledger | None) -> int | None:
     """How much of its quota, where it has one, has been used."""
     if key.quota is None or quotas is None:
         return None if key.quota is None else 0
-    return quotas.used(key.charged().quota_number, key.quota.window(time.time())[0])
+    return quotas.used(key.charged().quota_number, key.quota.window(time.time())[1])
 
 
 def _day(second: float) -> str:

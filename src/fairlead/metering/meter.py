@@ -1,4 +1,4 @@
-"""Refuses whoever asks for more than their rate allows."""
+"""Refuses whoever asks for more than their rate or their quota allows."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ class Meter:
 
     def _count(self, account: Account, quota: Quota) -> None:
         now = self._now()
-        window, end = quota.window(now)
-        if not self._quotas.count(account.quota_number, window, quota.count):
+        end = quota.window(now)[1]  # which names the stretch: the ledger forgets first what is over first
+        if not self._quotas.count(account.quota_number, end, quota.count):
             raise RateLimitError(
                 f"{account.shown} has had the {quota} that it may ask for",
-                reason="quota",
+                reason=f"{account.kind}_quota",
                 retry_after_s=end * 3600 - now,
             )
 
@@ -97,26 +97,32 @@ class ModelMeter:
     Args:
         meter: charges.
         rates: by model; that of all others is under the empty name, where they have one.
+        quotas: likewise.
     """
 
-    def __init__(self, meter: Meter, rates: Mapping[str, Rate]) -> None:
+    def __init__(self, meter: Meter, rates: Mapping[str, Rate], quotas: Mapping[str, Quota]) -> None:
         self._meter = meter
         self._rates = rates
+        self._quotas = quotas
         self._accounts: dict[str, Account | None] = {}
 
     def charge(self, model: str) -> None:
         """Let the model, one that there is, be asked once.
 
         Raises:
-            RateLimitError: when it has been asked as often as it may be.
+            RateLimitError: when it has been asked as often, or as much, as it may be.
         """
         account = self._accounts.get(model)
         if account is None and model not in self._accounts:
-            rate = self._rates.get(model) or self._rates.get("")
-            account = None if rate is None else Account("model", model, f"the model {model}", rate)
-            self._accounts[model] = account
+            account = self._accounts[model] = self._account(model)
         if account is not None:
             self._meter.charge(account)
+
+    def _account(self, model: str) -> Account | None:
+        rate = self._rates.get(model) or self._rates.get("")
+        quota = self._quotas.get(model) or self._quotas.get("")
+        is_free = rate is None and quota is None
+        return None if is_free else Account("model", model, f"the model {model}", rate, quota)
 
 
 def _number(name: str) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-__all__ = ["Rate", "model_rates"]
+__all__ = ["Rate"]
 
 _UNIT_NS = {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _MOST = 1_000_000
@@ -58,18 +57,3 @@ class Rate:
 
     def __str__(self) -> str:
         return f"{self.count}/{self.unit}:{self.burst}"
-
-
-def model_rates(texts: Iterable[str]) -> dict[str, Rate]:
-    """Each model's rate, of `MODEL=RATE`; that of all others, of `RATE` alone, is under the empty name.
-
-    Raises:
-        ValueError: when one is none, or a model has two.
-    """
-    rates: dict[str, Rate] = {}
-    for text in texts:
-        model, has_model, rate = text.rpartition("=")
-        if model in rates or (has_model and not model):
-            raise ValueError(f"{text!r:.80}: must be MODEL=RATE, each model once, or RATE for all others")
-        rates[model] = Rate.parse(rate)
-    return rates
