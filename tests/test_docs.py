@@ -78,3 +78,17 @@ def test_every_threat_has_a_test() -> None:
     assert len(rows) > 20
     assert all(named)
     assert all("def test_" in (ROOT / path).read_text() for paths in named for path in paths)
+
+
+def test_the_comparison_has_the_figures_of_the_benchmarks() -> None:
+    """Images a second at 64 connections, memory and start of each server, as they were measured last."""
+    compared = (ROOT / "docs" / "comparison.md").read_text().partition("## What was measured")[2].partition("\n## ")[0]
+    network, _, rest = (ROOT / "docs" / "benchmarks.md").read_text().partition("## The perceptron")
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.*) \|$", compared, re.MULTILINE)[2:])
+    speed = dict(re.findall(r"^\| ([^|]+) \| [\d,]+ [^|]*\| ([\d,]+) \(", network, re.MULTILINE))
+    start = dict(re.findall(r"^\| ([^|]+) \| ([\d.]+ s \| [\d,]+ MB) \|", rest, re.MULTILINE))
+
+    assert len(rows) == 8
+    for server, shown in rows.items():
+        began, memory = start[server].split(" | ")
+        assert shown == f"{speed[server]} | {memory} | {began}", server
