@@ -9,15 +9,21 @@ if TYPE_CHECKING:
     COMPILING = False  # but to the compiler: it would read all that is behind these, and some of it stops mypy
     if not COMPILING:
         from fairlead.app.publishing import publish
+        from fairlead.client.async_client import AsyncClient
+        from fairlead.client.client import Client
+        from fairlead.client.question import Prediction
         from fairlead.config import Settings
         from fairlead.errors import FairleadError
         from fairlead.servable.disposable import Limits
 
-__all__ = ["FairleadError", "Limits", "Settings", "publish"]
+__all__ = ["AsyncClient", "Client", "FairleadError", "Limits", "Prediction", "Settings", "publish"]
 
 _PLACES = {
+    "AsyncClient": "fairlead.client.async_client",
+    "Client": "fairlead.client.client",
     "FairleadError": "fairlead.errors",
     "Limits": "fairlead.servable.disposable",
+    "Prediction": "fairlead.client.question",
     "Settings": "fairlead.config",
     "publish": "fairlead.app.publishing",
 }

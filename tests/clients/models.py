@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import onnx.parser
 
+from fairlead.servable.column import Column, set_columns
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
@@ -91,6 +93,20 @@ _MIXED = """
     }
 """
 
+_TABLE = """
+    table (int64[n] age, float[n] pay, string[n] kind) => (int64[n] same_age, float[n] same_pay, string[n] same_kind) {
+        same_age = Identity (age)
+        same_pay = Identity (pay)
+        same_kind = Identity (kind)
+    }
+"""
+
+_COLUMNS = {
+    "age": Column(minimum=0, maximum=120),
+    "pay": Column(may_be_missing=True),
+    "kind": Column(categories=("plain", "fancy"), may_be_missing=True),
+}
+
 _ONNX_TYPES = {dtype: {"float32": "float", "float64": "double"}.get(dtype, dtype) for dtype in DATATYPES}
 
 _KINDS = f"""
@@ -128,6 +144,7 @@ def fill(store: WritableStore) -> None:
     * `half_plus_two`: one number a row;
     * `mixed`: four inputs of different types;
     * `kinds`: an input and an output of each dtype;
+    * `table`: three columns, which it gives back, with bounds, categories and values that may be missing;
     * `slow`: gives `turns` back, about a second later for every 3,000.
     """
     older, newer = (publish_digit(store, "digits", digit).manifest.id for digit in (3, 7))
@@ -136,6 +153,8 @@ def fill(store: WritableStore) -> None:
     _release(store, _HALF_PLUS_TWO, {"x": np.ones(1, np.float32)}, {"y": np.full(1, 2.5, np.float32)})
     _release(store, _MIXED, MIXED, {"total": MIXED_ANSWER["total"]})
     _release(store, _KINDS, {f"x_{dtype}": array for dtype, array in KINDS.items()}, {"y_int8": KINDS["int8"]})
+    row = {"age": np.array([39]), "pay": np.ones(1, np.float32), "kind": np.array(["plain"], object)}
+    _release(store, _TABLE, row, {"same_age": np.array([39])}, _COLUMNS)
     _release(store, _SLOW, {"turns": np.ones(1, np.int64)}, {"done": np.ones(1, np.int64)})
 
 
@@ -148,13 +167,21 @@ def check_tensor(got: Array, want: Array) -> None:
     np.testing.assert_array_equal(got, want)
 
 
-def _release(store: WritableStore, graph: str, inputs: Tensors, outputs: Tensors) -> None:
+def _release(
+    store: WritableStore,
+    graph: str,
+    inputs: Tensors,
+    outputs: Tensors,
+    columns: Mapping[str, Column] = MappingProxyType({}),
+) -> None:
     """Publish the model that the graph is and is named after, and make it stable; it gives `outputs` for `inputs`."""
     proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 18]> {graph}')
     model = proto.graph.name
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         onnx.save_model(proto, str(directory / MODEL_FILE))
+        if columns:
+            set_columns(directory / MODEL_FILE, columns)
         # A file of arrays holds strings of numpy's own kind, and no objects.
         plain = {name: array.astype(str) if array.dtype == object else array for name, array in inputs.items()}
         Golden(inputs=plain, outputs=outputs).save(directory / GOLDEN_FILE)

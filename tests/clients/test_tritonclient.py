@@ -220,4 +220,5 @@ def test_repository_index(triton: Triton) -> None:
         ("kinds", "1", "READY"),
         ("mixed", "1", "READY"),
         ("slow", "1", "READY"),
+        ("table", "1", "READY"),
     ]
