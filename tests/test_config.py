@@ -28,7 +28,7 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("management_port", "FAIRLEAD_MANAGEMENT_PORT", "0", 0),
     ("models", "FAIRLEAD_MODELS", "digits, messages,", ("digits", "messages")),
     ("default_model", "FAIRLEAD_DEFAULT_MODEL", "digits", "digits"),
-    ("default_label", "FAIRLEAD_DEFAULT_LABEL", "canary", "canary"),
+    ("default_label", "FAIRLEAD_DEFAULT_LABEL", "canary, messages=stable", ("canary", "messages=stable")),
     ("model_config_file", "FAIRLEAD_MODEL_CONFIG_FILE", "/etc/models.config", Path("/etc/models.config")),
     ("model_name", "FAIRLEAD_MODEL_NAME", "digits", "digits"),
     ("model_base_path", "FAIRLEAD_MODEL_BASE_PATH", "/models/digits", Path("/models/digits")),
@@ -194,13 +194,13 @@ def test_every_setting_is_in_the_table_above() -> None:
 
 
 def test_variables_that_containers_have_anyway_count_where_ours_are_not_set() -> None:
-    """MODEL_NAME and MODEL_ALIAS say what /predict means."""
+    """MODEL_NAME and MODEL_ALIAS say what is meant by default."""
     usual = {"MODEL_NAME": "messages", "MODEL_ALIAS": "champion"}
 
     settings = Settings.read({**usual, "FAIRLEAD_DEFAULT_LABEL": "canary"})
 
-    assert (settings.default_model, settings.default_label) == ("messages", "canary")
-    assert Settings.read(usual).default_label == "champion"
+    assert (settings.default_model, settings.default_label) == ("messages", ("canary",))
+    assert Settings.read(usual).default_label == ("champion",)
     assert Settings.read(usual, default_model="digits").default_model == "digits"
 
 

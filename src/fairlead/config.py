@@ -8,7 +8,7 @@ import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "add_flags",
     "available_cpus",
     "check_flags",
+    "default_labels",
     "markdown",
     "parse_engine",
     "read_secret",
@@ -159,6 +160,27 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def default_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Each model's label, of `MODEL=LABEL`; that of all others, of `LABEL` alone, is under the empty name.
+
+    Raises:
+        ValueError: when one is none, or a model has two.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        model, has_model, label = text.rpartition("=")
+        if model in labels or (has_model and not model) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", label):
+            raise ValueError(f"{text!r:.80}: must be MODEL=LABEL, each model once, or LABEL for all others")
+        labels[model] = label
+    return labels
+
+
+def _default_label(text: str) -> tuple[str, ...]:
+    given = _names(text)
+    default_labels(given)
+    return given
+
+
 def _model_rates(text: str) -> tuple[str, ...]:
     given = _names(text)
     per_model(given, Rate)
@@ -227,11 +249,12 @@ class Settings:
         "the only one",
         usual="MODEL_NAME",
     )
-    default_label: str | None = _setting(
+    default_label: tuple[str, ...] = _setting(
         "FAIRLEAD_DEFAULT_LABEL",
-        None,
-        str,
-        "the label that /predict means when a request names no version; MODEL_ALIAS says so too, champion means stable",
+        (),
+        _default_label,
+        "the label that is meant when a request names no version: LABEL, or MODEL=LABEL by commas; MODEL_ALIAS says so "
+        "too, champion means stable",
         "stable",
         usual="MODEL_ALIAS",
     )

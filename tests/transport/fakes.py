@@ -285,7 +285,6 @@ def build_app(
     max_body_bytes: int = LIMIT,
     control: ModelControl | None = None,
     has_try_page: bool = True,
-    default_label: str | None = None,
     doorkeeper: Doorkeeper | None = None,
 ) -> HttpApp:
     """The application over the fakes."""
@@ -297,6 +296,5 @@ def build_app(
         control,
         max_body_bytes=max_body_bytes,
         has_try_page=has_try_page,
-        default_label=default_label,
         doorkeeper=doorkeeper,
     )

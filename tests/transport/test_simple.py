@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from tests.transport.conftest import Client
-from tests.transport.fakes import FakeCatalogue, FakePredictor, build_app
 
 ROW: list[Any] = [[[0.0]] * 28] * 14 + [[[1.0]] * 28] * 14
 
@@ -124,32 +123,11 @@ def test_ways_to_name_a_version(client: Client, picture: bytes, query: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("label", "query", "status"),
-    [
-        ("champion", "", 200),
-        ("stable", "", 200),
-        ("canary", "", 400),
-        ("canary", "version=1", 200),
-        ("canary", "label=stable", 200),
-    ],
-)
-def test_a_label_that_is_meant_by_default(label: str, query: str, status: int) -> None:
-    """It counts where a request names neither version nor label; the champion is what is stable."""
-    catalogue = FakeCatalogue()
-    client = Client(build_app(catalogue, FakePredictor(catalogue), default_label=label))
-
-    answer = client.post(f"/predict?{query}", {"instances": [ROW]})
-
-    assert answer.status == status
-    assert status == 200 or "label: canary" in answer.error
-
-
-@pytest.mark.parametrize(
     ("query", "status", "said"),
     [
         ("model=nope", 404, "Latest(nope)"),
         ("version=9", 404, "Specific(digits, 9)"),
-        ("label=nope", 400, "label: nope"),
+        ("label=nope", 404, "no label 'nope'; it has stable"),
         ("version=abc", 400, "'abc' is not a version"),
         ("version=", 400, "'' is not a version"),
         ("version=-1", 400, "'-1' is not a version"),

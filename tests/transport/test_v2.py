@@ -134,14 +134,15 @@ def test_an_unknown_model_is_404(client: Client, model: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("body", [echo(), b"{"])
-def test_an_unknown_label_is_400(client: Client, body: Any) -> None:
-    """As in TensorFlow Serving's API, for every question; beside the sentence stands the code."""
+def test_an_unknown_label_is_404(client: Client, body: Any) -> None:
+    """For every question; beside the sentence stands the code."""
+    hint = "GET /models lists the models, their versions and labels"
     for answer in (infer(client, "echo/labels/nope", body), client.get("/v2/models/echo/labels/nope/ready")):
-        assert answer.status == 400
+        assert answer.status == 404
         assert answer.json() == {
-            "error": "Unrecognized servable version label: nope",
-            "code": "INVALID_ARGUMENT",
-            "hint": "",
+            "error": f"echo has no label 'nope'; it has stable ({hint})",
+            "code": "NOT_FOUND",
+            "hint": hint,
         }
 
 

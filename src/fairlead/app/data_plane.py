@@ -107,7 +107,6 @@ class DataPlane:
             feedback=recording.feedback if recording else None,
             tracer=tracer,
             has_try_page=settings.has_try_page,
-            default_label=settings.default_label,
             access_log=access_log,
             doorkeeper=doorkeeper,
         )

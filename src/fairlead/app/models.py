@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from fairlead.app.releases import open_store
-from fairlead.config import Settings
+from fairlead.config import Settings, default_labels
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.runtimes.providers import Providers
@@ -57,6 +57,7 @@ def open_manager(settings: Settings, metrics: LoadMetrics, graphs: GraphMetrics)
         open_loader(settings, graphs),
         metrics=metrics,
         default_model=settings.default_model,
+        default_labels=default_labels(settings.default_label),
         poll_interval_s=settings.poll_interval_s,
         may_be_empty=settings.model_control == "explicit",
     )

@@ -63,7 +63,6 @@ class Replica:
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
             sticky_header=settings.sticky_header,
-            default_label=settings.default_label,
             doorkeeper=doorkeeper,
         )
 

@@ -8,9 +8,10 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.prediction import Arm
@@ -34,6 +35,7 @@ __all__ = ["Manager"]
 
 _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 60.0
+_MEAN_STABLE = ("champion", "stable")
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +74,8 @@ class Manager:
         loader: makes a version answer.
         metrics: told of every load, failure and unload.
         default_model: what a caller who names no model means.
+        default_labels: what a caller who names neither version nor label means, by model, and under the empty name of
+            the others; "stable" and "champion" mean what is stable, and so does a model that is not there.
         poll_interval_s: seconds between looks at the source.
         may_be_empty: whether a process without any model is as it should be.
     """
@@ -83,6 +87,7 @@ class Manager:
         *,
         metrics: LoadMetrics,
         default_model: str | None = None,
+        default_labels: Mapping[str, str] = MappingProxyType({}),
         poll_interval_s: float = 0.5,
         may_be_empty: bool = False,
     ) -> None:
@@ -90,6 +95,7 @@ class Manager:
         self._loader = loader
         self._metrics = metrics
         self._default_model = default_model
+        self._default_labels = default_labels
         self._poll_interval_s = poll_interval_s
         self._may_be_empty = may_be_empty
         self._models: dict[str, Model] = {}
@@ -154,7 +160,7 @@ class Manager:
         aspired, problems = self._source.read()
         with self._lock:
             for name in aspired.keys() | problems.keys():
-                model = self._models.setdefault(name, Model(name=name))
+                model = self._models.setdefault(name, self._model(name))
                 model.problem = problems.get(name, "")
                 # What cannot be read now was readable before: go on with that rather than take the model down.
                 if name in aspired:
@@ -277,6 +283,8 @@ class Manager:
     def _choose(self, target: Target) -> _Choice:
         """Only what is found is remembered, so that what clients invent takes no memory; the lock is held."""
         model = self._model(target.model)
+        if model.default_label and model.versions and target.version is None and target.label is None:
+            return self._choice(model, self._choose_default(target, model), target.signature)
         number = choose(target, model.aspired, model.available(), model.last)
         if target.version is not None or target.label is not None:
             return self._choice(model, number, target.signature)
@@ -291,6 +299,26 @@ class Manager:
             return choice
         return replace(choice, trial=trial, candidate=candidate)
 
+    def _choose_default(self, target: Target, model: Model) -> int:
+        """The version that a caller means who names none, where it is not the stable one.
+
+        Raises:
+            FairleadError: UNAVAILABLE while the label is not there, or its version not up.
+        """
+        try:
+            return choose(replace(target, label=model.default_label), model.aspired, model.available(), model.last)
+        except FairleadError as error:
+            raise FairleadError(
+                Code.UNAVAILABLE,
+                f"{model.name} has no version up with the label {model.default_label!r}, which is meant when a request "
+                "names none",
+                hint=f"name a version, or: fairlead promote {model.name} VERSION --label {model.default_label}",
+            ) from error
+
+    def _default_label(self, model: str) -> str | None:
+        label = self._default_labels.get(model, self._default_labels.get(""))
+        return None if label in _MEAN_STABLE else label
+
     def _choice(
         self, model: Model, number: int, signature: str, arm: Arm = Arm.NONE, trial: Candidate | None = None
     ) -> _Choice:
@@ -303,7 +331,7 @@ class Manager:
 
     def _model(self, name: str) -> Model:
         """What is held of it, which is nothing for a name that was never heard of."""
-        return self._models.get(name) or Model(name=name)
+        return self._models.get(name) or Model(name=name, default_label=self._default_label(name))
 
     def _let_go(self, version: ModelVersion) -> None:
         with self._lock:
@@ -365,9 +393,11 @@ class Manager:
             wanted = {name: model for name, model in sorted(self._models.items()) if model.is_wanted()}
             serving = {name: model.serving() for name, model in wanted.items()}
             troubles = {name: model.trouble() for name, model in wanted.items()}
+            unlabelled = tuple(trouble for model in wanted.values() if (trouble := model.label_trouble()))
             has_ended = all(model.has_ended() for model in wanted.values())
         missing = tuple(troubles[name] for name, version in serving.items() if version is None)
         degraded = tuple(troubles[name] for name, version in serving.items() if version is not None and troubles[name])
+        degraded += unlabelled
         if not serving and not self._may_be_empty:
             missing = ("there is no model in the store yet",)
         return Readiness(

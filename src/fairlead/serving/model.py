@@ -75,6 +75,7 @@ class Model:
         aspired: what should be up, as last read; None before the first time.
         problem: why it cannot be read now; empty when it can.
         last: the version that was stable, or stood in for it, and was up most recently.
+        default_label: the one that a caller means who names neither version nor label; None for what is stable.
         is_open: the first attempts at what was wanted first are over; before, no version counts as serving.
         versions: every version that was ever wanted, by number.
     """
@@ -83,6 +84,7 @@ class Model:
     aspired: Aspired | None = None
     problem: str = ""
     last: int | None = None
+    default_label: str | None = None
     is_open: bool = False
     versions: dict[int, ModelVersion] = field(default_factory=dict)
 
@@ -118,7 +120,9 @@ class Model:
         """The version that answers by default now, None while it may soon be another one."""
         if not self.is_open:
             return None
-        return default_version(self.aspired, self.available(), self.last)
+        labels = self.aspired.labels if self.aspired and self.default_label else {}
+        version = labels.get(self.default_label or "")
+        return version if version in self.available() else default_version(self.aspired, self.available(), self.last)
 
     def snapshots(self, now: float) -> list[Snapshot]:
         """What the policy decides on, at the monotonic second `now`."""
@@ -147,6 +151,13 @@ class Model:
             return f"{self.name}: {self.problem}"
         troubles = [_trouble(version) for version in self._defaults() if version.state is not State.AVAILABLE]
         return f"{self.name}: {'; '.join(troubles)}" if troubles else ""
+
+    def label_trouble(self) -> str:
+        """One sentence on a default label that no version which is up has; empty when all is well."""
+        labels = self.aspired.labels if self.aspired else {}
+        if not self.default_label or labels.get(self.default_label) in self.available():
+            return ""
+        return f"{self.name}: no version is up with its default label {self.default_label!r}"
 
     def _stand_in(self) -> int | None:
         """The version of an earlier release that is to answer: the stable one failed, and none that served is up."""

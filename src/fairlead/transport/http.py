@@ -56,7 +56,6 @@ class HttpApp:
         max_rows: the most rows that the predictor takes in one request.
         tracer: decides which requests are traced; None for none.
         has_try_page: whether browsers are shown a page to try the models on.
-        default_label: what `/predict` means when a request names neither version nor label, see `Simple`.
         access_log: takes a line for each request; None for no such log.
         doorkeeper: says who may ask for what; None when everybody may.
 
@@ -80,7 +79,6 @@ class HttpApp:
         max_rows: int = MAX_ROWS,
         tracer: Tracer | None = None,
         has_try_page: bool = False,
-        default_label: str | None = None,
         access_log: AccessLog | None = None,
         doorkeeper: Doorkeeper | None = None,
     ) -> None:
@@ -101,7 +99,7 @@ class HttpApp:
         health, pages, openapi = Health(catalogue, lambda: self.withdrawn), MetricsPages(metrics), OpenApiPages()
         models = ModelList(catalogue, takes_feedback=feedback is not None)
         self._places: dict[str, Place] = {
-            "/predict": (Simple(predictor, catalogue, default_label), "simple", Scope.PREDICT),
+            "/predict": (Simple(predictor, catalogue), "simple", Scope.PREDICT),
             "/feedback": (Feedback(feedback), "simple", Scope.FEEDBACK),
             "/models": (models, "", Scope.PREDICT),
             **dict.fromkeys(Health.PATHS, (health, "", None)),

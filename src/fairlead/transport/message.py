@@ -13,12 +13,10 @@ from fairlead.telemetry.tracing import Trace
 from fairlead.transport.codes import Headers, HttpError
 from fairlead.transport.deadline import asked_deadline
 
-__all__ = ["JSON", "LABEL_HEADER", "STICKY_HEADER", "Call", "Dialect", "Head", "Request", "Response"]
+__all__ = ["JSON", "STICKY_HEADER", "Call", "Dialect", "Head", "Request", "Response"]
 
 JSON = b"application/json"
 STICKY_HEADER = "x-sticky-key"
-LABEL_HEADER = b"x-model-label"
-"""Names a version by its label where a protocol's messages have no place for it."""
 
 
 @dataclass(slots=True, kw_only=True)

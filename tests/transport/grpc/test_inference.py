@@ -98,7 +98,7 @@ def test_a_label_stands_in_the_metadata(channel: Channel) -> None:
     assert (code, "leave one of them out" in sentence) == ("INVALID_ARGUMENT", True)
 
     code, sentence = channel.refusal(INFERENCE, "ModelMetadata", name="echo", metadata=unknown)
-    assert (code, sentence) == ("INVALID_ARGUMENT", "Unrecognized servable version label: nope")
+    assert (code, "no label 'nope'; it has stable" in sentence) == ("NOT_FOUND", True)
 
 
 def _changed(change: Callable[[Any], None], request: Any = None) -> Callable[[], Any]:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fairlead.errors import Code, FairleadError
 from fairlead.telemetry.tracing import Tracer
+from fairlead.transport.asked_version import AskedVersion
 from fairlead.transport.grpc.coding import inflate
 from fairlead.transport.grpc.headers import encode_headers, prediction_field
 from fairlead.transport.grpc.inbox import PREFIX_SIZE, Budget, Inbox, Received
@@ -20,7 +21,6 @@ from fairlead.transport.grpc.method import Context, Method, Streaming, Unary
 from fairlead.transport.grpc.status import HEAD, OK, refusal, trailers
 from fairlead.transport.grpc.stream import Stream
 from fairlead.transport.invalid import invalid
-from fairlead.transport.message import LABEL_HEADER
 
 __all__ = ["Opening", "Server", "StreamingCall", "UnaryCall"]
 
@@ -36,11 +36,13 @@ class Opening:
     Attributes:
         coding: how compressed messages are compressed.
         timeout_s: how long the client waits; None for as long as it takes.
+        asked: the version or label that they name.
     """
 
     method: Method
     coding: bytes
     timeout_s: float | None
+    asked: AskedVersion | None = None
 
 
 class Server(Protocol):
@@ -82,9 +84,8 @@ class _Call(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._has_head = self._is_over = False
         key = stream.head.fields.get(server.sticky_header, b"").decode("latin-1")
-        label = stream.head.fields.get(LABEL_HEADER, b"").decode("latin-1")
         self.context = Context(
-            protocol=self._method.protocol, api=self._method.name, key=key, tenant=tenant, label=label
+            protocol=self._method.protocol, api=self._method.name, key=key, tenant=tenant, asked=opening.asked
         )
         if server.tracer is not None and self._method.protocol:
             fields = stream.head.fields

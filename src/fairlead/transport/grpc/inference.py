@@ -12,6 +12,7 @@ from fairlead.servable.signature import Tensors
 from fairlead.serving.predictor import Prediction
 from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
+from fairlead.transport.asked_version import asked_target
 from fairlead.transport.deadline import earlier
 from fairlead.transport.grpc.infer_message import encode_response, read_request
 from fairlead.transport.grpc.messages import Message, message_class
@@ -56,6 +57,7 @@ class InferenceService:
         max_rows: int,
     ) -> None:
         self._predictor = predictor
+        self._catalogue = catalogue
         self._statistics = statistics
         self._models = Models(catalogue)
         self._repository = Repository(catalogue, control)
@@ -105,17 +107,17 @@ class InferenceService:
 
     async def model_ready(self, request: Message, context: Context) -> Message:
         """ModelReady. A model that nobody knows is an error."""
-        self._models.describe(_target(request.name, request.version, context))
+        self._models.describe(self._target(request.name, request.version, context))
         return _ModelReady(ready=True)
 
     async def model_metadata(self, request: Message, context: Context) -> Message:
         """ModelMetadata."""
-        target = _target(request.name, request.version, context)
+        target = self._target(request.name, request.version, context)
         return _ModelMetadata(**model_page(self._models.describe(target), self._models.available(target)))
 
     async def model_infer(self, request: Message, context: Context) -> Message:
         """ModelInfer."""
-        target = _target(request.model_name, request.model_version, context)
+        target = self._target(request.model_name, request.model_version, context)
         try:
             inference = read_request(request)
         except FairleadError:
@@ -161,13 +163,13 @@ class InferenceService:
 
     async def model_statistics(self, request: Message, context: Context) -> Message:
         """ModelStatistics. Without a name it is of all models."""
-        ids = self._models.up(_target(request.name, request.version, context))
+        ids = self._models.up(self._target(request.name, request.version, context))
         figures = self._statistics.read(ids)
         return _Statistics(model_stats=[figures_of(id_, figures[id_]) for id_ in figures])
 
     async def model_config(self, request: Message, context: Context) -> Message:
         """ModelConfig."""
-        manifest = self._models.describe(_target(request.name, request.version, context))
+        manifest = self._models.describe(self._target(request.name, request.version, context))
         return _Config(config=config_page(manifest, self._max_rows))
 
     async def repository_index(self, request: Message, _context: Context) -> Message:
@@ -178,27 +180,30 @@ class InferenceService:
     async def repository_load(self, request: Message, context: Context) -> Message:
         """RepositoryModelLoad."""
         _check_unnamed(request)
-        await self._repository.load(_target(request.model_name, "", context).model, request.parameters)
+        context.model = request.model_name
+        await self._repository.load(request.model_name, request.parameters)
         return _Loaded()
 
     async def repository_unload(self, request: Message, context: Context) -> Message:
         """RepositoryModelUnload."""
         _check_unnamed(request)
-        await self._repository.unload(_target(request.model_name, "", context).model)
+        context.model = request.model_name
+        await self._repository.unload(request.model_name)
         return _Unloaded()
+
+    def _target(self, model: str, version: str, context: Context) -> Target:
+        """Whom a request is for; an empty version leaves the choice to the metadata, and then to the server."""
+        if version and not (version.isascii() and version.isdigit()):
+            raise invalid(
+                f"failed to get model version from specified version string {version[:80]!r}: it is no number"
+            )
+        target = Target(model=model, version=path_version(version or None))
+        if model:
+            target = asked_target(target, context.asked, self._catalogue)
+        context.model, context.version, context.label = target.model, target.version, target.label or ""
+        return target
 
 
 def _check_unnamed(request: Message) -> None:
     if request.repository_name:
         raise no_named_repository()
-
-
-def _target(model: str, version: str, context: Context) -> Target:
-    """Whom a request is for; an empty version leaves the choice to the label in the metadata, or to the server."""
-    if version and not (version.isascii() and version.isdigit()):
-        raise invalid(f"failed to get model version from specified version string {version[:80]!r}: it is no number")
-    if version and context.label:
-        raise invalid("the message names a version and the metadata a label: leave one of them out")
-    target = Target(model=model, version=path_version(version or None), label=context.label or None)
-    context.model, context.version, context.label = target.model, target.version, target.label or ""
-    return target

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fairlead.access.scope import Scope
 from fairlead.errors import FairleadError
+from fairlead.transport.asked_version import AskedVersion
 from fairlead.transport.grpc.messages import Message, message_class, service_named
 from fairlead.transport.message import Call
 
@@ -20,10 +21,12 @@ class Context(Call):
     Attributes:
         deadline: the monotonic second after which nobody waits for the answer; None when the client set none.
         size: bytes of the message.
+        asked: the version or label that its metadata names.
     """
 
     deadline: float | None = None
     size: int = 0
+    asked: AskedVersion | None = None
 
 
 Unary = Callable[[Message, Context], Awaitable[Message]]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from fairlead.errors import Code, FairleadError
+from fairlead.transport.asked_version import LABEL_HEADER, VERSION_HEADER, AskedVersion, read_asked
 from fairlead.transport.grpc.calls import Opening
 from fairlead.transport.grpc.coding import CODINGS
 from fairlead.transport.grpc.headers import Head
@@ -30,7 +31,12 @@ def read_opening(head: Head, methods: Mapping[bytes, Method]) -> Opening | bytes
     try:
         if method is None:
             raise _unknown(head.path)
-        return Opening(method=method, coding=_coding(head), timeout_s=_timeout_s(head))
+        return Opening(
+            method=method,
+            coding=_coding(head),
+            timeout_s=_timeout_s(head),
+            asked=_asked(head) if method.protocol else None,
+        )
     except FairleadError as error:
         return refusal(error, method.details(error) if method else str(error))
 
@@ -52,6 +58,10 @@ def _coding(head: Head) -> bytes:
             hint="send gzip, deflate or the plain message",
         )
     return coding
+
+
+def _asked(head: Head) -> AskedVersion | None:
+    return read_asked(head.fields.get(VERSION_HEADER, b""), head.fields.get(LABEL_HEADER, b""))
 
 
 def _timeout_s(head: Head) -> float | None:

@@ -12,6 +12,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors
 from fairlead.serving.model_config import check_configs
 from fairlead.serving.target import Target, UnknownSignatureError
+from fairlead.transport.asked_version import asked_target
 from fairlead.transport.grpc.example_message import read_examples
 from fairlead.transport.grpc.messages import Message, enum_values, message_class
 from fairlead.transport.grpc.method import Context, Service
@@ -68,7 +69,7 @@ class PredictionService:
 
     async def predict(self, request: Message, context: Context) -> Message:
         """Predict."""
-        target = _target(request, context)
+        target = _target(request, context, self._catalogue)
 
         def decode(manifest: Manifest) -> Tensors:
             context.version = manifest.version
@@ -104,7 +105,10 @@ class PredictionService:
 
     async def multi_inference(self, request: Message, context: Context) -> Message:
         """MultiInference."""
-        tasks = [Task(target=_target(task, context), method=Method.named(task.method_name)) for task in request.tasks]
+        tasks = [
+            Task(target=_target(task, context, self._catalogue), method=Method.named(task.method_name))
+            for task in request.tasks
+        ]
         if not tasks:
             raise invalid("Inference request has no tasks.")
         examples = read_examples(request.input)
@@ -130,7 +134,7 @@ class PredictionService:
 
     async def metadata(self, request: Message, context: Context) -> Message:
         """GetModelMetadata."""
-        target = _target(request, context)
+        target = _target(request, context, self._catalogue)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
@@ -144,7 +148,7 @@ class PredictionService:
         return response
 
     async def _infer(self, method: Method, request: Message, context: Context, response: Message) -> Message:
-        target = _target(request, context)
+        target = _target(request, context, self._catalogue)
         task = Task(target=target, method=method)
         examples = read_examples(request.input)
         answer = await infer(
@@ -187,7 +191,7 @@ class ModelService:
 
     async def status(self, request: Message, context: Context) -> Message:
         """GetModelStatus. A label changes nothing, as in TensorFlow Serving."""
-        target = _target(request, context)
+        target = _target(request, context, self._catalogue)
         response = _StatusResponse()
         for status in self._catalogue.statuses(target.model, target.version):
             shown = response.model_version_status.add()
@@ -213,9 +217,9 @@ class ModelService:
         return response
 
 
-def _target(request: Message, context: Context) -> Target:
+def _target(request: Message, context: Context, catalogue: Catalogue) -> Target:
     """Whom `request` is for, as the metrics are told too."""
-    target = read_target(request)
+    target = asked_target(read_target(request), context.asked, catalogue)
     context.model, context.version, context.label = target.model, target.version, target.label or ""
     return target
 

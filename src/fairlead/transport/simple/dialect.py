@@ -18,6 +18,7 @@ from fairlead.servable.signature import Array, Tensors
 from fairlead.serving.prediction_id import row_ids
 from fairlead.serving.predictor import Decode, Prediction
 from fairlead.serving.target import Target
+from fairlead.transport.asked_version import labelled, with_headers
 from fairlead.transport.codes import HttpError
 from fairlead.transport.content_coding import plain_body
 from fairlead.transport.message import Call, Request, Response
@@ -28,7 +29,6 @@ from fairlead.transport.simple.question import Picture, Question, Rows, read_que
 __all__ = ["Simple"]
 
 _PARAMETERS = ("model", "version", "label", "inputs")
-_CHAMPION = "champion"
 _WORDS = {"true": True, "false": False}
 _NOTHING: Final[dict[str, str]] = {}
 _FEW: Final = 32
@@ -41,11 +41,9 @@ class Simple:
     Args:
         predictor: answers.
         catalogue: what there is.
-        default_label: meant when a request names neither version nor label; None and "champion" mean what is stable.
     """
 
-    def __init__(self, predictor: Predicting, catalogue: Catalogue, default_label: str | None = None) -> None:
-        self._default_label = None if default_label == _CHAMPION else default_label
+    def __init__(self, predictor: Predicting, catalogue: Catalogue) -> None:
         self._predictor = predictor
         self._catalogue = catalogue
         self._usual = Target(model="")
@@ -61,7 +59,7 @@ class Simple:
             )
         call.api = "predict"
         asked = _asked(request.query) if request.query else _NOTHING
-        target = self._target(asked)
+        target = with_headers(self._target(asked), request, self._catalogue)
         call.model, call.version = target.model, target.version
         body = await plain_body(request) if request.header(b"content-encoding") else request.take_body()
         question = read_question(request.header(b"content-type"), body)
@@ -87,13 +85,13 @@ class Simple:
         if not asked:
             model = self._catalogue.default_model()
             if self._usual.model != model:
-                self._usual = Target(model=model, label=self._default_label)
+                self._usual = Target(model=model)
             return self._usual
         version = _version(asked["version"]) if "version" in asked else None
         if version is not None and "label" in asked:
             raise FairleadError(Code.INVALID_ARGUMENT, "version and label are both given", hint="leave one of them out")
-        label = asked.get("label") if version is not None or "label" in asked else self._default_label
-        return Target(model=asked.get("model") or self._catalogue.default_model(), version=version, label=label)
+        model = asked.get("model") or self._catalogue.default_model()
+        return labelled(Target(model=model, version=version, label=asked.get("label")), self._catalogue)
 
     def _response(self, question: Question, prediction: Prediction, inputs: Mapping[str, Array]) -> Response:
         manifest = prediction.manifest

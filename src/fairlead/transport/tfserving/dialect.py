@@ -12,6 +12,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Tensors
 from fairlead.serving.target import Target
+from fairlead.transport.asked_version import with_headers
 from fairlead.transport.content_coding import inflate
 from fairlead.transport.message import Call, Request, Response
 from fairlead.transport.path_version import path_version
@@ -55,13 +56,14 @@ class TfServing:
         if request.method == "OPTIONS":
             return _options(request)
         route = _route(request)
-        call.model, call.version, call.label = route.target.model, route.target.version, route.target.label or ""
+        target = with_headers(route.target, request, self._catalogue)
+        call.model, call.version, call.label = target.model, target.version, target.label or ""
         if request.method == "GET":
-            return self._page(route, call)
+            return self._page(route.verb, target, call)
         call.api = route.verb
         if route.verb == "predict":
-            return await self._predict(route.target, await _predict_body(request), request.deadline, call)
-        return await self._infer(route.target, Method(route.verb), await _body(request), request.deadline, call)
+            return await self._predict(target, await _predict_body(request), request.deadline, call)
+        return await self._infer(target, Method(route.verb), await _body(request), request.deadline, call)
 
     def refuse(self, error: FairleadError) -> Response:
         """Every error is `{"error": message}`; its hint has no place there."""
@@ -102,10 +104,10 @@ class TfServing:
         call.version, call.prediction_id = inferred.manifest.version, inferred.id
         return Response(body=encode_results(inferred.result))
 
-    def _page(self, route: Route, call: Call) -> Response:
-        if route.verb == "status":
-            return Response.of(status_page(self._catalogue.statuses(route.target.model, route.target.version)))
-        manifest = self._catalogue.describe(route.target)
+    def _page(self, verb: str, target: Target, call: Call) -> Response:
+        if verb == "status":
+            return Response.of(status_page(self._catalogue.statuses(target.model, target.version)))
+        manifest = self._catalogue.describe(target)
         call.version = manifest.version
         return Response.of(metadata_page(manifest))
 

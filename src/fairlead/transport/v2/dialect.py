@@ -11,6 +11,7 @@ from fairlead.servable.signature import Tensors
 from fairlead.serving.predictor import Prediction
 from fairlead.serving.statistics import Statistics
 from fairlead.serving.target import Target
+from fairlead.transport.asked_version import labelled, with_headers
 from fairlead.transport.content_coding import compress, plain_body
 from fairlead.transport.deadline import earlier
 from fairlead.transport.message import Call, Request, Response
@@ -55,13 +56,16 @@ class V2:
 
     async def answer(self, request: Request, call: Call) -> Response:
         route = find_route(request)
-        call.model, call.version, call.label = route.target.model, route.target.version, route.target.label or ""
+        target = route.target
+        if target.model and route.ask not in _OF_REPOSITORY:
+            target = labelled(with_headers(target, request, self._catalogue), self._catalogue)
+        call.model, call.version, call.label = target.model, target.version, target.label or ""
         if route.ask is Ask.INFER:
-            return await self._infer(request, route.target, call)
+            return await self._infer(request, target, call)
         if route.ask in _OF_REPOSITORY:
-            managing = self._manage(route.ask, route.target.model, await plain_body(request))
+            managing = self._manage(route.ask, target.model, await plain_body(request))
             return await asyncio.create_task(managing)  # a load has a time limit
-        return self._page(route.ask, route.target)
+        return self._page(route.ask, target)
 
     def refuse(self, error: FairleadError) -> Response:
         """The protocol's `{"error": sentence}`; beside it, for clients that know them, the code and the next step."""
