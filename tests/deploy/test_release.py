@@ -13,6 +13,7 @@ import pytest
 import yaml
 from tests.cli.test_up import bundled, write_idx
 
+from . import actionlint
 from .rule_files import DEPLOY
 
 ROOT = DEPLOY.parent
@@ -69,6 +70,15 @@ def test_the_pipelines_are_valid(tmp_path: Path, schema: str, file: str) -> None
         (ROOT / file).read_text().replace("needs: [", "neds: [").replace("  stage: test", "  stge: test: x")
     )
     assert check(wrong) != 0
+
+
+def test_the_workflows_mean_what_they_say() -> None:
+    """By actionlint, which knows what a schema does not: a job that is nowhere is told."""
+    texts = [path.read_text() for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+    wrong = texts[0].replace("needs: [image, staging]", "needs: [image, stagin]")
+    *found, (fault,) = actionlint.faults(*texts, wrong)
+    assert found == [[] for _ in texts]
+    assert 'needs job "stagin" which does not exist' in fault
 
 
 @pytest.mark.parametrize("name", WORKFLOW["jobs"])
