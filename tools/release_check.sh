@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains, asks the gate, and only then builds the image with the model in it, lists its parts, runs it and asks it.
 #
-#     tools/release_check.sh [RECIPE]      ENGINE=docker|podman; what is made lies in build/release
+#     tools/release_check.sh [RECIPE]      ENGINE=docker|podman, or tools/podman.py without a registry; see build/release
 #
 # Where the engine is another host, PUBLISH is the address there that it is reached at, and ASK its name here.
 set -euo pipefail

@@ -42,6 +42,7 @@ from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit, write_digit_model
 
 from .certificate import write_certificate
+from .podman import Engine, serving_image
 from .product import serving_digits
 from .prometheus import Program, Prometheus
 from .rule_files import PROMETHEUS
@@ -113,6 +114,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a digit model, for whatever is only looked at."""
     with serving_digits(tmp_path_factory.mktemp("served")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Built once: Debian's podman, with the image that serves."""
+    with serving_image() as made:
+        yield made
+
+
+@pytest.fixture
+def podman(engine: Engine) -> Iterator[Engine]:
+    """It, for a test that starts containers."""
+    yield engine
+    engine.clear()
 
 
 @contextmanager

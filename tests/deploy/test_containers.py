@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -17,16 +16,14 @@ from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 from .nginx import Nginx
-from .podman import USER, Podman
-
-IMAGE = "fairlead-serve:test"
+from .podman import IMAGE, LEAST, USER, Engine
 
 
 @dataclass
 class Container:
     """A server in a container on the machine's own network: a user without rights, a root that cannot be written."""
 
-    podman: Podman
+    podman: Engine
     store: Path
     home: Path
     port: int = field(default_factory=free_port)
@@ -38,8 +35,7 @@ class Container:
         self.name = name
         mounts = {self.store: "/store:ro", self.home: "/var/lib/fairlead"}
         self.podman.run(
-            *("run", "--detach", f"--name={name}", "--network=host", "--read-only", "--cap-drop=all", "--memory=512m"),
-            *("--security-opt=no-new-privileges", "--tmpfs=/tmp", *self.podman.here),
+            *("run", "--detach", f"--name={name}", "--network=host", "--memory=512m", *LEAST),
             *(f"--volume={place}:{inside}" for place, inside in mounts.items()),
             *(IMAGE, "serve", "--store=/store", "--home=/var/lib/fairlead", "--workers=1", "--prediction-log=off"),
             *(f"--rest-port={self.port}", f"--grpc-port={self.grpc_port}", "--management-port=0"),
@@ -71,20 +67,18 @@ class Container:
 
 
 @pytest.fixture
-def containers(tmp_path: Path) -> Iterator[list[Container]]:
+def containers(podman: Engine, tmp_path: Path) -> list[Container]:
     """Two that are ready, on one store."""
     store = WritableStore(tmp_path / "store", now=lambda: datetime.now(UTC), who="tester")
     store.promote(publish_digit(store, "digits", 7).manifest.id, why="first")
-    with Podman() as podman:
-        podman.build(IMAGE)
-        found = []
-        for name in ("one", "two"):
-            home = tmp_path / name
-            home.mkdir()
-            os.chown(home, USER, USER)
-            found.append(Container(podman, store.root, home))
-            found[-1].start(name)
-        yield found
+    found = []
+    for name in ("one", "two"):
+        home = tmp_path / name
+        home.mkdir()
+        os.chown(home, USER, USER)
+        found.append(Container(podman, store.root, home))
+        found[-1].start(name)
+    return found
 
 
 def test_an_update_of_two_containers_fails_no_request(containers: list[Container], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`deploy/container`: what can be said of the images without building them; `benchmarks.image` builds and runs one."""
+"""`deploy/container`: what can be said of the images without building them."""
 
 from __future__ import annotations
 
