@@ -1,5 +1,6 @@
-"""A version's first golden input becomes a picture that gives the same input again, or a text to send."""
+"""A version's first golden input becomes a picture that gives the same input again, or a text or a row to send."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,10 @@ from fairlead.store.writable_store import WritableStore
 from fairlead.testing import DIGIT_SIGNATURE, publish_digit
 
 
-def publish(store: WritableStore, inputs: NDArray[Any]) -> None:
+def publish(store: WritableStore, inputs: NDArray[Any] | Mapping[str, NDArray[Any]]) -> None:
     """Publish the model m with these golden inputs."""
+    named = inputs if isinstance(inputs, Mapping) else {"image": inputs}
+    rows = len(next(iter(named.values())))
 
     def describe(version: int, files: Mapping[str, str]) -> Manifest:
         return Manifest(
@@ -34,7 +37,7 @@ def publish(store: WritableStore, inputs: NDArray[Any]) -> None:
         )
 
     path = store.root.parent / GOLDEN_FILE
-    Golden(inputs={"image": inputs}, outputs={"probs": np.zeros((len(inputs), 10), np.float32)}).save(path)
+    Golden(inputs=named, outputs={"probs": np.zeros((rows, 10), np.float32)}).save(path)
     store.publish("m", {GOLDEN_FILE: path}, describe)
 
 
@@ -78,8 +81,26 @@ def test_a_text_is_shown_by_its_first_words(store: WritableStore, tmp_path: Path
 
     sample = write_sample(store, "m", 1, tmp_path / "samples")
 
-    assert (sample.text, sample.picture) == (shown, None)
+    assert (sample.body, sample.picture) == ({"text": shown}, None)
     assert not (tmp_path / "samples").exists()
+
+
+def test_a_row_of_a_table_is_shown_as_it_is_sent(store: WritableStore, tmp_path: Path) -> None:
+    """Numbers by their shortest digits, and what is missing as null."""
+    row: dict[str, NDArray[Any]] = {
+        "age": np.array([39, 40], np.int64),
+        "height": np.array([1.7, 1.8], np.float32),
+        "income": np.array([np.nan, 1], np.float64),
+        "is_member": np.array([True, False]),
+        "job": np.array(["Pilot", "Cook"], object),
+        "town": np.array(["", "Rome"], object),
+    }
+    publish(store, row)
+
+    body = write_sample(store, "m", 1, tmp_path).body
+
+    sent = {"age": 39, "height": 1.7, "income": None, "is_member": True, "job": "Pilot", "town": None}
+    assert json.loads(json.dumps(body)) == {"row": sent}
 
 
 def test_a_model_that_serves_nothing_has_no_sample(store: WritableStore, tmp_path: Path) -> None:
@@ -97,7 +118,7 @@ def test_a_model_that_takes_no_grey_pictures_has_none(
     """A row of figures, a bare matrix and a colour picture are not guessed at."""
     publish(store, np.zeros(shape, np.float32))
 
-    with pytest.raises(FairleadError, match="m@1 takes neither grey pictures nor texts") as caught:
+    with pytest.raises(FairleadError, match="m@1 takes neither grey pictures nor texts nor named columns") as caught:
         write_sample(store, "m", 1, tmp_path / "samples")
 
     assert caught.value.code is Code.FAILED_PRECONDITION

@@ -81,7 +81,7 @@ def test_up_trains_and_serves_a_users_own_recipe(folder: Path) -> None:
 
     status, answer = server.call("POST", "/predict", json.dumps({"instances": [[0.0] * 64, [0.5] * 64]}).encode())
 
-    assert "nothing to try it with: rowwise@1 takes neither grey pictures nor texts" in said
+    assert "nothing to try it with: rowwise@1 takes neither grey pictures nor texts nor named columns" in said
     assert (status, len(answer["predictions"]), answer["model"]) == (200, 2, "rowwise")
     status, answer = server.call("POST", "/predict", b"\x89PNG\r\n\x1a\n")
     assert (status, answer["error"]["code"]) == (400, "FAILED_PRECONDITION")

@@ -152,8 +152,9 @@ def _welcome(settings: Settings, models: Sequence[str], at: Addresses, readiness
 
 def _ways_to_try(sample: Sample, url: str) -> Iterator[str]:
     if sample.picture is None:
-        body = json.dumps({"text": sample.text}, ensure_ascii=False)
-        yield f"  a text      curl -s {shlex.quote(url)} -d {shlex.quote(body)}"
+        (form,) = sample.body
+        body = json.dumps(sample.body, ensure_ascii=False)
+        yield f"  a {form:<10}curl -s {shlex.quote(url)} -d {shlex.quote(body)}"
         literal = json.dumps(body, ensure_ascii=False)
         program = f'import urllib.request as u; print(u.urlopen("{url}", {literal}.encode()).read().decode())'
     else:
