@@ -5,12 +5,18 @@ from __future__ import annotations
 import importlib
 import re
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fairlead.cli.main import _VERBS
+import fairlead
+from fairlead.app import python_catalogue
+from fairlead.cli import catalogue as commands
+from fairlead.cli.main import VERBS
 from fairlead.config import Settings
+from fairlead.errors import Code
+from fairlead.transport.openapi import catalogue as interfaces
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -37,7 +43,7 @@ def parser(verb: str) -> ArgumentParser:
 def test_every_command_in_the_documents_parses(page: Path) -> None:
     """Its verb exists and takes these arguments; what follows two spaces is a comment."""
     for verb, rest in COMMAND.findall(page.read_text()):
-        assert verb in _VERBS, f"fairlead {verb}"
+        assert verb in VERBS, f"fairlead {verb}"
         arguments = re.split(r" {2,}", rest)[0].split()
         if arguments and "VERSION" not in rest:
             parser(verb).parse_args(arguments)
@@ -47,7 +53,7 @@ def test_the_readme_shows_every_command() -> None:
     """None is left for the user to find."""
     shown = {verb for verb, _ in COMMAND.findall((ROOT / "README.md").read_text())}
 
-    assert shown | {"up"} == set(_VERBS)
+    assert shown | {"up"} == set(VERBS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -92,3 +98,19 @@ def test_the_comparison_has_the_figures_of_the_benchmarks() -> None:
     for server, shown in rows.items():
         began, memory = start[server].split(" | ")
         assert shown == f"{speed[server]} | {memory} | {began}", server
+
+
+@pytest.mark.parametrize(
+    ("page", "made", "parts"),
+    [
+        ("commands.md", commands.markdown, [f"## fairlead {verb}" for verb in VERBS]),
+        ("python.md", python_catalogue.markdown, [f"### {name}" for name in fairlead.__all__]),
+        ("interfaces.md", interfaces.markdown, [f"| `{code}` |" for code in Code]),
+    ],
+)
+def test_the_reference_is_the_code(page: str, made: Callable[[], str], parts: list[str]) -> None:
+    """It ends with what the code makes; `python tools/check_tree.py --write` brings it up to date."""
+    text = (ROOT / "docs" / page).read_text()
+
+    assert text.endswith(made())
+    assert all(part in text for part in parts)

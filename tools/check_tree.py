@@ -13,8 +13,10 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-from fairlead.app import metric_catalogue
+from fairlead.app import metric_catalogue, python_catalogue
+from fairlead.cli import catalogue as commands
 from fairlead.config import markdown
+from fairlead.transport.openapi import catalogue as interfaces
 
 ROOT = Path(__file__).parents[1]
 GRPC = ROOT / "src" / "fairlead" / "transport" / "grpc"
@@ -22,6 +24,9 @@ DESCRIPTORS = GRPC / "protos.binpb"
 MADE = {
     ROOT / "docs" / "settings.md": ("fairlead.config", markdown),
     ROOT / "docs" / "metrics.md": ("fairlead.app.metric_catalogue", metric_catalogue.markdown),
+    ROOT / "docs" / "commands.md": ("fairlead.cli.catalogue", commands.markdown),
+    ROOT / "docs" / "interfaces.md": ("fairlead.transport.openapi.catalogue", interfaces.markdown),
+    ROOT / "docs" / "python.md": ("fairlead.app.python_catalogue", python_catalogue.markdown),
 }
 """Pages whose body is made from the code: by which module, and how."""
 ADDRESS = re.compile(r"--(extra-)?index-url|--find-links|https?://|\"resolved\"")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.cli.main import _VERBS, main
+from fairlead.cli.main import VERBS, main
 from fairlead.servable.identity import ServableId
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
@@ -35,7 +35,7 @@ def three(store: WritableStore) -> WritableStore:
     return store
 
 
-@pytest.mark.parametrize("verb", _VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_command_has_help_with_an_example(verb: str, capsys: Capture) -> None:
     """And the help is had without the training libraries."""
     with pytest.raises(SystemExit) as ended:
@@ -150,8 +150,8 @@ def test_without_the_control_plane_its_commands_say_how_to_install_it(three: Wri
         "        if name.split('.')[0] in ('sqlalchemy', 'alembic', 'apprise', 'cronsim'):\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Gone())\n"
-        "from fairlead.cli.main import _VERBS, main\n"
-        "for verb in _VERBS:\n"
+        "from fairlead.cli.main import VERBS, main\n"
+        "for verb in VERBS:\n"
         "    try:\n"
         "        main([verb, '--help'])\n"
         "    except SystemExit as ended:\n"

@@ -10,9 +10,9 @@ from importlib import metadata
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["main"]
+__all__ = ["VERBS", "main"]
 
-_VERBS = {
+VERBS = {
     "init": "write a project: a recipe, its tests, settings, container and CI files",
     "up": "train the examples that have no champion, then serve them",
     "train": "train a model, put it through the gate, publish it",
@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fairlead {metadata.version('fairlead')}")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
-    wanted = next((argument for argument in arguments if argument in _VERBS), "")
-    for verb, summary in _VERBS.items():
+    wanted = next((argument for argument in arguments if argument in VERBS), "")
+    for verb, summary in VERBS.items():
         module = importlib.import_module(f"fairlead.cli.{verb}") if verb == wanted else None
         verb_parser = verbs.add_parser(
             verb,
