@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
+import grpc
+import numpy as np
 import psutil
 import pytest
+from tests.transport.grpc.protos import infer_request
 
 from fairlead.app.user import user_name
 from fairlead.cli.main import main
@@ -72,6 +77,40 @@ def test_a_server_with_keys_asks_for_one(
     for text in told:
         for secret in (PLANTED, first["key"], later["key"], metrics):
             assert secret not in text
+
+
+def test_a_stream_ends_once_its_key_is_revoked(
+    store: WritableStore, start_server: StartServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the official client, over two workers; with another key it goes on."""
+    store.promote(publish_digit(store, "digits", 7).manifest.id, why="")
+    home = ["--home", str(tmp_path / "home")]
+    first, second = (made(capsys, "create", name, *home) for name in ("first", "second"))
+    server = start_server(store.root, *home, "--workers", "2")
+    server.wait_ready()
+    message = infer_request("digits", image=np.zeros((1, 28, 28, 1), np.float32)).SerializeToString()
+    over = threading.Event()
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        stream = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+
+        def answers(key: str) -> Iterator[bytes]:
+            asking = iter(lambda: None if over.wait(0.02) else message, None)
+            return iter(stream(asking, metadata=[("x-api-key", key)], timeout=60))
+
+        of_first, of_second = answers(first["key"]), answers(second["key"])
+        assert next(of_first)
+        assert next(of_second)
+        made(capsys, "revoke", first["id"], *home)
+        with pytest.raises(grpc.RpcError) as ended:
+            for _ in of_first:
+                pass
+        assert next(of_second)
+        over.set()
+        for _ in of_second:  # to its end, which is a good one
+            pass
+    assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert server.stop() == 0
 
 
 def test_the_servers_own_console_needs_no_key_of_the_users(

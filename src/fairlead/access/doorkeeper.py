@@ -45,8 +45,13 @@ class Doorkeeper:
         self._now = now
         self._remembered: dict[bytes, tuple[Principal, float]] = {}
 
-    def admit(self, credential: bytes, scope: Scope) -> Principal:
+    def admit(self, credential: bytes, scope: Scope, *, counts: bool = True) -> Principal:
         """Who shows `credential`, which is empty when they show none. What is open to all asks for no good one.
+
+        Args:
+            credential: what is shown.
+            scope: what is asked for.
+            counts: whether it is one more request, and not part of one that was admitted.
 
         Raises:
             FairleadError: UNAUTHENTICATED when it is not good, in the same words whatever is wrong with it;
@@ -58,8 +63,8 @@ class Doorkeeper:
         else:
             principal = self._find(credential)
         if principal is not None and scope in principal.scopes:
-            if principal.account is not None:
-                self.charge(principal)
+            if counts and principal.account is not None and self._meter is not None:
+                self._meter.charge(principal.account)
             return principal
         if scope in self._anyone.scopes:
             return self._anyone
@@ -74,15 +79,6 @@ class Doorkeeper:
             f"This needs the scope {scope.value}, which the credential does not have",
             hint=f"fairlead keys create NAME --scope {scope.value}",
         )
-
-    def charge(self, principal: Principal) -> None:
-        """Count one more request of whoever was admitted.
-
-        Raises:
-            RateLimitError: when they have asked too often.
-        """
-        if self._meter is not None and principal.account is not None:
-            self._meter.charge(principal.account)
 
     def _find(self, credential: bytes) -> Principal | None:
         self._remembered.pop(credential, None)

@@ -9,7 +9,6 @@ from typing import cast
 
 from fairlead.access.doorkeeper import Doorkeeper
 from fairlead.access.principal import Principal
-from fairlead.access.scope import Scope
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.prediction_id import PredictionIds
 from fairlead.serving.predictor import MAX_ROWS
@@ -17,7 +16,7 @@ from fairlead.serving.statistics import Statistics
 from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.access_log import AccessLog
 from fairlead.transport.credential import credential_in
-from fairlead.transport.grpc.calls import Opening, StreamingCall, UnaryCall
+from fairlead.transport.grpc.calls import Admit, Opening, StreamingCall, UnaryCall
 from fairlead.transport.grpc.health import health_service
 from fairlead.transport.grpc.inbox import Budget
 from fairlead.transport.grpc.inference import InferenceService
@@ -104,26 +103,28 @@ class GrpcApp:
         if not isinstance(opening, Opening):
             stream.send_trailers(opening)
             return NOBODY  # it was answered by its headers alone
-        charge, tenant = _nothing, None
+        admit: Admit = _anybody
+        tenant = None
         if self._doorkeeper is not None and opening.method.scope is not None:
-            caller = self._admit(self._doorkeeper, stream, opening.method, opening.method.scope)
+            fields = head.fields
+            credential = credential_in(fields.get(b"authorization", b""), fields.get(b"x-api-key", b""))
+            admit = partial(self._doorkeeper.admit, credential, opening.method.scope)
+            caller = self._admit(admit, stream, opening.method)
             if caller is None:
                 return NOBODY
-            charge, tenant = partial(self._doorkeeper.charge, caller), caller.name
+            tenant = caller.name
         if opening.method.unary is not None:
             call: Exchange = UnaryCall(self, stream, opening, opening.method.unary, tenant=tenant)
         else:
             streaming = cast("Streaming", opening.method.streaming)
-            call = StreamingCall(self, stream, opening, streaming, tenant=tenant, charge=charge)
+            call = StreamingCall(self, stream, opening, streaming, tenant=tenant, admit=admit)
         return call
 
-    def _admit(self, doorkeeper: Doorkeeper, stream: Stream, method: Method, scope: Scope) -> Principal | None:
+    def _admit(self, admit: Admit, stream: Stream, method: Method) -> Principal | None:
         """Who calls; None when they may not, and have been told."""
-        fields, began = stream.head.fields, time.monotonic()
+        began = time.monotonic()
         try:
-            return doorkeeper.admit(
-                credential_in(fields.get(b"authorization", b""), fields.get(b"x-api-key", b"")), scope
-            )
+            return admit(counts=True)
         except FairleadError as error:
             context = Context(protocol=method.protocol, api=method.name)
             self.refused(context, error)
@@ -154,5 +155,5 @@ class GrpcApp:
         return self._catalogue.readiness().is_ready and not self.withdrawn
 
 
-def _nothing() -> None:
-    """What a message costs whom nobody counts."""
+def _anybody(*, counts: bool) -> None:
+    """Lets in whom nobody asks for a credential."""

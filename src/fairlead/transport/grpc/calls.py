@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead.access.principal import Principal
 from fairlead.errors import Code, FairleadError
 from fairlead.telemetry.tracing import Tracer
 from fairlead.transport.asked_version import AskedVersion
@@ -22,7 +23,7 @@ from fairlead.transport.grpc.status import HEAD, OK, refusal, trailers
 from fairlead.transport.grpc.stream import Stream
 from fairlead.transport.invalid import invalid
 
-__all__ = ["Opening", "Server", "StreamingCall", "UnaryCall"]
+__all__ = ["Admit", "Opening", "Server", "StreamingCall", "UnaryCall"]
 
 _log = logging.getLogger(__name__)
 _OUR_FAULT = frozenset({Code.UNKNOWN, Code.INTERNAL, Code.DATA_LOSS})
@@ -67,6 +68,13 @@ class Server(Protocol):
 
     def refused(self, context: Context, error: FairleadError) -> None:
         """Count a call that was refused because there was too much to do, if that is what `error` says."""
+
+
+class Admit(Protocol):
+    """Who calls, if they may; None where nobody is asked who they are. What keeps them out is raised."""
+
+    def __call__(self, *, counts: bool) -> Principal | None:
+        """`counts` says whether it is one more request."""
 
 
 class _Call(ABC):
@@ -239,7 +247,7 @@ class StreamingCall(_Call):
         server, stream, opening: as for every call.
         answer: answers the messages.
         tenant: who calls, where callers are told apart.
-        charge: counts each message but the first, which the opening was counted for; may raise RateLimitError.
+        admit: judges the caller anew at each message, as the credential is then.
     """
 
     def __init__(
@@ -250,11 +258,11 @@ class StreamingCall(_Call):
         answer: Streaming,
         *,
         tenant: str | None,
-        charge: Callable[[], None],
+        admit: Admit,
     ) -> None:
         super().__init__(server, stream, opening, tenant)
         self._answer = answer
-        self._charge = charge
+        self._admit = admit
         self._is_received = False
         self._arrival = asyncio.Event()
         stream.stop_clock()
@@ -304,8 +312,7 @@ class StreamingCall(_Call):
                 self._arrival.clear()
                 await self._arrival.wait()
                 continue
-            if count:
-                self._charge()
+            self._admit(counts=count > 0)  # the opening was counted for the first
             yield await self._parse(*taken)
             inbox.settle()
             self._await_more(inbox, has_begun=True)
