@@ -5,7 +5,10 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -15,6 +18,7 @@ from typing import Self
 import numpy as np
 import pytest
 from PIL import Image
+from tests.training.test_download import free_port
 
 from fairlead.cli.main import main
 from fairlead.servable.identity import ServableId
@@ -61,6 +65,25 @@ def test_every_protocol_answers(store: WritableStore, start_server: StartServer)
     assert server.call("GET", "/v1/models/digits")[1]["model_version_status"][0]["state"] == "AVAILABLE"
     assert server.stop() == 0
     assert server.log.read_text().splitlines()[-1] == "drained"
+
+
+def test_a_log_that_takes_no_lines_ends_nothing(store: WritableStore, tmp_path: Path) -> None:
+    """With standard error on a full disk the server starts, serves and drains, with status 0."""
+    release(store, "digits", 7)
+    port = free_port()
+    command = [sys.executable, "-m", "fairlead.cli.main", "serve", "--store", str(store.root)]
+    command += ["--home", str(tmp_path / "home"), "--rest-port", str(port), "--grpc-port", "0"]
+    command += ["--management-port", "0", "--workers", "1", "--prediction-log", "off", "--console", "off"]
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        process = subprocess.Popen(command, stderr=full)
+    server = Server(process=process, port=port, grpc_port=0, log=Path(os.devnull))
+    try:
+        server.wait_ready()
+        assert server.call("POST", "/predict", picture())[0] == 200
+        assert server.stop() == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_port_is_open_before_any_model_is_loaded(store: WritableStore, start_server: StartServer) -> None:

@@ -41,6 +41,7 @@ from fairlead.telemetry.log import LogMetrics
 from fairlead.telemetry.logs import configure_logging
 from fairlead.telemetry.quality import QualityMetrics
 from fairlead.telemetry.region import Memory
+from fairlead.telemetry.standard_error import keep_standard_error
 
 __all__ = ["Recorder", "main"]
 
@@ -232,7 +233,7 @@ async def _main(line: socket.socket) -> int:
     if not first:
         return 0
     assignment = RecorderAssignment.parse(first)
-    configure_logging(sys.stderr, assignment.settings.log_format)
+    configure_logging(keep_standard_error(), assignment.settings.log_format)
     memory = Memory(assignment.memory, assignment.regions)
     instruments = Instruments(memory.pieces, assignment.region)
     open_log_files(assignment.settings, AppLogMetrics(instruments).failures.inc)

@@ -22,6 +22,7 @@ from fairlead.controller.retrain_config import RetrainConfig
 from fairlead.database.engine import open_engine
 from fairlead.errors import FairleadError
 from fairlead.telemetry.logs import configure_logging
+from fairlead.telemetry.standard_error import keep_standard_error
 
 __all__ = ["main"]
 
@@ -35,7 +36,7 @@ def main() -> int:
     told = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_leave_when_alone, daemon=True).start()
     settings = Settings.read({}, **told["settings"])
-    configure_logging(sys.stderr, settings.log_format)
+    configure_logging(keep_standard_error(), settings.log_format)
     open_log_files(settings)
     try:
         answer = _train(settings, told)

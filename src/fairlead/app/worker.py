@@ -23,6 +23,7 @@ from fairlead.errors import FairleadError
 from fairlead.metering.ledger import Ledger
 from fairlead.telemetry.logs import configure_logging
 from fairlead.telemetry.region import Memory
+from fairlead.telemetry.standard_error import keep_standard_error
 from fairlead.transport.listener import stop_arrivals
 
 __all__ = ["main"]
@@ -163,7 +164,7 @@ async def _main(line: socket.socket) -> int:
     if not first:
         return 0
     assignment = Assignment.parse(first)
-    configure_logging(sys.stderr, assignment.settings.log_format)
+    configure_logging(keep_standard_error(), assignment.settings.log_format)
     try:
         await Worker(assignment, orders, reports).run()
     except FairleadError:  # told to the parent, who says it

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from fairlead.errors import Code, FairleadError
+from fairlead.telemetry.standard_error import keep_standard_error
 
 __all__ = ["VERBS", "main"]
 
@@ -47,6 +48,7 @@ _MISUSED = (Code.INVALID_ARGUMENT, Code.NOT_FOUND)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status: 0 done, 1 failed, 2 misused, 3 the gate said no."""
+    keep_standard_error()
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="fairlead", description="From a trained model to an honest production service."

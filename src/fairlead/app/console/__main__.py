@@ -23,6 +23,7 @@ from fairlead.console.session import Sessions
 from fairlead.console.traffic import History
 from fairlead.console.users import Users
 from fairlead.telemetry.logs import configure_logging
+from fairlead.telemetry.standard_error import keep_standard_error
 
 __all__ = ["main"]
 
@@ -44,7 +45,7 @@ async def _main(line: socket.socket) -> int:
         return 0
     assignment = ConsoleAssignment.parse(first)
     settings, doors = assignment.settings, assignment.doors
-    configure_logging(sys.stderr, settings.log_format)
+    configure_logging(keep_standard_error(), settings.log_format)
     open_log_files(settings)
     users, history = Users(settings.console_path), History()
     application = create_application(
