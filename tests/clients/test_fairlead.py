@@ -2,80 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.cli.conftest import Server
-from tests.clients.models import KINDS, MIXED, MIXED_ANSWER, check_tensor
+from tests.clients.callers import KINDS, SCHEMES, Caller, url_of
+from tests.clients.models import KINDS as ARRAYS
+from tests.clients.models import MIXED, MIXED_ANSWER, check_tensor
 
-import fairlead
 from fairlead.client.question import ModelVersion
-from fairlead.errors import Code, FairleadError
+from fairlead.errors import Code
 
 IMAGE = np.zeros((2, 28, 28, 1), np.float32)
 
 
-class Caller:
-    """Calls a client of either kind by the names of its methods, and waits for what it answers. A context."""
-
-    def __init__(self, kind: type[fairlead.Client | fairlead.AsyncClient], url: str, **settings: Any) -> None:
-        self._runner = asyncio.Runner()
-        self.client = self._runner.run(_made(kind, url, settings))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.call("close")
-        self._runner.close()
-
-    def call(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """What the method returns."""
-        given = getattr(self.client, method)(*arguments, **named)
-        return self._runner.run(_awaited(given)) if inspect.isawaitable(given) else given
-
-    def predict(self, *arguments: Any, **named: Any) -> fairlead.Prediction:
-        """What `predict` returns."""
-        prediction: fairlead.Prediction = self.call("predict", *arguments, **named)
-        return prediction
-
-    def refused(self, method: str, *arguments: Any, **named: Any) -> FairleadError:
-        """The error of a call that must fail."""
-        with pytest.raises(FairleadError) as caught:
-            self.call(method, *arguments, **named)
-        return caught.value
-
-
-async def _made(kind: Any, url: str, settings: Any) -> Any:
-    return kind(url, **settings)
-
-
-async def _awaited(given: Any) -> Any:
-    return await given
-
-
-KINDS_OF_CLIENTS = {"threads": fairlead.Client, "loop": fairlead.AsyncClient}
-
-
-def url_of(server: Server, scheme: str) -> str:
-    """Where the server speaks it."""
-    return f"{scheme}://127.0.0.1:{server.grpc_port if scheme.startswith('grpc') else server.port}"
-
-
-@pytest.fixture(scope="module", params=["http", "grpc"])
+@pytest.fixture(scope="module", params=SCHEMES)
 def scheme(request: pytest.FixtureRequest) -> str:
     """What is spoken."""
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=KINDS_OF_CLIENTS)
+@pytest.fixture(scope="module", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> type[Any]:
     """Which of the clients."""
-    return KINDS_OF_CLIENTS[str(request.param)]
+    return KINDS[str(request.param)]
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +58,9 @@ def test_numbers_become_what_the_model_takes(caller: Caller, values: Any) -> Non
 
 def test_tensors_of_every_dtype_come_back_as_they_went(caller: Caller) -> None:
     """To the last bit, with every input and output under its name."""
-    prediction = caller.predict("kinds", {f"x_{dtype}": array for dtype, array in KINDS.items()})
+    prediction = caller.predict("kinds", {f"x_{dtype}": array for dtype, array in ARRAYS.items()})
 
-    for dtype, array in KINDS.items():
+    for dtype, array in ARRAYS.items():
         check_tensor(prediction.outputs[f"y_{dtype}"], array.ravel() if array.dtype == object else array)
 
 
@@ -179,9 +131,9 @@ def test_readiness_is_told(caller: Caller) -> None:
         (
             ("digits", IMAGE),
             {"label": "nope"},
-            Code.INVALID_ARGUMENT,
-            "Unrecognized servable version label: nope",
-            "labels of digits: stable, previous",
+            Code.NOT_FOUND,
+            "digits has no label 'nope'; it has previous, stable",
+            "",
         ),
         (("digits", IMAGE[:, :27]), {}, Code.INVALID_ARGUMENT, "Expected [-1,28,28,1], got [2,27,28,1]", ""),
         (("table", [{"age": 250, "pay": 1, "kind": "plain"}]), {}, Code.INVALID_ARGUMENT, "column 'age' is 250", ""),

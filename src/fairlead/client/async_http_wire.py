@@ -46,15 +46,12 @@ class AsyncHttpWire:
         """End the connections; one that is in use ends with its call."""
         self._is_closed = True
         idle, self._idle = self._idle, []
-        for (_, writer), _ in idle:
-            writer.close()
-        for (_, writer), _ in idle:
-            with suppress(OSError):
-                await writer.wait_closed()
+        for connection, _ in idle:
+            await _end(connection)
 
     async def _exchange(self, data: bytes) -> HttpAnswer:
         """The answer, on a connection that was kept, or on a new one where the server has ended that meanwhile."""
-        kept = self._take()
+        kept = await self._take()
         if kept is not None:
             with suppress(StaleError):
                 return await self._on(kept, data)
@@ -73,18 +70,18 @@ class AsyncHttpWire:
             answer = None
             while answer is None:
                 answer = reader.feed(await answers.read(CHUNK_BYTES))
-        except BaseException as error:
-            writer.transport.abort()
+        except (Exception, asyncio.CancelledError) as error:
+            await _end(connection)
             if isinstance(error, EOFError | ConnectionError) and not reader.has_begun:
                 raise StaleError(*error.args) from error
             raise
         if answer.keep_alive and not self._is_closed:
             self._idle.append((connection, time.monotonic()))
         else:
-            writer.close()
+            await _end(connection)
         return answer
 
-    def _take(self) -> Connection | None:
+    async def _take(self) -> Connection | None:
         """The connection that was used last, if it is not too old; with it all the others are."""
         if self._is_closed:
             raise closed()
@@ -93,7 +90,15 @@ class AsyncHttpWire:
         connection, since = self._idle.pop()
         if time.monotonic() < since + KEPT_S:
             return connection
-        for _, writer in (connection, *(other for other, _ in self._idle)):
-            writer.close()
-        self._idle.clear()
+        old, self._idle = [connection, *(other for other, _ in self._idle)], []
+        for one in old:
+            await _end(one)
         return None
+
+
+async def _end(connection: Connection) -> None:
+    """Close it at once, with no good-bye of TLS to wait for."""
+    _, writer = connection
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -24,7 +24,6 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_retries", 0),  # what is asked again, and when, is decided in one place
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.use_local_subchannel_pool", 1),  # else another client's failures would be this one's
 )

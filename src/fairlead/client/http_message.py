@@ -62,8 +62,13 @@ class AnswerReader:
             status=self._parser.get_status_code(),
             headers=message.headers,
             body=b"".join(message.body),
-            keep_alive=self._parser.should_keep_alive(),
+            keep_alive=self._parser.get_http_version() == "1.1" and not _says_close(message.headers),
         )
+
+
+def _says_close(headers: Mapping[str, str]) -> bool:
+    """Whether the connection ends with the answer; the parser tells only while it is at it."""
+    return "close" in headers.get("connection", "").lower()
 
 
 class _Message:
