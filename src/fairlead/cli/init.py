@@ -13,6 +13,7 @@ __all__ = ["EXAMPLE", "configure", "run"]
 EXAMPLE = """example:
   fairlead init churn
   fairlead init churn --directory .
+  fairlead init tickets --template text
 
 Writes a recipe with rows to begin with, its tests, settings, a Makefile, and files for containers and CI.
 Nothing is overwritten."""

@@ -7,6 +7,7 @@ before a name is left out: the tools of this repository would take such files fo
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -17,11 +18,11 @@ from typing import Final
 
 from fairlead.errors import Code, FairleadError
 from fairlead.projects.bearings import bearings
+from fairlead.projects.tickets import tickets
 from fairlead.servable.identity import check_model_name
 
 __all__ = ["TEMPLATES", "Template", "files_of", "write_project"]
 
-_NAME, _VERSION = "NEWMODEL", "NEWVERSION"
 _HIDDEN = "_"
 
 
@@ -30,16 +31,25 @@ class Template:
     """A kind of project.
 
     Attributes:
-        summary: what its model takes.
+        summary: what its model takes, at the head of a sentence.
+        example: a body of `POST /predict`.
         rows: makes the file `rows.csv` beside its recipe.
     """
 
     summary: str
+    example: str
     rows: Callable[[], str]
 
 
 TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
-    {"tabular": Template(summary="rows of a table", rows=bearings)}
+    {
+        "tabular": Template(
+            summary="A row of a table",
+            example='{"row": {"kind": "ball", "hours": 1200, "temperature": 61.5, "vibration": 2.4}}',
+            rows=bearings,
+        ),
+        "text": Template(summary="A text", example='{"text": "My parcel with the lamp has not come."}', rows=tickets),
+    }
 )
 
 
@@ -50,9 +60,15 @@ def files_of(template: str, name: str) -> dict[PurePosixPath, str]:
         FairleadError: INVALID_ARGUMENT when no model can have that name, or another folder of the project has it.
     """
     check_model_name(name)
-    version = metadata.version("fairlead")
+    chosen = TEMPLATES[template]
+    words = {
+        "NEWMODEL": name,
+        "NEWVERSION": metadata.version("fairlead"),
+        "NEWSUMMARY": chosen.summary,
+        "NEWEXAMPLE": chosen.example,
+    }
     folder = resources.files(__package__) / "templates"
-    found = {PurePosixPath(name, "rows.csv"): TEMPLATES[template].rows()}
+    found = {PurePosixPath(name, "rows.csv"): chosen.rows()}
     for path, text in (*_texts(folder, TEMPLATES), *_texts(folder / template)):
         if path.parts[0].lower() == name.lower():
             raise FairleadError(
@@ -60,7 +76,7 @@ def files_of(template: str, name: str) -> dict[PurePosixPath, str]:
                 f"{name!r} cannot be the model's name: the project has its {path.parts[0]} beside the model",
                 hint="call it after what it says, such as churn",
             )
-        found[PurePosixPath(str(path).replace(_NAME, name))] = text.replace(_NAME, name).replace(_VERSION, version)
+        found[PurePosixPath(_said(str(path), words))] = _said(text, words)
     return dict(sorted(found.items()))
 
 
@@ -85,6 +101,11 @@ def write_project(files: Mapping[PurePosixPath, str], directory: Path) -> None:
         raise FairleadError(
             Code.FAILED_PRECONDITION, f"{error.filename or directory} cannot be written: {error.strerror}"
         ) from error
+
+
+def _said(text: str, words: Mapping[str, str]) -> str:
+    """The text of a template with each of its placeholders replaced."""
+    return re.sub("|".join(words), lambda found: words[found[0]], text)
 
 
 def _check_free(files: Mapping[PurePosixPath, str], directory: Path) -> None:
