@@ -129,6 +129,7 @@ def test_rollback_needs_the_store_alone(three: WritableStore, tmp_path: Path) ->
     assert not (tmp_path / "home").exists()
 
 
+ANY_PORTS = ("--rest-port", "0", "--grpc-port", "0", "--management-port", "0")
 CONTROL = (
     ("labels", "import", "truth.csv"),
     ("quality", "digits"),
@@ -202,8 +203,8 @@ def test_rollback_with_a_registry_that_is_down_says_so_afterwards(
         (["train", "digits", "--profile", "fast"], 2, "'fast' is not a profile", "dev"),
         (["serve", "--rest-port", "99999"], 2, "--rest-port is '99999'", "port"),
         (["serve", "--threads", "0"], 2, "--threads is '0'", "threads"),
-        (["serve", "--store", "/proc/version"], 2, "is not a directory", "--store"),
-        (["serve", "--store", "/proc"], 1, "is not a model store", "--store"),
+        (["serve", *ANY_PORTS, "--store", "/proc/version"], 2, "is not a directory", "--store"),
+        (["serve", *ANY_PORTS, "--store", "/proc"], 1, "is not a model store", "--store"),
     ],
 )
 def test_misuse_is_said_with_the_value_and_the_way_on(

@@ -324,7 +324,8 @@ def test_a_limit_that_is_none_makes_no_key(
 
 def test_a_setting_that_is_no_rate_starts_no_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says which and what it is."""
-    assert main(["serve", "--home", str(tmp_path), "--model-rates", "digits=ten"]) == 2
+    ports = ("--rest-port", "0", "--grpc-port", "0", "--management-port", "0")
+    assert main(["serve", *ports, "--home", str(tmp_path), "--model-rates", "digits=ten"]) == 2
     assert "--model-rates is 'digits=ten': must be a rate" in capsys.readouterr().err
 
 

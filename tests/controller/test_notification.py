@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from tests.cli.clients import quickest
 
 from fairlead.controller.notification import Event, Notification, notification
 from fairlead.controller.notifier import Notifier
@@ -220,12 +221,14 @@ def test_a_server_that_says_nothing_costs_the_time_it_was_given() -> None:
     """Mail and webhook at once, and not one after the other."""
     with silent_server() as port:
         notifier = Notifier.read(environment(port), [f"http://127.0.0.1:{port}/x"], timeout_s=0.5)
-        began = time.monotonic()
-        deliveries = notifier.send(TOLD)
-        took = time.monotonic() - began
 
-    assert took < 2
-    assert [delivery.problem for delivery in deliveries] == ["it took longer than 0.5 s"] * 2
+        def sent_s() -> float:
+            began = time.monotonic()
+            deliveries = notifier.send(TOLD)
+            assert [delivery.problem for delivery in deliveries] == ["it took longer than 0.5 s"] * 2
+            return time.monotonic() - began
+
+        assert 0.5 <= quickest(sent_s, 0.95) < 0.95
 
 
 def test_a_server_that_says_nothing_does_not_hold_up_the_end_of_the_process() -> None:
@@ -246,7 +249,7 @@ def test_a_server_that_says_nothing_does_not_hold_up_the_end_of_the_process() ->
         )
 
     assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
-    assert time.monotonic() - began < 10  # the server would have been waited for 15 s
+    assert time.monotonic() - began < 14  # the server would have been waited for 15 s
 
 
 @pytest.mark.parametrize(

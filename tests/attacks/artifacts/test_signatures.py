@@ -202,7 +202,8 @@ def test_keys_that_cannot_be_trusted_are_told_at_the_start(
     if content is not None:
         (tmp_path / "keys" / "a.pub").write_text(content)
 
-    assert main(["serve", "--store", str(tmp_path), "--trusted-keys", str(tmp_path / "keys")]) == 1
+    ports = ("--rest-port", "0", "--grpc-port", "0", "--management-port", "0")
+    assert main(["serve", *ports, "--store", str(tmp_path), "--trusted-keys", str(tmp_path / "keys")]) == 1
     assert reason in capsys.readouterr().err
 
 
