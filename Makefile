@@ -66,6 +66,7 @@ bench-reliability: setup $(COMPILED)
 	$(BIN)/python -m benchmarks.slow_clients
 	$(BIN)/python -m benchmarks.authentication
 	$(BIN)/python -m benchmarks.tenants
+	$(BIN)/python -m benchmarks.tenants --overload --workers 2
 	$(BIN)/python -m benchmarks.container
 	$(BIN)/python -m benchmarks.scrape
 	$(BIN)/python -m benchmarks.outages
