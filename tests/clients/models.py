@@ -19,7 +19,7 @@ from fairlead.servable.signature import Array, Tensors
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
-__all__ = ["DATATYPES", "KINDS", "MIXED", "MIXED_ANSWER", "check_tensor", "fill"]
+__all__ = ["DATATYPES", "KINDS", "MIXED", "MIXED_ANSWER", "check_tensor", "fill", "release"]
 
 DATATYPES = {
     "bool": "BOOL",
@@ -150,12 +150,12 @@ def fill(store: WritableStore) -> None:
     older, newer = (publish_digit(store, "digits", digit).manifest.id for digit in (3, 7))
     store.promote(newer, why="")
     store.promote(older, why="", label="previous")
-    _release(store, _HALF_PLUS_TWO, {"x": np.ones(1, np.float32)}, {"y": np.full(1, 2.5, np.float32)})
-    _release(store, _MIXED, MIXED, {"total": MIXED_ANSWER["total"]})
-    _release(store, _KINDS, {f"x_{dtype}": array for dtype, array in KINDS.items()}, {"y_int8": KINDS["int8"]})
+    release(store, _HALF_PLUS_TWO, {"x": np.ones(1, np.float32)}, {"y": np.full(1, 2.5, np.float32)})
+    release(store, _MIXED, MIXED, {"total": MIXED_ANSWER["total"]})
+    release(store, _KINDS, {f"x_{dtype}": array for dtype, array in KINDS.items()}, {"y_int8": KINDS["int8"]})
     row = {"age": np.array([39]), "pay": np.ones(1, np.float32), "kind": np.array(["plain"], object)}
-    _release(store, _TABLE, row, {"same_age": np.array([39])}, _COLUMNS)
-    _release(store, _SLOW, {"turns": np.ones(1, np.int64)}, {"done": np.ones(1, np.int64)})
+    release(store, _TABLE, row, {"same_age": np.array([39])}, _COLUMNS)
+    release(store, _SLOW, {"turns": np.ones(1, np.int64)}, {"done": np.ones(1, np.int64)})
 
 
 def check_tensor(got: Array, want: Array) -> None:
@@ -167,12 +167,13 @@ def check_tensor(got: Array, want: Array) -> None:
     np.testing.assert_array_equal(got, want)
 
 
-def _release(
+def release(
     store: WritableStore,
     graph: str,
     inputs: Tensors,
     outputs: Tensors,
     columns: Mapping[str, Column] = MappingProxyType({}),
+    labels: tuple[str, ...] = (),
 ) -> None:
     """Publish the model that the graph is and is named after, and make it stable; it gives `outputs` for `inputs`."""
     proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 18]> {graph}')
@@ -193,7 +194,7 @@ def _release(
                 version=version,
                 runtime="onnx",
                 signature=signature,
-                labels=(),
+                labels=labels,
                 files=files,
                 created_at=datetime.now(UTC),
             )

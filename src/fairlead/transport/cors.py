@@ -14,7 +14,7 @@ __all__ = ["Cors"]
 _METHODS = b"GET, HEAD, POST"
 _HEADERS = (
     b"authorization, content-encoding, content-type, inference-header-content-length, traceparent, tracestate, "
-    b"x-api-key, x-model-label, x-model-version, x-request-id"
+    b"x-api-key, x-model-label, x-model-version, x-request-id, x-request-timeout-ms"
 )
 _SHOWN = b"inference-header-content-length, retry-after, traceresponse, x-model-version, x-prediction-id, x-request-id"
 _LIVES_S = b"600"
