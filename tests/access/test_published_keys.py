@@ -101,24 +101,35 @@ def copy(tmp_path: Path) -> Path:
 
 @contextmanager
 def following(issuer: Issuer, copy: Path, *, refresh_s: float = 60.0, soonest_s: float = 0.01) -> Iterator[Tokens]:
-    """Tokens that are judged by what it publishes; the thread sleeps for good when the context ends."""
+    """Tokens that are judged by what it publishes; the thread has ended when the context does."""
+    others = threads()
     keys = PublishedKeys(issuer.url, copy, refresh_s=refresh_s, soonest_s=soonest_s)
     yield Tokens("", keys)
-    is_asleep = threading.Event()
+    keys.close()
+    wait_until(lambda: threads() <= others)
 
-    def sleep() -> None:
-        is_asleep.set()
-        threading.Event().wait()
 
-    pytest.MonkeyPatch().setattr(keys, "_fetch", sleep)
-    keys.get("")
-    assert is_asleep.wait(20.0)
+def threads() -> set[threading.Thread]:
+    """Those that look for keys from time to time."""
+    return {thread for thread in threading.enumerate() if thread.name == "jwks"}
 
 
 def is_good(tokens: Tokens, token: str) -> bool:
     """Whether it opens anything."""
     found = tokens.find(token.encode(), time.time())
     return found is not None and Scope.PREDICT in found.scopes
+
+
+def test_the_thread_ends_with_what_asks_for_keys(issuer: Issuer, copy: Path) -> None:
+    """It does not keep the keys alive, nor wait for its next turn."""
+    others = threads()
+    tokens = Tokens("", PublishedKeys(issuer.url, copy))
+    assert not is_good(tokens, issuer.add("later"))
+    assert len(threads() - others) == 1
+
+    del tokens
+
+    wait_until(lambda: threads() <= others)
 
 
 def test_a_key_that_is_new_is_taken_and_one_that_is_gone_is_not(issuer: Issuer, copy: Path) -> None:

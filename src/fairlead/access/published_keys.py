@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -34,7 +35,8 @@ class PublishedKeys:
     """Finds public keys by their ids.
 
     A thread fetches them anew every few minutes, and sooner when a token names a key that is not known; it begins with
-    the first token. Nobody who shows a token waits for it, and nobody makes it fetch more often than every ten seconds.
+    the first token, and ends once nobody has these keys any more. Nobody who shows a token waits for it, and nobody
+    makes it fetch more often than every ten seconds.
 
     Args:
         url: where the issuer publishes its JWKS. It is asked with a bound on time and size, and not followed elsewhere.
@@ -42,11 +44,27 @@ class PublishedKeys:
         refresh_s: from one fetch to the next.
         soonest_s: from one fetch to the next that tokens bring about.
 
+    Attributes:
+        close: ends the thread at once.
+
     Raises:
         FairleadError: UNAVAILABLE when the keys cannot be had now and there is no copy.
     """
 
     def __init__(self, url: str, copy: Path, *, refresh_s: float = _REFRESH_S, soonest_s: float = _SOONEST_S) -> None:
+        self._follower = _Follower(url, copy, refresh_s=refresh_s, soonest_s=soonest_s)
+        self.close = weakref.finalize(self, self._follower.end)
+
+    def get(self, key_id: str, /) -> jwt.PyJWK | None:
+        """The key of that id; None when there is none, and then the keys are fetched soon."""
+        return self._follower.get(key_id)
+
+
+class _Follower(threading.Thread):
+    """What `PublishedKeys` has, and its thread, which therefore does not keep it alive."""
+
+    def __init__(self, url: str, copy: Path, *, refresh_s: float, soonest_s: float) -> None:
+        super().__init__(name="jwks", daemon=True)
         self._url = url
         self._copy = copy
         self._refresh_s = refresh_s
@@ -55,17 +73,37 @@ class PublishedKeys:
         self._hanging: _Fetch | None = None
         self._keys = self._first()
         self._is_wanted = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._is_over = threading.Event()
+        self._has_begun = False
 
-    def get(self, key_id: str, /) -> jwt.PyJWK | None:
-        """The key of that id; None when there is none, and then the keys are fetched soon."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._follow, name="jwks", daemon=True)
-            self._thread.start()
+    def get(self, key_id: str) -> jwt.PyJWK | None:
+        """As of `PublishedKeys`."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.start()
         key = self._keys.get(key_id)
         if key is None:
             self._is_wanted.set()
         return key
+
+    def end(self) -> None:
+        """Fetch no more."""
+        self._is_over.set()
+        self._is_wanted.set()
+
+    def run(self) -> None:
+        while not self._is_over.is_set():
+            since_s = time.monotonic() - self._fetched
+            is_wanted = self._is_wanted.wait(max(self._refresh_s - since_s, 0.0))
+            since_s = time.monotonic() - self._fetched
+            if is_wanted and self._is_over.wait(max(self._soonest_s - since_s, 0.0)):
+                break
+            self._is_wanted.clear()
+            self._fetched = time.monotonic()
+            try:
+                self._keys = self._fetch()
+            except FairleadError as error:
+                _log.error("the keys of tokens stay as they were: %s", error)
 
     def _first(self) -> Mapping[str, jwt.PyJWK]:
         try:
@@ -76,20 +114,6 @@ class PublishedKeys:
                 raise
             _log.error("the keys of tokens are those that were fetched before: %s", error)
             return kept
-
-    def _follow(self) -> None:
-        while True:
-            since_s = time.monotonic() - self._fetched
-            is_wanted = self._is_wanted.wait(max(self._refresh_s - since_s, 0.0))
-            since_s = time.monotonic() - self._fetched
-            if is_wanted and since_s < self._soonest_s:
-                time.sleep(self._soonest_s - since_s)
-            self._is_wanted.clear()
-            self._fetched = time.monotonic()
-            try:
-                self._keys = self._fetch()
-            except FairleadError as error:
-                _log.error("the keys of tokens stay as they were: %s", error)
 
     def _fetch(self) -> Mapping[str, jwt.PyJWK]:
         fetch = self._hanging or _Fetch(self._url)
