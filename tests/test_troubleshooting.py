@@ -103,7 +103,7 @@ def failed_start(home: Path, *flags: str) -> str:
 def too_much() -> str:
     """What a request hears that comes to a server which holds all that it may."""
     with pytest.raises(OverloadError) as refused:
-        Admission(max_in_flight=1, max_queue_s=5, threads=1).check_room(1)
+        Admission(max_in_flight=1, max_queue_s=5).check_room(1)
     return str(refused.value)
 
 

@@ -374,6 +374,31 @@ class Settings:
         _one_of("off", "on"),
         "whether SavedModels may have operators that read and write files",
     )
+    python_models: str = _setting(
+        "FAIRLEAD_PYTHON_MODELS",
+        "off",
+        _one_of("off", "on"),
+        "whether models may be Python, which is run in a process of its own for each",
+    )
+    python_model_interpreter: Path | None = _setting(
+        "FAIRLEAD_PYTHON_MODEL_INTERPRETER",
+        None,
+        Path,
+        "the Python that runs such models: one that has MLflow and what they require",
+        "the server's own",
+    )
+    python_model_memory_bytes: int = _setting(
+        "FAIRLEAD_PYTHON_MODEL_MEMORY_BYTES",
+        2**32,
+        _positive,
+        "address space that the process of such a model may have",
+    )
+    python_model_deadline_s: float = _setting(
+        "FAIRLEAD_PYTHON_MODEL_DEADLINE_S",
+        10.0,
+        _seconds,
+        "seconds that one run of such a model may take; its process is ended then, and started anew",
+    )
     trusted_keys: tuple[str, ...] = _setting(
         "FAIRLEAD_TRUSTED_KEYS",
         (),

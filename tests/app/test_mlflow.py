@@ -93,11 +93,12 @@ def test_a_saved_model_is_found(tmp_path: Path) -> None:
             Code.UNIMPLEMENTED,
             "has the flavours sklearn: none is an",
         ),
+        ("flavors:\n  python_function: {}\n", Code.FAILED_PRECONDITION, "which only Python can load, and it may not"),
         ("flavors:\n  onnx: {data: ../model.onnx}\n", Code.FAILED_PRECONDITION, "names '../model.onnx', which is not"),
         ("flavors:\n  onnx: {data: none.onnx}\n", Code.FAILED_PRECONDITION, "names 'none.onnx', which is not beside"),
         ("flavors: [onnx]\n", Code.DATA_LOSS, "is no description of a model"),
         ("flavors: !!python/object/apply:os.abort []\n", Code.DATA_LOSS, "is no description of a model"),
-        ("{" * 3000, Code.DATA_LOSS, "is no description of a model"),
+        ("{" * 1200, Code.DATA_LOSS, "is no description of a model"),
     ],
 )
 def test_a_description_is_data(settings: Settings, tmp_path: Path, text: str, code: Code, said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tests.cli.clients import wait_until
 from tests.cli.conftest import Server, starting
 from tests.conversion.pytorch import run_with_torch
+from tests.mlflow_models import write_pickled
 from tritonclient import grpc
 from xgboost import XGBClassifier
 
@@ -141,8 +142,20 @@ def torch(settings: Settings) -> Case:
         return Case(inputs={"input": arrays["rows"]}, answers=arrays["answers"])
 
 
+def pyfunc(settings: Settings) -> Case:
+    """A model directory of MLflow's with a pickle in it, which a process of its own serves."""
+    table = load_iris(as_frame=True)
+    model = make_pipeline(StandardScaler(), Ridge()).fit(table.data[::2], table.target[::2] * 0.5)
+    directory = settings.home.parent / "pyfunc"
+    write_pickled(directory, model, table.data[:5])
+    import_model(replace(settings, python_models="on"), directory, "pyfunc", limits=Limits())
+    rows = table.data[1::15]
+    return Case(inputs={name: rows[name].to_numpy() for name in rows}, answers=model.predict(rows))
+
+
 KINDS: dict[str, Callable[[Settings], Case]] = {
-    made.__name__: made for made in (numbers, texts, columns, boosted, keras_model, saved_model, onnx_file, torch)
+    made.__name__: made
+    for made in (numbers, texts, columns, boosted, keras_model, saved_model, onnx_file, torch, pyfunc)
 }
 
 
@@ -163,7 +176,7 @@ def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One server of all of them, which takes in what is published while it runs."""
     settings.store_path.mkdir(parents=True)
     with starting(tmp_path_factory.mktemp("server")) as start:
-        yield start(settings.store_path, "--workers", "1")
+        yield start(settings.store_path, "--workers", "1", "--python-models", "on")
 
 
 @pytest.fixture(params=KINDS)

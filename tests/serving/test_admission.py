@@ -29,8 +29,8 @@ class World:
 
     def __init__(self, *, max_queue_s: float = 2.0, pace_s: float = 0.01, max_rows: int = 4, threads: int = 1) -> None:
         self.now = 100.0
-        self.admission = Admission(max_in_flight=8, max_queue_s=max_queue_s, threads=threads, clock=lambda: self.now)
-        self.lane = Lane(Handle(Mock(), MANIFEST, Mock()), max_rows, Mock())
+        self.admission = Admission(max_in_flight=8, max_queue_s=max_queue_s, clock=lambda: self.now)
+        self.lane = Lane(Handle(Mock(), MANIFEST, Mock()), max_rows, threads, Mock())
         self.lane.pace_s = pace_s
 
     def admits(self, waiting_rows: int, tenant: str | None = None) -> bool:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import stat
 import tarfile
 import zipfile
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from fairlead.app.intake import Bring, Intake, Offer, take_in
+from fairlead.app.models import model_conditions
 from fairlead.config import Settings
-from fairlead.conversion.mlflow_model import MLMODEL_FILE, read_mlflow_model
+from fairlead.conversion.mlflow_model import MLMODEL_FILE, PYFUNC_FLAVOR, MlflowModel, read_mlflow_model
+from fairlead.conversion.pyfunc import ask_model
 from fairlead.conversion.saved_model import SAVED_MODEL_FILE, convert
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.disposable import Limits
 from fairlead.servable.golden import Golden
+from fairlead.servable.pyfunc.layout import ALLOW
+from fairlead.servable.pyfunc.process import ModelProcess
 from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.servable.runtimes.onnx_file import check_onnx_file, external_files
 from fairlead.store import files
@@ -39,7 +45,8 @@ def import_model(
     Args:
         settings: where the store is, and where there is room to work.
         path: an ONNX file, with the values that it has in others beside it; the directory of a SavedModel, which is
-            written as ONNX first and held to what TensorFlow answers; or a model directory of MLflow's with either.
+            written as ONNX first and held to what TensorFlow answers; or a model directory of MLflow's: with either, or
+            with any other model where Python is allowed.
         name: the model.
         labels: names of its classes; those of the version that serves, where none are given.
         sample: rows to ask it at its first load, see `load_first`.
@@ -49,7 +56,10 @@ def import_model(
         FairleadError: saying why it is not taken; nothing of it is left then.
     """
     if (path / MLMODEL_FILE).is_file():
-        path = _plain_model(path)
+        model = read_mlflow_model(path)
+        if model.plain is None:
+            return take_in(settings, name, _python_model(settings, model, labels, sample, limits), limits)
+        path = model.plain[1]
     if (path / SAVED_MODEL_FILE).is_file():
         return take_in(settings, name, _saved_model(path, labels, sample, limits), limits)
     _check_file(path)
@@ -57,20 +67,47 @@ def import_model(
     return take_in(settings, name, _onnx_file(path, labels, sample), limits)
 
 
-def _plain_model(directory: Path) -> Path:
-    """The ONNX file or the SavedModel that a model directory of MLflow's is made around.
+def _python_model(
+    settings: Settings, model: MlflowModel, labels: tuple[str, ...], sample: Path | None, limits: Limits
+) -> Bring:
+    """A model directory of MLflow's that has to be run.
 
     Raises:
-        FairleadError: UNIMPLEMENTED, naming its flavours, when it has neither.
+        FairleadError: FAILED_PRECONDITION when that is not allowed, UNIMPLEMENTED when nothing says how.
     """
-    model = read_mlflow_model(directory)
-    if model.plain is None:
+    flavors = sorted(model.flavors)
+    if PYFUNC_FLAVOR not in flavors:
         raise FairleadError(
             Code.UNIMPLEMENTED,
-            f"{directory} has the flavours {', '.join(sorted(model.flavors))}: none is an ONNX file or a SavedModel",
+            f"{model.directory} has the flavours {', '.join(flavors)}: none is an ONNX file, a SavedModel or Python",
             hint="publish the trained object instead, see docs/publish.md",
         )
-    return model.plain[1]
+    if settings.python_models != "on":
+        raise FairleadError(
+            Code.FAILED_PRECONDITION,
+            f"{model.directory} has the flavours {', '.join(flavors)}, which only Python can load, and it may not",
+            hint=ALLOW,
+        )
+    check_contents(model.directory, may_be_code=True)
+    conditions = replace(
+        model_conditions(settings), memory_bytes=limits.memory_bytes, start_s=limits.time_s, run_s=limits.time_s
+    )
+
+    def bring(directory: Path) -> Offer:
+        with closing(ModelProcess(model.directory, conditions)) as process:
+            asked = ask_model(model, process, sample)
+        asked.layout.lay_down(model.directory, directory)
+        digest = files.digest_file(model.directory / MLMODEL_FILE)
+        return Offer(
+            lineage={"imported": {"mlflow_model": model.directory.name, "flavors": flavors, "sha256": digest}},
+            labels=labels,
+            original="the model as it came",
+            proof=asked.proof,
+            python=conditions,
+            warnings=tuple(f"the model asks for {difference}" for difference in process.differs),
+        )
+
+    return bring
 
 
 def _onnx_file(path: Path, labels: tuple[str, ...], sample: Path | None) -> Bring:

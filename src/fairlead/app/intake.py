@@ -23,6 +23,9 @@ from fairlead.servable.first_load import FirstLoad, load_first
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId, check_model_name
 from fairlead.servable.manifest import Manifest
+from fairlead.servable.pyfunc.layout import PYFUNC_RUNTIME
+from fairlead.servable.pyfunc.process import Conditions
+from fairlead.servable.pyfunc.proof import prove
 from fairlead.servable.scores import class_scores
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.store import files
@@ -47,7 +50,7 @@ _ADVICE: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """An ONNX file that may become a version.
+    """A model that may become a version.
 
     Attributes:
         lineage: where it came from.
@@ -56,6 +59,8 @@ class Offer:
         sample: rows to ask it, see `load_first`.
         original: who was asked the same, see `ImportEvidence`.
         proof: what that one answered; None when nobody was asked.
+        python: under what it runs, where it is no ONNX file but a model in Python.
+        warnings: what people should know of it, whatever becomes of it.
     """
 
     lineage: Mapping[str, Any]
@@ -64,6 +69,8 @@ class Offer:
     sample: Path | None = None
     original: str = ""
     proof: Golden | None = field(default=None, compare=False)
+    python: Conditions | None = None
+    warnings: tuple[str, ...] = ()
 
 
 Bring = Callable[[Path], Offer]
@@ -80,6 +87,7 @@ class Intake:
         labels: names of its classes.
         version: what was published; None when the gate refused it.
         release: what is in force.
+        warnings: see `Offer`.
     """
 
     report: Report
@@ -87,6 +95,7 @@ class Intake:
     labels: tuple[str, ...]
     version: ServableId | None
     release: Release | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_released(self) -> bool:
@@ -104,6 +113,7 @@ class Intake:
         lines = [f"takes  {_described(spec)}" for spec in self.signature.inputs]
         lines += [f"gives  {_described(spec)}" for spec in self.signature.outputs]
         lines += [f"labels {', '.join(self.labels)}"] if self.labels else []
+        lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join([*lines, "", table(self.report)])
 
     def __repr__(self) -> str:
@@ -130,14 +140,8 @@ def take_in(settings: Settings, name: str, bring: Bring, limits: Limits) -> Inta
         version = work / "version"
         version.mkdir()
         offer = bring(version)
-        check_contents(version)
-        first = load_first(
-            version,
-            limits,
-            offer.sample,
-            [Path(library) for library in settings.operator_libraries],
-            _written(offer.proof, work / "proof.npz"),
-        )
+        check_contents(version, may_be_code=offer.python is not None)
+        first = _load_first(settings, version, offer, limits)
         champion = champion_of(store, name)
         draft = _draft(name, offer, first, champion)
         report = check_import(_evidence(draft, champion, offer, first, version), Thresholds())
@@ -147,15 +151,22 @@ def take_in(settings: Settings, name: str, bring: Bring, limits: Limits) -> Inta
             _describe(version, draft, offer.proof)
             id_ = publish_first(store, version, draft, why="the first version, which was imported")
     return Intake(
-        report=report, signature=draft.signature, labels=draft.labels, version=id_, release=store.release(name)
+        report=report,
+        signature=draft.signature,
+        labels=draft.labels,
+        version=id_,
+        release=store.release(name),
+        warnings=offer.warnings,
     )
 
 
-def _written(proof: Golden | None, path: Path) -> Path | None:
-    if proof is None:
-        return None
-    proof.save(path)
-    return path
+def _load_first(settings: Settings, version: Path, offer: Offer, limits: Limits) -> FirstLoad:
+    if offer.python is not None and offer.proof is not None:
+        return prove(version, offer.python, offer.proof)
+    proof = version.with_suffix(".proof.npz") if offer.proof is not None else None
+    if offer.proof is not None and proof is not None:
+        offer.proof.save(proof)
+    return load_first(version, limits, offer.sample, [Path(library) for library in settings.operator_libraries], proof)
 
 
 def _describe(version: Path, draft: Manifest, proof: Golden | None) -> None:
@@ -176,7 +187,7 @@ def _draft(name: str, offer: Offer, first: FirstLoad, champion: Manifest | None)
     return Manifest(
         model=name,
         version=0,
-        runtime="onnx",
+        runtime="onnx" if offer.python is None else PYFUNC_RUNTIME,
         signature=first.signature,
         labels=offer.labels or (champion.labels if champion is not None else ()) or offer.default_labels,
         transform=champion.transform if champion is not None else {},

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 from fairlead.app.releases import open_store
 from fairlead.config import Settings, default_labels
 from fairlead.errors import Code, FairleadError
+from fairlead.servable.pyfunc.layout import PYFUNC_RUNTIME
+from fairlead.servable.pyfunc.process import Conditions
+from fairlead.servable.pyfunc.servable import PyfuncLoader
 from fairlead.servable.runtimes.onnx import OnnxLoader
 from fairlead.servable.runtimes.providers import Providers
 from fairlead.servable.runtimes.tensorflow import SavedModelLoader
@@ -25,7 +29,7 @@ from fairlead.telemetry.load import LoadMetrics
 from fairlead.transport.grpc.model_config import parse_model_configs
 from fairlead.transport.grpc.warmup import decode_warmup
 
-__all__ = ["check_models", "open_control", "open_loader", "open_manager", "open_reload"]
+__all__ = ["check_models", "model_conditions", "open_control", "open_loader", "open_manager", "open_reload"]
 
 
 def check_models(settings: Settings) -> None:
@@ -71,8 +75,19 @@ def open_loader(settings: Settings, graphs: GraphMetrics | None = None, *, patie
         "onnx": OnnxLoader(1, libraries, _providers(settings)),
         "tensorflow": SavedModelLoader(1, may_use_files=settings.file_operators == "on"),
     }
+    if settings.python_models == "on":
+        loaders[PYFUNC_RUNTIME] = PyfuncLoader(model_conditions(settings))
     return VersionLoader(
         open_store(settings), loaders, decode_warmup, _roots(settings), graphs=graphs, patience_s=patience_s
+    )
+
+
+def model_conditions(settings: Settings) -> Conditions:
+    """Under what the processes of models in Python run."""
+    return Conditions(
+        interpreter=settings.python_model_interpreter or Path(sys.executable),
+        memory_bytes=settings.python_model_memory_bytes,
+        run_s=settings.python_model_deadline_s,
     )
 
 

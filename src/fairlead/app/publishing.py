@@ -8,19 +8,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from fairlead.app.intake import Intake, Offer, take_in
 from fairlead.config import Settings
 from fairlead.conversion.choosing import original_of
-from fairlead.conversion.original import Original
+from fairlead.conversion.original import Original, answers_of
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.column import Column, set_columns
 from fairlead.servable.disposable import Limits
 from fairlead.servable.golden import Golden
 from fairlead.servable.identity import check_model_name
 from fairlead.servable.runtimes.onnx import MODEL_FILE
-from fairlead.servable.signature import Array
 from fairlead.training.lineage import code_revision, library_versions
 
 __all__ = ["publish"]
@@ -60,7 +57,7 @@ def publish(
     check_model_name(name)
     original = original_of(model, sample)
     columns = _bounded(original, ranges)
-    answers = _answers(original)
+    answers = answers_of(original)
     is_numbered = all(label.isdecimal() for label in original.labels)
 
     def bring(directory: Path) -> Offer:
@@ -106,41 +103,3 @@ def _bounded(original: Original, ranges: Mapping[str, tuple[float, float]]) -> d
     for name, column in columns.items():
         column.check(name, original.inputs[name])
     return columns
-
-
-def _answers(original: Original) -> dict[str, Array]:
-    """What the object says of the sample, both times.
-
-    Raises:
-        FairleadError: INVALID_ARGUMENT when it rejects it, FAILED_PRECONDITION when it says one thing and then another.
-    """
-    try:
-        first, second = original.answer(), original.answer()
-    except FairleadError:
-        raise
-    except Exception as error:  # whatever a framework raises for rows that it does not like
-        raise FairleadError(
-            Code.INVALID_ARGUMENT,
-            f"the {original.kind} itself rejects the sample: {type(error).__name__}: {error}",
-            hint="give it rows as it was trained on",
-        ) from error
-    rows = len(next(iter(original.inputs.values())))
-    for name, array in first.items():
-        if array.shape[:1] != (rows,):
-            raise FairleadError(
-                Code.FAILED_PRECONDITION,
-                f"the {original.kind}'s {name} have shape {list(array.shape)} for {rows} rows: axis 0 is not theirs",
-                hint="let it answer each row by itself, in the order of the rows",
-            )
-        if not np.isfinite(array).all():
-            raise FairleadError(
-                Code.FAILED_PRECONDITION, f"the {original.kind}'s {name} of the sample hold numbers that are not finite"
-            )
-        if not np.array_equal(array, second[name]):
-            raise FairleadError(
-                Code.FAILED_PRECONDITION,
-                f"the {original.kind} changes its answer from one call to the next: {name} differ by "
-                f"{float(np.abs(array.astype(np.float64) - second[name]).max()):.3g} for the same rows",
-                hint="switch off what is random in it, such as dropout",
-            )
-    return first

@@ -18,7 +18,8 @@ EXAMPLE = """example:
   fairlead import tagger.onnx --name tagger --labels spam,ham --sample rows.npz --timeout-s 120
 
 What is imported is an ONNX file, the directory of a SavedModel, which is written as ONNX and held to what TensorFlow
-answers, or a model directory of MLflow's with one of them in it. It is first loaded in a process of its own, with
+answers, or a model directory of MLflow's. One of those with neither in it is Python: where FAIRLEAD_PYTHON_MODELS=on
+allows that, it is taken, and served by a process of its own. All are first loaded in a process of their own, with
 limits, and asked. The first version of a name is released; a later one waits for `fairlead rollout` or
 `fairlead promote`.
 
@@ -35,7 +36,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--timeout-s", type=float, default=60.0, help="seconds for its first load (default: 60)")
     parser.add_argument("--memory-mb", type=int, default=2048, help="MB for its first load (default: 2048)")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    add_flags(parser, "home", "store", "signing_key", "operator_libraries")
+    add_flags(parser, "home", "store", "signing_key", "operator_libraries", "python_models", "python_model_interpreter")
 
 
 def run(arguments: Namespace) -> int:
@@ -53,6 +54,7 @@ def run(arguments: Namespace) -> int:
                 "gate": done.report.to_json(),
                 "signature": done.signature.to_json(),
                 "version": done.version.version if done.version else None,
+                "warnings": list(done.warnings),
                 "stable": done.release.stable if done.release else None,
             }
         )

@@ -8,6 +8,7 @@ from fairlead.app.releases import open_store
 from fairlead.cli.output import settings_from
 from fairlead.config import add_flags
 from fairlead.servable.identity import parse_id
+from fairlead.servable.pyfunc.layout import PYFUNC_RUNTIME
 from fairlead.store.contents import check_contents
 
 __all__ = ["EXAMPLE", "configure", "run"]
@@ -30,6 +31,6 @@ def run(arguments: Namespace) -> int:
     signed = ", and signed with a trusted key" if settings.trusted_keys else ""
     for one in (id_, *store.manifest(id_).members):
         version = store.open(one)
-        check_contents(version.directory)
+        check_contents(version.directory, may_be_code=version.manifest.runtime == PYFUNC_RUNTIME)
         print(f"{one}: {len(version.manifest.files)} files, every byte as published{signed}")
     return 0

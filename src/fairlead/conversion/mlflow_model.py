@@ -10,9 +10,10 @@ from typing import Any, Final
 from fairlead.errors import Code, FairleadError
 from fairlead.training.extras import INSTALL_CONTROL, needs_extras
 
-__all__ = ["MLMODEL_FILE", "MlflowModel", "read_mlflow_model"]
+__all__ = ["MLMODEL_FILE", "PYFUNC_FLAVOR", "MlflowModel", "read_mlflow_model"]
 
 MLMODEL_FILE: Final = "MLmodel"
+PYFUNC_FLAVOR: Final = "python_function"
 _MOST_BYTES: Final = 2**24
 _FILES: Final[Mapping[str, str]] = {"onnx": "data", "tensorflow": "saved_model_dir"}
 """By the flavour that needs no Python of the model's: where it says what its file or directory is called."""
@@ -25,10 +26,12 @@ class MlflowModel:
     Attributes:
         directory: where the model is.
         flavors: how it can be loaded, by name, with what each needs.
+        signature: what it takes and gives, in MLflow's own words; None where it does not say.
     """
 
     directory: Path
     flavors: Mapping[str, Mapping[str, Any]]
+    signature: object = None
 
     @property
     def plain(self) -> tuple[str, Path] | None:
@@ -63,11 +66,12 @@ def read_mlflow_model(directory: Path) -> MlflowModel:
     path = directory / MLMODEL_FILE
     try:
         with path.open("rb") as file:
-            flavors = yaml.safe_load(file.read(_MOST_BYTES))["flavors"]
-        found = {str(name): dict(needs) for name, needs in flavors.items()}
+            told = yaml.safe_load(file.read(_MOST_BYTES))
+        flavors = {str(name): dict(needs) for name, needs in told["flavors"].items()}
+        signature = told.get("signature")
     except (yaml.YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         said = " ".join(str(error).split())
         raise FairleadError(
             Code.DATA_LOSS, f"{path} is no description of a model: {type(error).__name__}: {said}"
         ) from error
-    return MlflowModel(directory=directory, flavors=found)
+    return MlflowModel(directory=directory, flavors=flavors, signature=signature)

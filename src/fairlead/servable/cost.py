@@ -20,7 +20,7 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE, open_model
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Tensors
 
-__all__ = ["cost_since", "measure", "peak_bytes"]
+__all__ = ["cost_since", "measure", "peak_bytes", "time_row"]
 
 _RUNS = 200
 _LONGEST_MS = 10_000
@@ -64,11 +64,12 @@ def peak_bytes() -> int:
 
 def cost_since(before: int, servable: Servable, row: Tensors) -> Cost:
     """What a model costs that was loaded in this process since its peak memory was `before`, asked one row."""
-    milliseconds = _time_row(servable, row)
+    milliseconds = time_row(servable, row)
     return Cost(peak_memory_bytes=peak_bytes() - before, ms_per_row=milliseconds)
 
 
-def _time_row(servable: Servable, row: Tensors) -> float:
+def time_row(servable: Servable, row: Tensors) -> float:
+    """Median milliseconds that `servable` takes for the row."""
     times: list[float] = []
     while len(times) < _RUNS and sum(times) < _LONGEST_MS:
         began = time.perf_counter()

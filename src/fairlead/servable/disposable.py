@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from fairlead.errors import Code, FairleadError
 
-__all__ = ["Limits", "answer", "confine", "leave_the_network", "run_disposable"]
+__all__ = ["Limits", "answer", "bound", "confine", "kept_variables", "leave_the_network", "run_disposable"]
 
 _FILE_BYTES = 2**26
 _FILES = 256
@@ -47,14 +47,13 @@ def run_disposable(module: str, order: Mapping[str, Any], limits: Limits) -> Any
     Raises:
         FairleadError: FAILED_PRECONDITION saying how it failed, crashed, hung or ran out of memory.
     """
-    kept = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     words = json.dumps({**order, "time_s": limits.time_s, "memory_bytes": limits.memory_bytes})
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", module, words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**kept, "OPENBLAS_NUM_THREADS": "1"},
+        env={**kept_variables(), "OPENBLAS_NUM_THREADS": "1"},
         start_new_session=True,
     )
     try:
@@ -68,6 +67,11 @@ def run_disposable(module: str, order: Mapping[str, Any], limits: Limits) -> Any
     if process.returncode != 0:
         raise _refused(_last_words(process.returncode, err, limits))
     return json.loads(out.splitlines()[-1])
+
+
+def kept_variables() -> dict[str, str]:
+    """What of the environment such a process needs: no key, no password."""
+    return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
 def answer(work: Callable[[Mapping[str, Any], Limits], Any]) -> None:
@@ -114,11 +118,16 @@ def confine(limits: Limits, file_bytes: int = _FILE_BYTES) -> None:
         file_bytes: the largest file that it may write.
     """
     leave_the_network()
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    size = pages * os.sysconf("SC_PAGE_SIZE") + limits.memory_bytes
+    bound(limits.memory_bytes, file_bytes)
     seconds = max(1, round(limits.time_s))
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+
+
+def bound(memory_bytes: int, file_bytes: int = _FILE_BYTES) -> None:
+    """Bound what the process may take from here on, but for time; see `confine`."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    size = pages * os.sysconf("SC_PAGE_SIZE") + memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -24,7 +24,7 @@ from fairlead.servable.sample import ask, read_sample, samples
 from fairlead.servable.servable import Servable
 from fairlead.servable.signature import Array, Signature
 
-__all__ = ["FirstLoad", "load_first"]
+__all__ = ["FirstLoad", "compare", "load_first"]
 
 _GOLDEN_ROWS = 8
 _PART_ROWS = 256
@@ -93,7 +93,7 @@ def _load_here(order: Mapping[str, Any], limits: Limits) -> list[Any]:
         directory / MODEL_FILE, libraries=[Path(library) for library in order["libraries"]]
     )
     if order["proof"]:
-        golden, difference = _compare(servable, signature, Golden.load(Path(order["proof"])))
+        golden, difference = compare(servable, signature, Golden.load(Path(order["proof"])))
     else:
         given = Path(order["sample"]) if order["sample"] else None
         golden = ask(servable, signature, [read_sample(given, signature)] if given else samples(signature))
@@ -109,7 +109,7 @@ def _load_here(order: Mapping[str, Any], limits: Limits) -> list[Any]:
     return first.to_json()
 
 
-def _compare(servable: Servable, signature: Signature, proof: Golden) -> tuple[Golden, float]:
+def compare(servable: Servable, signature: Signature, proof: Golden) -> tuple[Golden, float]:
     """The first rows of the proof, and how far the model is from all of them; one is asked alone, others together."""
     signature.check_inputs(proof.inputs)
     starts = [0, *range(1, proof.rows, _PART_ROWS), proof.rows]

@@ -28,16 +28,12 @@ class Admission:
     Args:
         max_in_flight: how many requests are held, those that wait included.
         max_queue_s: seconds of work that may wait for a version.
-        threads: how many batches of one version run at once.
         clock: monotonic seconds.
     """
 
-    def __init__(
-        self, *, max_in_flight: int, max_queue_s: float, threads: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, max_in_flight: int, max_queue_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_in_flight = max_in_flight
         self._max_queue_s = max_queue_s
-        self._threads = threads
         self._clock = clock
         self._refused_at = float("-inf")
         self._held: dict[str, int] = {}
@@ -71,7 +67,7 @@ class Admission:
 
     def check_queue(self, lane: Lane, tenant: str | None = None) -> None:
         """Raise OverloadError unless one more request may wait in `lane`, one of the tenant if it has one."""
-        wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / self._threads
+        wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / lane.most_running
         if wait_s <= min(_SHORT_QUEUE_S, self._max_queue_s):
             return
         now = self._clock()

@@ -7,11 +7,13 @@ import enum
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fairlead.errors import Code, FairleadError
 from fairlead.monitoring.spool_record import VersionRecord
 from fairlead.servable.features.extractor import FeatureExtractor
+from fairlead.servable.pyfunc.layout import PYFUNC_RUNTIME
 from fairlead.servable.signature import Tensors
 from fairlead.serving.allowance import Allowance
 from fairlead.serving.answer import Answer
@@ -122,6 +124,7 @@ class Lane:
     Args:
         handle: any hold on the version.
         max_rows: rows that run together at most; None to let the pace decide.
+        threads: how many batches run at once; of a model in a process of its own one.
         on_drop: told of each request that is let go because nobody waits for it any more.
 
     Attributes:
@@ -131,14 +134,20 @@ class Lane:
         pace_s: seconds a row, smoothed; None before the first run.
         waiting_rows: rows that wait, whatever their kind.
         is_graph: whether a run waits for other versions.
+        is_elsewhere: whether a run waits for a process of the model's own.
+        most_running: how many batches may be run at once.
+        pool: where they are run, of such as wait for others to do it; None for the pool of all.
         logged: how the log knows the version; None where there is no log.
         refused_at: the monotonic second at which a request was refused last because too much waited here.
     """
 
-    def __init__(self, handle: Handle, max_rows: int | None, on_drop: Callable[[Waiting], None]) -> None:
+    def __init__(self, handle: Handle, max_rows: int | None, threads: int, on_drop: Callable[[Waiting], None]) -> None:
         self.model = handle.manifest.model
         self.version = str(handle.manifest.version)
         self.is_graph = handle.manifest.graph is not None
+        self.is_elsewhere = handle.manifest.runtime == PYFUNC_RUNTIME
+        self.most_running = 1 if self.is_elsewhere else threads
+        self.pool: ThreadPoolExecutor | None = None
         self.running = 0
         self.due: asyncio.Handle | None = None
         self.pace_s: float | None = None

@@ -16,6 +16,7 @@ from fairlead.servable.graph.servable import GraphServable, Part
 from fairlead.servable.graph.spec import GraphSpec, MemberSpec
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
+from fairlead.servable.pyfunc.layout import ALLOW, PYFUNC_RUNTIME
 from fairlead.servable.servable import LoadedModel, Loader, Servable
 from fairlead.servable.signature import DEFAULT_SIGNATURE
 from fairlead.servable.warmup import DecodeWarmup, warm_up
@@ -126,7 +127,7 @@ class VersionLoader:
         """Verify digests and signature, look at the files, load, reproduce the golden outputs."""
         version = self._store.open(id_)
         manifest = version.manifest
-        check_contents(version.directory)
+        check_contents(version.directory, may_be_code=manifest.runtime == PYFUNC_RUNTIME)
         if GOLDEN_FILE not in manifest.files:
             raise FairleadError(Code.FAILED_PRECONDITION, f"{id_} has no {GOLDEN_FILE} to prove itself with")
         golden = Golden.load(version.directory / GOLDEN_FILE)
@@ -238,7 +239,9 @@ class VersionLoader:
         if runtime not in self._loaders:
             known = ", ".join(sorted(self._loaders))
             raise FairleadError(
-                Code.FAILED_PRECONDITION, f"{id_} needs the runtime {runtime!r}; this process has {known}"
+                Code.FAILED_PRECONDITION,
+                f"{id_} needs the runtime {runtime!r}; this process has {known}",
+                hint=ALLOW if runtime == PYFUNC_RUNTIME else "",
             )
         return self._loaders[runtime]
 

@@ -69,7 +69,8 @@ class Predictor:
     while all threads are at work on earlier ones. A request that is alone never waits for company.
 
     A short run is done in the event loop itself: handing it to a thread and back costs more than the loop loses by it.
-    Not so a graph's: it waits for its members.
+    Not so a graph's: it waits for its members. Nor one of a model in a process of its own, which is waited for in a
+    thread that is there for no other version: it may hang.
 
     Args:
         manager: lends the versions.
@@ -107,7 +108,7 @@ class Predictor:
         self._metrics = metrics
         self._statistics = statistics
         self._threads = threads
-        self._admission = Admission(max_in_flight=max_in_flight, max_queue_s=max_queue_s, threads=threads)
+        self._admission = Admission(max_in_flight=max_in_flight, max_queue_s=max_queue_s)
         self._max_batch_rows = max_batch_rows
         self._max_batch_delay_s = max_batch_delay_s
         self._max_rows = max_rows
@@ -222,6 +223,9 @@ class Predictor:
     def close(self) -> None:
         """Let the threads go, once no request is left."""
         self._pool.shutdown()
+        for lane in list(self._lanes.values()):
+            if lane.pool is not None:
+                lane.pool.shutdown()
         self._graph_pool.shutdown()
         self._decoders.shutdown()
 
@@ -251,9 +255,14 @@ class Predictor:
     def _open_lane(self, handle: Handle) -> Lane:
         key = id(handle.servable)
         finalize(handle.servable, self._lanes.pop, key, None)
-        lane = self._lanes[key] = Lane(handle, self._max_batch_rows, self._count_dropped)
+        lane = self._lanes[key] = Lane(handle, self._max_batch_rows, self._threads, self._count_dropped)
         if self._log is not None:
             lane.logged = self._log.open(handle.manifest)
+        if lane.is_elsewhere:
+            lane.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"model {lane.model}")
+            finalize(handle.servable, lane.pool.shutdown, wait=False)
+        elif lane.is_graph:
+            lane.pool = self._graph_pool
         return lane
 
     def _copy(self, request: Waiting, shadow: Handle) -> None:
@@ -287,7 +296,7 @@ class Predictor:
 
     def _arrange(self, lane: Lane) -> None:
         """See to it that a batch is taken, at the end of this turn of the loop: whatever else it brings goes along."""
-        if lane.running >= self._threads:
+        if lane.running >= lane.most_running:
             return
         waits_for_company = self._max_batch_delay_s > 0 and not lane.is_full
         if lane.due is None:
@@ -312,12 +321,12 @@ class Predictor:
             self._finish(lane, batch, reason, self._run(lane, batch, run_rows))
         else:
             lane.running += 1
-            (self._graph_pool if lane.is_graph else self._pool).submit(self._work, lane, batch, reason, run_rows)
+            (lane.pool or self._pool).submit(self._work, lane, batch, reason, run_rows)
         self._follow(lane)
 
     def _follow(self, lane: Lane) -> None:
         """See to what still waits. What does not fill a batch lets those in that the loop finds at the sockets now."""
-        if lane.waiting_rows and lane.due is None and lane.running < self._threads:
+        if lane.waiting_rows and lane.due is None and lane.running < lane.most_running:
             follow = self._dispatch if lane.is_full else self._let_in
             lane.due = self._loop.call_soon(follow, lane, Reason.FREE)
 
@@ -325,7 +334,7 @@ class Predictor:
         lane.due = self._loop.call_soon(self._dispatch, lane, reason)
 
     def _is_short(self, lane: Lane, rows: int) -> bool:
-        if lane.pace_s is None or lane.running or lane.is_graph:
+        if lane.pace_s is None or lane.running or lane.pool is not None:
             return False
         limit = _INLINE_S if self._threads == 1 else _HAND_OVER_S
         return lane.pace_s * rows < limit

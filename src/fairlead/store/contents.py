@@ -1,6 +1,7 @@
 """What may lie in a version's directory: regular files of its own, none of which is code.
 
-Nothing here is a boundary by itself: the boundary is that no file of a version is ever unpickled, imported or linked.
+Nothing here is a boundary by itself: the boundary is that no process of the server's unpickles, imports or links a file
+of a version; a model in Python is, where it is allowed, and in a process of its own.
 A file that asks for it is told of before somebody else's tool does.
 """
 
@@ -35,12 +36,13 @@ _UNPACK: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
 """How what begins with these bytes is unpacked, a little of it: joblib writes pickles so."""
 
 
-def check_contents(directory: Path, roots: Sequence[Path] = ()) -> None:
+def check_contents(directory: Path, roots: Sequence[Path] = (), *, may_be_code: bool = False) -> None:
     """Raise unless the version in `directory` consists of regular files of data that are in it.
 
     Args:
         directory: where the version is, itself in the directory of its model.
         roots: directories that links may lead into besides.
+        may_be_code: whether they may be pickles and programs: of a model in Python, which is run as one.
 
     Raises:
         FairleadError: FAILED_PRECONDITION naming the file and what it is.
@@ -56,7 +58,7 @@ def check_contents(directory: Path, roots: Sequence[Path] = ()) -> None:
                     continue
             if not stat.S_ISREG(path.stat().st_mode):
                 raise _refused(path, "no regular file")
-            if code := _code_in(path):
+            if not may_be_code and (code := _code_in(path)):
                 raise _refused(path, code)
 
 
