@@ -206,7 +206,7 @@ def test_a_file_that_proves_nothing_is_refused(tmp_path: Path, names: list[str])
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200)
 @given(data=st.data())
 def test_any_damage_is_data_loss_or_harmless(compression: int, data: st.DataObject, tmp_path: Path) -> None:
     """Flipped and missing bytes raise nothing but DATA_LOSS, and leave no file open."""
