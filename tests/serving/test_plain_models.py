@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from fairlead.serving.source import StoreSource
 from fairlead.serving.status import State
 from fairlead.serving.target import Target, UnknownSignatureError
 from fairlead.serving.version_policy import VersionPolicy
+from fairlead.store.plain import QuietVersions
 from fairlead.store.store import Store
 from fairlead.telemetry.exposition import registry_of
 from fairlead.telemetry.instruments import Instruments
@@ -178,29 +178,46 @@ def test_a_base_path_that_cannot_be_read_changes_nothing(store: Store, start: St
     assert states(world) == {1: State.AVAILABLE}
 
 
-def test_a_directory_that_is_being_copied_is_left_alone(store: Store, start: Start) -> None:
+class Clock:
+    """A second that a test moves, and how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.now_s, self.looks = 0.0, 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.now_s
+
+    def wait_for_looks(self, world: World) -> None:
+        """Return when the manager has begun and ended a look at the store since."""
+        enough = self.looks + 4
+        world.wait(lambda: self.looks > enough)
+
+
+def test_a_directory_that_is_being_copied_is_left_alone(
+    store: Store, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However long the copy takes, the version is not even tried before it is whole, and then it is."""
     put(store, "1", 1)
     made = put(store, "8", 8, model="elsewhere")
-    world = start(quiet_period_s=1.0)
+    clock = Clock()
+    monkeypatch.setattr("fairlead.serving.source.QuietVersions", partial(QuietVersions, monotonic=clock))
+    world = start(quiet_period_s=60.0)
+    clock.wait_for_looks(world)
+    clock.now_s += 60.0
     world.wait(lambda: world.serving() == 1)
-    seen: list[set[int]] = []
-
-    def copy_slowly() -> None:
-        target = store.root / "m" / "8"
-        target.mkdir()
-        data = (made / "model.onnx").read_bytes()
-        with (target / "model.onnx").open("wb", buffering=0) as file:
-            for here, there in itertools.pairwise(range(0, len(data) + 20, len(data) // 20)):
-                file.write(data[here:there])
-                time.sleep(0.1)  # slower than the manager looks, faster than the quiet period
-                seen.append(set(states(world)))
-
-    copy = threading.Thread(target=copy_slowly)
-    copy.start()
-    copy.join()
-    assert all(versions == {1} for versions in seen)
-    assert len(seen) >= 20
+    target = store.root / "m" / "8"
+    target.mkdir()
+    data = (made / "model.onnx").read_bytes()
+    with (target / "model.onnx").open("wb", buffering=0) as file:
+        for here, there in itertools.pairwise(range(0, len(data) + 20, len(data) // 20)):
+            file.write(data[here:there])
+            clock.wait_for_looks(world)
+            clock.now_s += 50.0
+            assert set(states(world)) == {1}
+    clock.wait_for_looks(world)
+    assert set(states(world)) == {1}
+    clock.now_s += 60.0
     world.wait(lambda: world.serving() == 8)
 
     assert world.registry.get_sample_value("fairlead_model_load_failures_total", {"model": "m"}) in (None, 0)
