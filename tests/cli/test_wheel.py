@@ -110,6 +110,14 @@ class TestWheel:
         assert "ok    request path: compiled" in examined.stdout
         assert server.stop() == 0
 
+    def test_a_project_is_begun_without_an_extra(self, installed: Path, tmp_path: Path) -> None:
+        """Its files come with the wheel; it installs what it needs itself."""
+        done = fairlead(installed, tmp_path, "init", "churn")
+
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "churn" / "churn" / "recipe.py").exists()
+        assert (tmp_path / "churn" / ".github" / "workflows" / "ci.yml").exists()
+
     def test_training_says_what_to_install(self, installed: Path, tmp_path: Path) -> None:
         """The example comes with the wheel; what it needs is named in the command to run."""
         done = fairlead(installed, tmp_path, "train", "digits")

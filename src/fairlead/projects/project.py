@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -64,6 +65,7 @@ def files_of(template: str, name: str) -> dict[PurePosixPath, str]:
     words = {
         "NEWMODEL": name,
         "NEWVERSION": metadata.version("fairlead"),
+        "NEWPYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",  # whose versions requirements.lock will have
         "NEWSUMMARY": chosen.summary,
         "NEWEXAMPLE": chosen.example,
     }

@@ -65,10 +65,9 @@ def ask(home: Path) -> Iterator[Ask]:
 
 
 def environment() -> dict[str, str]:
-    """This one, without settings of Fairlead's: they are for what is in production."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(("FAIRLEAD_", "API_KEY", "MODEL_"))
-    }
+    """This one, without settings: they are for what is in production."""
+    settings = ("FAIRLEAD_", "MLFLOW_", "API_KEY", "MODEL_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
 
 
 def ready(server: subprocess.Popen[bytes], log: Path) -> str:
