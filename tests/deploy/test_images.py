@@ -11,6 +11,7 @@ import tomllib
 from importlib import metadata
 
 import pytest
+from tools import wheels
 
 from .rule_files import DEPLOY, load
 
@@ -53,6 +54,16 @@ def test_everything_is_pinned_by_hash(name: str) -> None:
 def test_images_have_the_versions_that_are_tested(name: str) -> None:
     """Whatever is installed into one is what these tests run with."""
     assert pins(name) <= pins("dev.txt")
+
+
+@pytest.mark.parametrize(("machine", "build", "other"), [("x86_64", "-cpu", ""), ("aarch64", "", "-cpu")])
+def test_each_processor_has_pins_of_its_own(machine: str, build: str, other: str) -> None:
+    """Those that `python -m tools.wheels` looks for: with digests, and none that are for another processor."""
+    found = wheels.pins((ROOT / "requirements" / "image-train.txt").read_text(), machine)
+    (version,) = (version for name, version in pins("image-train.txt") if name == f"tensorflow{build}")
+    assert found[f"tensorflow{build}=={version}"]
+    assert not [pin for pin in found if pin.startswith(f"tensorflow{other}==")]
+    assert all(found.values())
 
 
 def test_what_is_installed_is_checked_by_hash() -> None:
