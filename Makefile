@@ -86,8 +86,8 @@ docs: setup
 # Needs uv (pip install uv); the files name no index, and those of the product keep hashes.
 # Not with PyTorch, whose wheels for Linux bring gigabytes of CUDA: tests take that of Debian.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml
-SERVE = --extra access --extra console --extra object-store --extra postgresql --extra redis --extra tracing
-TRAIN = --extra control --extra parquet --extra signing --extra sklearn --extra tensorflow --extra train
+SERVE = --extra access --extra console --extra object-store --extra postgresql --extra redis --extra signing --extra tracing
+TRAIN = --extra control --extra parquet --extra sklearn --extra tensorflow --extra train
 lock:
 	$(LOCK) --extra all --group dev -o requirements/dev.txt
 	$(LOCK) -c requirements/dev.txt -o requirements/serve.txt

@@ -64,7 +64,7 @@ class Podman:
         self._configuration = folder / "containers.conf"
         self._configuration.write_text(_CONFIGURATION)
 
-    def run(self, *arguments: str, given: str = "", timeout_s: float = 60) -> str:
+    def run(self, *arguments: str, given: str = "", timeout_s: float = 120) -> str:
         """What a command says.
 
         Raises:

@@ -24,6 +24,9 @@ USER = 10001
 IMAGE = "fairlead:0.1.0"
 """By which the manifests know it."""
 
+BUILD_TIMEOUT_S = 1800
+"""Of the test that comes first: on a machine of its own the image takes a minute, on one that is shared ten."""
+
 LEAST = ("--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--tmpfs=/tmp")
 """What a container is left with: a user without rights, on a root that cannot be written."""
 

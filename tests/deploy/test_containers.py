@@ -16,7 +16,9 @@ from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
 from .nginx import Nginx
-from .podman import IMAGE, LEAST, USER, Engine
+from .podman import BUILD_TIMEOUT_S, IMAGE, LEAST, USER, Engine
+
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_S)
 
 
 @dataclass

@@ -9,14 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fairlead.store.writable_store import WritableStore
 from fairlead.testing import publish_digit
 
-from .podman import IMAGE, USER, Engine
+from .podman import BUILD_TIMEOUT_S, IMAGE, USER, Engine
 from .rule_files import DEPLOY
 from .test_kubernetes import one
 
 CONTAINER = "fairlead-server-pod-0-server"
+
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_S)
 
 
 def deployment(store: Path, home: Path) -> dict[str, Any]:
