@@ -12,7 +12,7 @@ from fairlead.client.call_error import StaleError, closed, left, told
 from fairlead.client.http_message import AnswerReader, HttpAnswer
 from fairlead.client.http_wire import CHUNK_BYTES, KEPT_S
 from fairlead.client.question import Question
-from fairlead.client.rest import decode, encode, headers_of
+from fairlead.client.rest import decode, request_bytes
 
 __all__ = ["AsyncHttpWire"]
 
@@ -35,9 +35,8 @@ class AsyncHttpWire:
             FairleadError: when there is none, or it is an error.
         """
         where = str(self._address)
-        request = encode(question)
         with told(where):
-            data = request.encode(self._address.authority, headers_of(self._address, left(deadline)))
+            data = request_bytes(question, self._address, deadline)
             async with asyncio.timeout(left(deadline)):
                 answer = await self._exchange(data)
         return decode(question, answer, where)

@@ -22,6 +22,7 @@ __all__ = ["AsyncGrpcWire", "GrpcWire"]
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
     ("grpc.enable_retries", 0),  # what is asked again, and when, is decided in one place
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -38,7 +39,7 @@ class GrpcWire:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._channel = _channel(grpc, address)
+        self._channel = _channel(grpc, address, _credentials(address))
         self._is_closed = False
 
     def ask(self, question: Question, deadline: float) -> Any:
@@ -67,11 +68,12 @@ class GrpcWire:
 
 
 class AsyncGrpcWire:
-    """Tasks of one event loop may share it. As `GrpcWire`."""
+    """Tasks of one event loop may share it, which need not run yet when it is made. As `GrpcWire`."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._channel = _channel(grpc.aio, address)
+        self._credentials = _credentials(address)
+        self._channel: Any = None
         self._is_closed = False
 
     async def ask(self, question: Question, deadline: float) -> Any:
@@ -85,6 +87,8 @@ class AsyncGrpcWire:
             raise closed()
         with told(where):
             timeout_s = left(deadline)
+        if self._channel is None:
+            self._channel = _channel(grpc.aio, self._address, self._credentials)
         made = _method(self._channel, call)(call.message, timeout=timeout_s, metadata=_metadata(self._address, call))
         try:
             answer = await made
@@ -95,14 +99,20 @@ class AsyncGrpcWire:
     async def close(self) -> None:
         """End the connection, and the calls that are being made."""
         self._is_closed = True
-        await self._channel.close()
+        if self._channel is not None:
+            await self._channel.close()
 
 
-def _channel(library: Any, address: Address) -> Any:
+def _credentials(address: Address) -> Any:
+    """How the channel is encrypted; None for not at all."""
+    return grpc.ssl_channel_credentials(*address.pem()) if address.is_encrypted else None
+
+
+def _channel(library: Any, address: Address, credentials: Any) -> Any:
     """A channel of grpc, or of its half for event loops."""
-    if not address.is_encrypted:
+    if credentials is None:
         return library.insecure_channel(address.authority, _OPTIONS)
-    return library.secure_channel(address.authority, grpc.ssl_channel_credentials(*address.pem()), _OPTIONS)
+    return library.secure_channel(address.authority, credentials, _OPTIONS)
 
 
 def _method(channel: Any, call: GrpcCall) -> Any:

@@ -12,7 +12,7 @@ from fairlead.client.address import Address
 from fairlead.client.call_error import StaleError, closed, left, told
 from fairlead.client.http_message import AnswerReader, HttpAnswer
 from fairlead.client.question import Question
-from fairlead.client.rest import decode, encode, headers_of
+from fairlead.client.rest import decode, request_bytes
 
 __all__ = ["CHUNK_BYTES", "KEPT_S", "HttpWire"]
 
@@ -42,9 +42,8 @@ class HttpWire:
             FairleadError: when there is none, or it is an error.
         """
         where = str(self._address)
-        request = encode(question)
         with told(where):
-            data = request.encode(self._address.authority, headers_of(self._address, left(deadline)))
+            data = request_bytes(question, self._address, deadline)
             answer = self._exchange(data, deadline)
         return decode(question, answer, where)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from fairlead.client.address import Address
-from fairlead.client.call_error import CallError, unreadable
+from fairlead.client.call_error import CallError, left, unreadable
 from fairlead.client.http_message import HttpAnswer, HttpRequest
 from fairlead.client.question import (
     Describe,
@@ -31,12 +31,14 @@ from fairlead.serving.target import Target
 from fairlead.transport.v2.binary import to_bytes
 from fairlead.transport.v2.datatype import datatype_of
 
-__all__ = ["decode", "encode", "headers_of"]
+__all__ = ["decode", "request_bytes"]
 
 _JSON_LENGTH = "inference-header-content-length"
 _OK = 200
 _NOT_READY = 503
-_PASSING = (502, _NOT_READY)
+_PASSING = (408, 502, _NOT_READY)
+"""408 is what some proxies say on a connection that nobody has used for a while."""
+
 _TOO_MANY = 429
 _CODES: Mapping[int, Code] = MappingProxyType(
     {
@@ -44,6 +46,7 @@ _CODES: Mapping[int, Code] = MappingProxyType(
         401: Code.UNAUTHENTICATED,
         403: Code.PERMISSION_DENIED,
         404: Code.NOT_FOUND,
+        408: Code.UNAVAILABLE,
         413: Code.RESOURCE_EXHAUSTED,
         429: Code.RESOURCE_EXHAUSTED,
         501: Code.UNIMPLEMENTED,
@@ -55,7 +58,7 @@ _CODES: Mapping[int, Code] = MappingProxyType(
 """What a proxy's status means; Fairlead itself says the code."""
 
 
-def encode(question: Question) -> HttpRequest:
+def _encode(question: Question) -> HttpRequest:
     """What is sent for `question`."""
     match question:
         case Infer():
@@ -73,9 +76,14 @@ def encode(question: Question) -> HttpRequest:
             return HttpRequest(method="POST", path=f"/feedback{query}", body=orjson.dumps({"labels": pairs}))
 
 
-def headers_of(address: Address, seconds: float) -> list[tuple[str, str]]:
-    """What every request says: who asks, and how long they wait."""
-    return [*address.credentials(), ("x-request-timeout-ms", str(math.ceil(seconds * 1000)))]
+def request_bytes(question: Question, address: Address, deadline: float) -> bytes:
+    """All that is sent for `question`: with who asks, and how long they wait.
+
+    Raises:
+        TimeoutError: when the deadline is over.
+    """
+    waits = ("x-request-timeout-ms", str(math.ceil(left(deadline) * 1000)))
+    return _encode(question).encode(address.authority, address.prefix, (*address.credentials(), waits))
 
 
 def decode(question: Question, answer: HttpAnswer, where: str) -> Any:
