@@ -23,6 +23,7 @@ up: setup
 # All tests on the source tree, then those of the request path on the modules that a wheel has compiled.
 test: setup $(COMPILED)
 	tools/install_test_packages.sh
+	-$(BIN)/python -m benchmarks.harness.environments triton
 	$(BIN)/python -m pytest
 	PYTHONPATH=$(COMPILED) $(BIN)/python -m pytest tests/serving tests/telemetry tests/transport
 

@@ -1,4 +1,7 @@
-"""A virtual environment for each peer under `.bench/`, made once from its pinned requirements with nothing but pip."""
+"""A virtual environment for each peer under `.bench/`, made once from its pinned requirements with nothing but pip.
+
+usage: python -m benchmarks.harness.environments PEER
+"""
 
 from __future__ import annotations
 
@@ -38,3 +41,10 @@ def _run(command: list[str]) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise InstallError(lines[-1] if lines else f"{command[0]} ended with status {done.returncode}")
+
+
+if __name__ == "__main__":
+    try:
+        print(environment(sys.argv[1]))
+    except InstallError as error:
+        sys.exit(str(error))

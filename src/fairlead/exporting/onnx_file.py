@@ -12,7 +12,7 @@ from fairlead.servable.runtimes.onnx import MODEL_FILE
 from fairlead.servable.text_transform import text_transform
 from fairlead.training.extras import needs_extras
 
-__all__ = ["INSTALL", "load_onnx", "write_onnx"]
+__all__ = ["INSTALL", "answers_of_onnx", "load_onnx", "write_onnx"]
 
 INSTALL = "pip install 'fairlead[control,optimize]'"
 
@@ -24,7 +24,7 @@ def write_onnx(source: Source, target: Path) -> float:
         FairleadError: what `load_onnx` raises; FAILED_PRECONDITION when the file alone answers something else.
     """
     target.write_bytes(load_onnx(source).SerializeToString())
-    return proven(source, _answers(target, source), "the ONNX file")
+    return proven(source, answers_of_onnx(target, source), "the ONNX file")
 
 
 def load_onnx(source: Source) -> Any:
@@ -53,9 +53,13 @@ def load_onnx(source: Source) -> Any:
     return model
 
 
-def _answers(path: Path, source: Source) -> dict[str, Any]:
+def answers_of_onnx(path: Path, source: Source) -> dict[str, Any]:
+    """What the file at `path` answers to the golden rows, in ONNX Runtime alone."""
     import onnxruntime  # noqa: PLC0415 - for who exports
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [spec.name for spec in source.manifest.signature.outputs]
-    return dict(zip(names, session.run(names, dict(source.golden.inputs)), strict=True))
+    inputs = {
+        name: array.astype(object) if array.dtype.kind == "U" else array for name, array in source.golden.inputs.items()
+    }
+    return dict(zip(names, session.run(names, inputs), strict=True))

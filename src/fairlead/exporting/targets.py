@@ -11,6 +11,7 @@ from fairlead.exporting.onnx_file import write_onnx
 from fairlead.exporting.saved_model import write_saved_model
 from fairlead.exporting.target import Target
 from fairlead.exporting.tflite import write_tflite
+from fairlead.exporting.triton import write_triton
 
 __all__ = ["TARGETS"]
 
@@ -19,6 +20,7 @@ _ALL = (
     Target(name="onnx", suffix=".onnx", write=write_onnx),
     Target(name="tflite", suffix=".tflite", write=write_tflite),
     Target(name="tfserving", suffix="", write=write_saved_model),
+    Target(name="triton", suffix="", write=write_triton),
 )
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType({target.name: target for target in _ALL})
 """By name."""
