@@ -37,7 +37,7 @@ class Export:
     difference: float
 
 
-def export(settings: Settings, reference: str, target: Target, path: Path | None) -> Export:
+def export(settings: Settings, reference: str, target: Target, path: Path | None, *, storage_uri: str = "") -> Export:
     """Write the version that `reference` means for a system; nothing is left of one that does not prove itself.
 
     Args:
@@ -45,6 +45,7 @@ def export(settings: Settings, reference: str, target: Target, path: Path | None
         reference: see `find_version`.
         target: the system.
         path: where to; None for a name of the version's in the present directory.
+        storage_uri: see `Source`.
 
     Raises:
         FairleadError: ALREADY_EXISTS when something is there, UNIMPLEMENTED for what is no ONNX file, and what
@@ -68,7 +69,13 @@ def export(settings: Settings, reference: str, target: Target, path: Path | None
             return work / MODEL_FILE
 
         made = work / f"export{target.suffix}"
-        source = Source(manifest=version.manifest, directory=version.directory, golden=golden, prepare=prepared)
+        source = Source(
+            manifest=version.manifest,
+            directory=version.directory,
+            golden=golden,
+            prepare=prepared,
+            storage_uri=storage_uri,
+        )
         difference = target.write(source, made)
         shutil.move(made, path)
     return Export(version=id_, path=path, rows=golden.rows, difference=difference)

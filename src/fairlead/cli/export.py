@@ -23,6 +23,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("version", metavar="MODEL[@VERSION|@LABEL]", help="what to export; a model is what serves")
     parser.add_argument("--to", required=True, choices=TARGETS, help="the system that is to load it")
     parser.add_argument("--output", type=Path, help="where to (default: MODEL-VERSION, in the present directory)")
+    parser.add_argument("--storage-uri", default="", metavar="URI", help="kserve: where models/ will be fetched from")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     add_flags(parser, "home", "store", "trusted_keys")
 
@@ -31,7 +32,13 @@ def run(arguments: Namespace) -> int:
     from fairlead.app.exporting import export  # noqa: PLC0415 - the control plane
     from fairlead.exporting.targets import TARGETS  # noqa: PLC0415 - likewise
 
-    done = export(settings_from(arguments), arguments.version, TARGETS[arguments.to], arguments.output)
+    done = export(
+        settings_from(arguments),
+        arguments.version,
+        TARGETS[arguments.to],
+        arguments.output,
+        storage_uri=arguments.storage_uri,
+    )
     if arguments.json:
         json_line(
             {

@@ -25,12 +25,14 @@ class Source:
         directory: its files.
         golden: rows and what the version answers to them.
         prepare: the version's ONNX file with the shapes of its tensors inferred and what is constant computed.
+        storage_uri: where what is written will be, for a system that fetches it; empty where that was not said.
     """
 
     manifest: Manifest
     directory: Path
     golden: Golden
     prepare: Callable[[], Path]
+    storage_uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

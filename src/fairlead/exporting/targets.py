@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from fairlead.exporting.kserve import write_kserve
 from fairlead.exporting.mlflow import write_mlflow
 from fairlead.exporting.onnx_file import write_onnx
 from fairlead.exporting.saved_model import write_saved_model
@@ -16,6 +17,7 @@ from fairlead.exporting.triton import write_triton
 __all__ = ["TARGETS"]
 
 _ALL = (
+    Target(name="kserve", suffix="", write=write_kserve),
     Target(name="mlflow", suffix="", write=write_mlflow),
     Target(name="onnx", suffix=".onnx", write=write_onnx),
     Target(name="tflite", suffix=".tflite", write=write_tflite),
