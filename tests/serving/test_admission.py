@@ -1,8 +1,12 @@
 """Long queues are allowed until a bound is met; then little may wait until it is calm again."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
 from fairlead.errors import OverloadError
@@ -10,7 +14,7 @@ from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.serving.admission import Admission
 from fairlead.serving.handle import Handle
-from fairlead.serving.lane import Lane
+from fairlead.serving.lane import Lane, Waiting
 
 X = TensorSpec(name="x", dtype="float32", shape=(-1, 1))
 MANIFEST = Manifest(
@@ -134,3 +138,28 @@ def test_one_tenant_alone_has_what_all_would_have() -> None:
     for _ in range(50):
         world.admission.let_go("only")
     assert not world.admits(11, "only")
+
+
+@pytest.mark.parametrize(("runtime", "is_refused"), [("pyfunc", True), ("onnx", False)])
+def test_a_version_that_may_hang_leaves_room_for_others(runtime: str, is_refused: bool) -> None:
+    """Half of what the server holds may wait for it, whatever its pace was before."""
+    world = World(pace_s=1e-6)
+    handle = Handle(Mock(), replace(MANIFEST, runtime=runtime), Mock())
+    world.lane = Lane(handle, 4, 1, Mock())
+    inputs = {"x": np.zeros((1, 1), np.float32)}
+    told: dict[str, Any] = {
+        "id": "",
+        "outputs": None,
+        "label": "",
+        "rows": 1,
+        "since": 0.0,
+        "deadline": None,
+        "answer": Mock(),
+    }
+    for _ in range(3):
+        world.lane.put(Waiting(handle, inputs, **told))
+    world.admission.check_queue(world.lane)
+    world.lane.put(Waiting(handle, inputs, **told))
+
+    with pytest.raises(OverloadError, match="4 requests wait for m") if is_refused else nullcontext():
+        world.admission.check_queue(world.lane)

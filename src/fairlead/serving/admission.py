@@ -25,6 +25,9 @@ class Admission:
     Of several tenants none can keep the others out. Where a bound is met, one that holds fewer requests than they do on
     average is let in all the same, up to twice the bound; who holds more is refused until there is room.
 
+    A version in a process of its own may hang, and then its pace says nothing of what waits: half of all requests may
+    wait for it at most, so that others have room.
+
     Args:
         max_in_flight: how many requests are held, those that wait included.
         max_queue_s: seconds of work that may wait for a version.
@@ -33,6 +36,7 @@ class Admission:
 
     def __init__(self, *, max_in_flight: int, max_queue_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._max_in_flight = max_in_flight
+        self._most_elsewhere = max(1, max_in_flight // 2)
         self._max_queue_s = max_queue_s
         self._clock = clock
         self._refused_at = float("-inf")
@@ -67,6 +71,12 @@ class Admission:
 
     def check_queue(self, lane: Lane, tenant: str | None = None) -> None:
         """Raise OverloadError unless one more request may wait in `lane`, one of the tenant if it has one."""
+        if lane.is_elsewhere and lane.depth >= self._most_elsewhere:
+            raise OverloadError(
+                f"{lane.depth} requests wait for {lane.model} already, half of what this server holds",
+                reason="queue",
+                hint="try again shortly, or raise FAIRLEAD_MAX_IN_FLIGHT",
+            )
         wait_s = lane.waiting_rows * (lane.pace_s or 0.0) / lane.most_running
         if wait_s <= min(_SHORT_QUEUE_S, self._max_queue_s):
             return

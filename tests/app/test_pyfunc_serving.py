@@ -1,0 +1,115 @@
+"""A server with a Python model in it: whatever that does, the server and its other models are well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from tests import mlflow_models as does
+from tests.cli.clients import wait_until
+from tests.cli.conftest import Answer, Server, starting
+from tests.mlflow_models import signature, write_obedient
+
+from fairlead.app.importing import import_model
+from fairlead.app.releases import open_writable_store
+from fairlead.config import Settings
+from fairlead.servable.disposable import Limits
+from fairlead.servable.pyfunc import program
+from fairlead.testing import publish_digit
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The obedient model, and one of ONNX."""
+    home = tmp_path_factory.mktemp("store")
+    write_obedient(home / "model", signature())
+    settings = Settings(home=home, python_models="on")
+    import_model(settings, home / "model", "obedient", limits=Limits())
+    written = open_writable_store(settings)
+    written.promote(publish_digit(written, "digits", 7).manifest.id, why="test")
+    return settings.store_path
+
+
+@pytest.fixture(scope="module")
+def server(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of both, with one thread for models: a run that hangs in it would hang all."""
+    with starting(tmp_path_factory.mktemp("server")) as start:
+        flags = ("--python-models", "on", "--python-model-deadline-s", "600")
+        server: Server = start(store, "--workers", "1", "--threads", "1", *flags)
+        server.wait_ready(120)
+        yield server
+
+
+def ask(server: Server, word: int) -> Answer:
+    """Rows that ask for something."""
+    body = json.dumps({"instances": [[word, 1], [2, 3]]}).encode()
+    return server.call("POST", "/v1/models/obedient:predict", body)
+
+
+def process_of(server: Server) -> psutil.Process:
+    """The model's."""
+    (found,) = [
+        child
+        for child in psutil.Process(server.process.pid).children(recursive=True)
+        if program.__file__ in child.cmdline()
+    ]
+    return found
+
+
+def waiting(server: Server) -> float:
+    """How many requests are held."""
+    _, text = server.page("/metrics", server.management_port)
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("fairlead_in_flight"))
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "said"),
+    [
+        (does.NAN, 500, "holds numbers that are not finite"),
+        (does.SHAPE, 500, "its signature says float32[-1, 2]"),
+        (does.REFUSE, 400, "rows like these are not taken"),
+    ],
+)
+def test_what_is_no_answer_is_a_declared_error(server: Server, word: int, status: int, said: str) -> None:
+    """With the reason; the next request is answered."""
+    found, body = ask(server, word)
+
+    assert (found, said in body["error"]) == (status, True), body
+    assert ask(server, 0) == (200, {"predictions": [[0, 2], [4, 6]]})
+
+
+def test_others_are_answered_while_it_hangs(server: Server) -> None:
+    """And when its process is killed, who waited for it is told, and it is back."""
+    picture = json.dumps({"instances": np.zeros((1, 28, 28, 1)).tolist()}).encode()
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(ask, server, does.HANG)
+        wait_until(lambda: waiting(server) >= 1, 60)
+        others: list[Any] = [server.call("POST", "/v1/models/digits:predict", picture)[0] for _ in range(50)]
+        assert server.call("GET", "/health/live")[0] == 200
+        process_of(server).kill()
+        status, body = hanging.result(60)
+
+    assert others == [200] * 50
+    assert status == 500
+    assert "the model's process ended: killed by SIGKILL" in body["error"]
+    wait_until(lambda: ask(server, 0)[0] == 200, 120)
+    assert server.stop() == 0
+
+
+def test_a_server_that_may_not_run_python_says_so(store: Path, tmp_path: Path) -> None:
+    """In the model's status; what it may run is served."""
+    with starting(tmp_path) as start:
+        server: Server = start(store, "--workers", "1")
+        wait_until(lambda: server.call("GET", "/v2/models/digits/ready")[0] == 200, 60)
+        wait_until(lambda: "needs" in str(server.call("GET", "/v1/models/obedient")[1]), 60)
+        _, body = server.call("GET", "/v1/models/obedient")
+        log = server.log.read_text()
+
+    assert "obedient@1 needs the runtime 'pyfunc'; this process has onnx, tensorflow" in str(body)
+    assert "FAIRLEAD_PYTHON_MODELS=on" in log
