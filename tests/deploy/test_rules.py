@@ -107,7 +107,7 @@ def month(directory: Path, *, days: int, share: float, pages: str) -> Path:
     written = directory / "month.yml"
     written.write_text(f"""
 rule_files: [rules.yml]
-evaluation_interval: 5m
+evaluation_interval: 10m
 group_eval_order: [fairlead-objectives-short, fairlead-objectives-long]
 tests:
   - interval: 1m

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from tests.cli.clients import wait_until
 from tests.database.cutting import Way, cutter
 from tests.database.postgres import PostgresServer, postgres_server
 
@@ -168,13 +169,16 @@ def test_a_server_that_crashes_while_it_is_written_to(own_server: PostgresServer
         own_server.stop(signal.SIGQUIT)
         own_server.start()
     with own_server.frozen():
-        time.sleep(2.5)
-    before = PredictionLog(engine).position("w")
-    time.sleep(0.5)
+        failed = len(failures)
+        wait_until(lambda: len(failures) > failed)
+    patient_engine = open_engine(engine.url.render_as_string())
+    patient = PredictionLog(patient_engine)
+    before = patient.position("w")
+    wait_until(lambda: patient.position("w") > before)
     is_over.set()
     shipper.join(60)
 
     assert set(failures) == {Code.UNAVAILABLE}
-    assert log.position("w") > before
-    check(log, log.position("w").position)
+    check(patient, patient.position("w").position)
     engine.dispose()
+    patient_engine.dispose()

@@ -82,7 +82,8 @@ class Running:
             begun.set()
 
         self.loop.call_soon_threadsafe(begin)
-        begun.wait(1.0)  # the loop may end before its turn comes
+        while not begun.wait(0.01) and self.thread.is_alive():  # the loop may end before its turn comes
+            pass
 
     def stop(self) -> None:
         """Leave at once, unless it has left."""

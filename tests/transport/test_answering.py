@@ -64,7 +64,7 @@ async def test_it_waits_for_tasks_and_threads() -> None:
     said: list[str] = []
 
     async def hurry() -> str:
-        async with asyncio.timeout(5):  # which needs a task around it
+        async with asyncio.timeout(20):  # which needs a task around it
             return await asyncio.to_thread(str, 1)
 
     async def speak() -> None:
@@ -72,7 +72,7 @@ async def test_it_waits_for_tasks_and_threads() -> None:
         said.append(await asyncio.create_task(hurry()))
 
     Answering(speak(), over.set).begin()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await over.wait()
     assert said == ["0", "1"]
 

@@ -41,10 +41,10 @@ def port() -> Iterator[socket.socket]:
 def start(tmp_path: Path, port: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Makes a supervisor whose workers follow a script: a behaviour for each that is started, the last for the rest."""
 
-    def start(*script: str, workers: int = 1) -> Supervisor:
+    def start(*script: str, workers: int = 1, drain_timeout_s: float = 0.1) -> Supervisor:
         (tmp_path / "script").write_text("\n".join(script))
         monkeypatch.setattr(process, "COMMAND", (sys.executable, SCRIPTED, str(tmp_path / "script")))
-        settings = Settings(workers=workers, drain_timeout_s=0.1)
+        settings = Settings(workers=workers, drain_timeout_s=drain_timeout_s)
         memory = Memory.make(1 + 2 * workers)
         metrics = ServiceMetrics(memory.pieces, home=0)
         return Supervisor(
@@ -198,13 +198,12 @@ async def test_a_worker_that_does_not_leave_is_killed(start: Start, monkeypatch:
 
 async def test_a_second_stop_ends_it_at_once(start: Start) -> None:
     """Whatever the workers do."""
-    supervisor = start("ignore orders", workers=2)
+    supervisor = start("ignore orders", workers=2, drain_timeout_s=10 * TIMEOUT_S)
     async with running(supervisor) as run:
         await until(lambda: len(accepting(supervisor)) == 2)
         supervisor.stop()
         supervisor.stop()
-        async with asyncio.timeout(2):
-            await run
+        await asyncio.wait_for(run, TIMEOUT_S)
 
 
 async def test_a_stop_in_the_middle_of_the_start(start: Start) -> None:
@@ -217,14 +216,18 @@ async def test_a_stop_in_the_middle_of_the_start(start: Start) -> None:
         await asyncio.wait_for(run, TIMEOUT_S)
 
 
-async def test_a_stop_while_a_dead_worker_is_waited_for(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stop_while_a_dead_worker_is_waited_for(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing is started any more."""
     supervisor = start("die later")
     async with running(supervisor) as run:
         await until(lambda: "another is started in 1 s" in caplog.text)
+        started = (tmp_path / "script.started").read_bytes()
         supervisor.stop()
-        async with asyncio.timeout(0.9):
-            await run
+        await asyncio.wait_for(run, TIMEOUT_S)
+
+    assert (tmp_path / "script.started").read_bytes() == started
 
 
 @pytest.fixture(autouse=True)
