@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -140,10 +141,12 @@ def shown(index: int) -> str:
 def test_a_sample_that_fails_says_why(desk: Desk) -> None:
     """Code, sentence and hint, and an exit status."""
     predict, url = "node examples/clients/predict.mjs", f"http://127.0.0.1:{desk.server.port}"
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
     said = {
         f'{predict} {url} nope \'{{"text": "x"}}\'': r"^NOT_FOUND: .*nope.*\n1\n",
         f'{predict} {url} digits \'{{"text": "x"}}\'': r"^FAILED_PRECONDITION: .*\n1\n",
-        f"{predict} http://127.0.0.1:9 digits '{{}}'": r"^UNAVAILABLE: http://127.0.0.1:9 does not answer: .*\n1\n",
+        f"{predict} {nowhere} digits '{{}}'": r"^UNAVAILABLE: .* does not answer: .*ECONNREFUSED.*\n1\n",
         predict: r"^usage: .*\n2\n",
     }
     for command, pattern in said.items():

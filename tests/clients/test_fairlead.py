@@ -44,6 +44,7 @@ def test_an_array_is_the_only_input(caller: Caller) -> None:
     assert (prediction.model, prediction.version, prediction.request_id) == ("digits", 2, "mine")
     assert prediction.outputs.keys() == {"probs"}
     assert prediction.output.argmax(axis=1).tolist() == [7, 7]
+    assert prediction.labels == ("7", "7")
     first, second = prediction.ids
     assert (first.endswith(".0"), second.endswith(".1")) == (True, True)
     (alone,) = caller.predict("digits", IMAGE[:1]).ids
@@ -53,7 +54,10 @@ def test_an_array_is_the_only_input(caller: Caller) -> None:
 @pytest.mark.parametrize("values", [[1, 2.5], (1, 2.5), np.array([1, 2.5]), np.array([1, 2.5], ">f8")], ids=repr)
 def test_numbers_become_what_the_model_takes(caller: Caller, values: Any) -> None:
     """Lists and arrays of other precision are converted."""
-    check_tensor(caller.predict("half_plus_two", values).output, np.array([2.5, 3.25], np.float32))
+    prediction = caller.predict("half_plus_two", values)
+
+    check_tensor(prediction.output, np.array([2.5, 3.25], np.float32))
+    assert prediction.labels == ()
 
 
 def test_tensors_of_every_dtype_come_back_as_they_went(caller: Caller) -> None:
@@ -109,6 +113,7 @@ def test_models_say_what_they_take(caller: Caller) -> None:
     assert (metadata.name, metadata.versions) == ("digits", (1, 2))
     assert (spec.name, spec.dtype, spec.shape) == ("image", "float32", (-1, 28, 28, 1))
     assert (output.name, output.dtype, output.shape) == ("probs", "float32", (-1, 10))
+    assert metadata.classes == tuple("0123456789")
     models = caller.call("models")
     assert ModelVersion(model="digits", version=1, state="READY") in models
     assert {version.model for version in models} >= {"mixed", "table"}

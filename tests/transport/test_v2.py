@@ -58,6 +58,13 @@ def test_metadata(client: Client, version: str) -> None:
     assert client.get(f"/v2/models/pair{version}/ready").json() == {"name": "pair", "ready": True}
 
 
+def test_the_metadata_name_the_classes(client: Client) -> None:
+    """As a property, whose value is a text: what they are is no part of a tensor. A model without any has none."""
+    page = client.get("/v2/models/digits").json()
+
+    assert page["properties"] == {"classes": '["0","1","2","3","4","5","6","7","8","9"]'}
+
+
 def test_an_answer_in_json(client: Client) -> None:
     """The answer names who gave it, echoes the id, and its data is flat."""
     answer = infer(client, "pair", {

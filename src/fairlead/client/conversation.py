@@ -54,7 +54,9 @@ def _infer(
     target: Target, inputs: Inputs, metadata: ModelMetadata, request_id: str, sticky_key: str
 ) -> Conversation[Prediction]:
     tensors = tensors_of(inputs, metadata)
-    prediction: Prediction = yield Infer(target=target, tensors=tensors, request_id=request_id, sticky_key=sticky_key)
+    prediction: Prediction = yield Infer(
+        target=target, tensors=tensors, classes=metadata.classes, request_id=request_id, sticky_key=sticky_key
+    )
     return prediction
 
 

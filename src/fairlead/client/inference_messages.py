@@ -19,7 +19,7 @@ from fairlead.client.question import (
     Prediction,
     Question,
 )
-from fairlead.client.tensors import read_spec, read_tensor
+from fairlead.client.tensors import read_classes, read_spec, read_tensor
 from fairlead.errors import Code, FairleadError
 from fairlead.serving.target import Target
 from fairlead.transport.grpc.messages import Message, message_class
@@ -155,6 +155,7 @@ def _read(question: Question, answer: Message, fields: dict[str, str]) -> Any:
                 platform=answer.platform,
                 inputs=tuple(read_spec(tensor.name, tensor.datatype, tensor.shape) for tensor in answer.inputs),
                 outputs=tuple(read_spec(tensor.name, tensor.datatype, tensor.shape) for tensor in answer.outputs),
+                classes=read_classes(answer.properties),
             )
         case Index():
             return tuple(

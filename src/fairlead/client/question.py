@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fairlead.servable.scores import class_scores
 from fairlead.servable.signature import Array, Tensors, TensorSpec
 from fairlead.serving.prediction_id import row_ids
 from fairlead.serving.target import Target
@@ -21,6 +22,7 @@ class Prediction:
         version: the version that answered.
         outputs: by name; texts are str in arrays of objects. Arrays are not to be written to.
         ids: of each row, by which feedback finds it.
+        classes: the names of the model's classes; none where it is no classifier.
         request_id: the caller's own, echoed.
     """
 
@@ -28,6 +30,7 @@ class Prediction:
     version: int
     outputs: Mapping[str, Array]
     ids: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     request_id: str = ""
 
     @property
@@ -40,6 +43,13 @@ class Prediction:
         (array,) = self.outputs.values()
         return array
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class of each row that has the highest score; none where the outputs are no scores of classes."""
+        rows = next(iter(self.outputs.values())).shape[:1]
+        scores = class_scores(self.classes, self.outputs, *rows) if rows else None
+        return () if scores is None else tuple(self.classes[best] for best in scores.argmax(axis=1))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelMetadata:
@@ -48,6 +58,7 @@ class ModelMetadata:
     Attributes:
         versions: those that answer, in rising order.
         platform: what computes it.
+        classes: their names, in the order of the scores; none where it is no classifier.
     """
 
     name: str
@@ -55,6 +66,7 @@ class ModelMetadata:
     platform: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +90,13 @@ class Infer:
     """Predict; answered by a `Prediction`.
 
     Attributes:
+        classes: the names of the model's classes.
         sticky_key: requests of one key stay with one version while another is tried.
     """
 
     target: Target
     tensors: Tensors
+    classes: tuple[str, ...] = ()
     request_id: str = ""
     sticky_key: str = ""
 
@@ -96,6 +110,7 @@ class Infer:
             version=int(version),
             outputs=outputs,
             ids=tuple(row_ids(id_, rows)) if id_ else (),
+            classes=self.classes,
             request_id=request_id,
         )
 

@@ -24,7 +24,7 @@ from fairlead.client.question import (
     Prediction,
     Question,
 )
-from fairlead.client.tensors import read_spec, read_tensor
+from fairlead.client.tensors import read_classes, read_spec, read_tensor
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.signature import Array
 from fairlead.serving.target import Target
@@ -149,6 +149,7 @@ def _read(question: Question, answer: HttpAnswer) -> Any:
                 platform=page["platform"],
                 inputs=tuple(read_spec(**tensor) for tensor in page["inputs"]),
                 outputs=tuple(read_spec(**tensor) for tensor in page["outputs"]),
+                classes=read_classes(page.get("properties", {})),
             )
         case Index():
             return tuple(_version(entry) for entry in orjson.loads(answer.body))

@@ -1,15 +1,18 @@
-"""Tensors as the Open Inference Protocol describes them."""
+"""Tensors and classes as the Open Inference Protocol describes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+
+import orjson
 
 from fairlead.servable.signature import Array, TensorSpec
 from fairlead.transport.v2.binary import from_bytes
 from fairlead.transport.v2.datatype import DATATYPES
+from fairlead.transport.v2.pages import CLASSES
 
-__all__ = ["read_spec", "read_tensor"]
+__all__ = ["read_classes", "read_spec", "read_tensor"]
 
 _DTYPES = MappingProxyType({datatype: dtype for dtype, datatype in DATATYPES.items()})
 
@@ -21,6 +24,15 @@ def read_spec(name: str, datatype: str, shape: Sequence[int]) -> TensorSpec:
         KeyError: for a datatype that nobody knows.
     """
     return TensorSpec(name=name, dtype=_DTYPES[datatype], shape=tuple(shape))
+
+
+def read_classes(properties: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of a model's classes, which its properties have; none where they do not.
+
+    Raises:
+        ValueError: when they are no list.
+    """
+    return tuple(map(str, orjson.loads(properties.get(CLASSES, "[]"))))
 
 
 def read_tensor(name: str, datatype: str, shape: Sequence[int], data: memoryview) -> Array:

@@ -50,6 +50,7 @@ SCHEMAS: Mapping[str, Schema] = {
         platform=_TEXT,
         inputs=_list(_TENSOR),
         outputs=_list(_TENSOR),
+        properties=_object(classes={"type": "string", "description": "a list of the classes' names, in JSON"}),
     ),
     "V2InferRequest": _object(
         "inputs",

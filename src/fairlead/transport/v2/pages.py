@@ -7,14 +7,19 @@ from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
+import orjson
+
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import TensorSpec
 from fairlead.transport.v2.datatype import BYTES, DATATYPES
 
-__all__ = ["config_page", "model_page", "server_page"]
+__all__ = ["CLASSES", "config_page", "model_page", "server_page"]
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
 """What is offered beyond the protocol itself. Clients may rely on a name here, so each is offered in full."""
+
+CLASSES = "classes"
+"""The property of a model that has the names of its classes."""
 
 _PLATFORMS = {"onnx": "onnxruntime_onnx", "tensorflow": "tensorflow_savedmodel"}
 
@@ -26,13 +31,15 @@ def server_page(*, has_control: bool) -> dict[str, Any]:
 
 
 def model_page(manifest: Manifest, versions: Iterable[int]) -> dict[str, Any]:
-    """What a model takes and gives; `versions` are those that answer."""
+    """What a model takes and gives; `versions` are those that answer. A property has its classes, as JSON."""
+    classes = orjson.dumps(manifest.labels).decode()
     return {
         "name": manifest.model,
         "versions": [str(version) for version in sorted(versions)],
         "platform": _PLATFORMS.get(manifest.runtime, manifest.runtime),
         "inputs": [_tensor(spec) for spec in manifest.signature.inputs],
         "outputs": [_tensor(spec) for spec in manifest.signature.outputs],
+        **({"properties": {CLASSES: classes}} if manifest.labels else {}),
     }
 
 
