@@ -35,11 +35,12 @@ def test_a_label_that_was_asked_for_is_counted(client: Client) -> None:
     """Times are told apart by the version's label; one that nobody knows is no label."""
     client.predict("echo/labels/stable", GOOD)
     client.post("/predict?model=echo&label=stable", GOOD)
+    client.post("/predict?model=echo", GOOD, **{"x-model-label": "stable"})
     client.post("/v2/models/echo/versions/1/infer", b"{}")
     client.predict("echo/labels/invented", GOOD)
     counts = [line for line in lines(client, "/metrics") if line.startswith("fairlead_request_duration_seconds_count")]
     assert counts == [
-        'fairlead_request_duration_seconds_count{label="stable",model="echo",protocol="simple",version="1"} 1.0',
+        'fairlead_request_duration_seconds_count{label="stable",model="echo",protocol="simple",version="1"} 2.0',
         'fairlead_request_duration_seconds_count{label="",model="echo",protocol="tfserving",version=""} 1.0',
         'fairlead_request_duration_seconds_count{label="stable",model="echo",protocol="tfserving",version="1"} 1.0',
         'fairlead_request_duration_seconds_count{label="",model="echo",protocol="v2",version="1"} 1.0',

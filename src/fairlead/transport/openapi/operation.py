@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["JSON", "Content", "Operation", "Parameter", "Schema", "ref"]
+__all__ = ["JSON", "VERSION_HEADERS", "Content", "Operation", "Parameter", "Schema", "ref"]
 
 Schema = Mapping[str, Any]
 JSON = "application/json"
@@ -34,6 +34,16 @@ class Parameter:
 
     def describe(self) -> dict[str, Any]:
         return {"name": self.name, "in": self.place, "description": self.about, "schema": self.schema}
+
+
+VERSION_HEADERS = tuple(
+    Parameter(
+        name=f"X-Model-{name.capitalize()}", place="header", about=f"{about}, where the path names none", schema=schema
+    )
+    for name, (about, schema) in _PATH_PARAMETERS.items()
+    if name in ("version", "label")
+)
+"""Who is to answer; at most one of the two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

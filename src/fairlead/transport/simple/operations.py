@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.transport.openapi.operation import Content, Operation, Parameter, Schema, ref
+from fairlead.transport.openapi.operation import VERSION_HEADERS, Content, Operation, Parameter, Schema, ref
 
 __all__ = ["OPERATIONS", "SCHEMAS"]
 
@@ -150,6 +150,7 @@ OPERATIONS = (
                 about="whether the answer shows what a picture became",
                 schema={"type": "boolean"},
             ),
+            *VERSION_HEADERS,
         ),
         body=(
             Content(schema=ref("PredictRequest"), example={"instances": [[1.0, 2.0]]}),

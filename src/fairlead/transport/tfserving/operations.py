@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fairlead.transport.openapi.operation import Content, Operation, Schema, ref
+from fairlead.transport.openapi.operation import VERSION_HEADERS, Content, Operation, Schema, ref
 
 __all__ = ["OPERATIONS", "SCHEMAS"]
 
@@ -126,6 +126,7 @@ def _operations() -> Iterator[Operation]:
                 path=f"{model}:{verb}",
                 about=about,
                 tag=_TAG,
+                parameters=VERSION_HEADERS,
                 body=(body,),
                 answers=(answer,),
                 errors=_errors(400, 404, 413, 429, 500, 503, 504),
@@ -145,7 +146,7 @@ def _operations() -> Iterator[Operation]:
             about="Say what a version takes and gives",
             tag=_TAG,
             answers=(metadata,),
-            errors=_errors(400, 404),
+            errors=_errors(400, 404, 503),
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fairlead.transport.openapi.operation import Content, Operation, Parameter, Schema, ref
+from fairlead.transport.openapi.operation import VERSION_HEADERS, Content, Operation, Parameter, Schema, ref
 from fairlead.transport.v2.datatype import DATATYPES
 
 __all__ = ["OPERATIONS", "SCHEMAS"]
@@ -171,7 +171,7 @@ def _operations() -> Iterator[Operation]:
         yield _get(model, "Say what a model takes and gives", "V2Model", known)
         yield _get(f"{model}/ready", "Say whether a model is ready", "V2ModelReady", known)
         yield _get(f"{model}/config", "Say how a model is configured, as Triton does", "V2Config", known)
-        yield _get(f"{model}/stats", "Say what a model's versions have done", "V2Statistics", _errors(400))
+        yield _get(f"{model}/stats", "Say what a model's versions have done", "V2Statistics", _errors(400, 404))
         yield _infer(model)
     yield _get("/v2/models/stats", "Say what all versions have done", "V2Statistics", {})
     yield Operation(
@@ -200,7 +200,7 @@ def _infer(model: str) -> Operation:
         path=f"{model}/infer",
         about="Predict tensors, in JSON or in bytes",
         tag=_TAG,
-        parameters=(_JSON_LENGTH,),
+        parameters=(_JSON_LENGTH, *VERSION_HEADERS),
         body=(
             Content(schema=ref("V2InferRequest"), example=_REQUEST),
             Content(schema=_INFERENCE, media_type="application/octet-stream"),
