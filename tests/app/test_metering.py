@@ -35,6 +35,14 @@ def test_quotas_that_cannot_be_kept_are_counted_all_the_same(tmp_path: Path, cap
 
 def test_a_home_without_keys_gets_no_file(tmp_path: Path) -> None:
     """Nothing is written where nobody has a quota."""
-    open_meter(Settings.read({}, home=str(tmp_path)), Ledger.make())
+    open_meter(Settings.read({}, home=str(tmp_path), token_rate="1/s", model_rates="1/s"), Ledger.make())
 
     assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("limit", [{"token_quota": "5/day"}, {"model_quotas": "digits=5/day"}])
+def test_quotas_of_subjects_and_models_are_kept_without_any_key(tmp_path: Path, limit: dict[str, str]) -> None:
+    """In a home that is made for them, where there was none."""
+    open_meter(Settings.read({}, home=str(tmp_path / "new"), **limit), Ledger.make())
+
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["quotas"]
