@@ -83,7 +83,18 @@ def deployment(cluster: RayCluster, tmp_path_factory: pytest.TempPathFactory) ->
     store.promote(ServableId("sides", 1), why="")
     port = free_port()
     words = ["--store", store.root, "--home", folder / "home", "--max-body-bytes", MAX_BODY_BYTES, "--rest-port", port]
-    limits = ["--max-replicas", 2, "--target-in-flight", 4, "--upscale-delay-s", 1, "--downscale-delay-s", 1]
+    limits = [
+        "--min-replicas",
+        1,
+        "--max-replicas",
+        2,
+        "--target-in-flight",
+        4,
+        "--upscale-delay-s",
+        1,
+        "--downscale-delay-s",
+        1,
+    ]
     with begin(cluster, "serve", *words, "--engine", "ray", *limits) as serving:
         assert wait_for_line(serving, "ready on Ray Serve") == f"ready on Ray Serve: http://127.0.0.1:{port}\n"
         yield Deployment(port=port, store=store, home=folder / "home")
