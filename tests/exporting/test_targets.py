@@ -127,9 +127,9 @@ def test_tensorflow_serving_takes_the_directory(settings: Settings, store: Writa
     np.testing.assert_allclose(serve(x=tf.constant(ROWS))["y"].numpy(), wanted(store), atol=1e-6)
 
 
-@pytest.mark.parametrize("target", ["onnx", "mlflow"])
+@pytest.mark.parametrize("target", ["onnx", "mlflow", "triton"])
 def test_texts_that_are_made_plain_go_nowhere_else(store: WritableStore, tmp_path: Path, target: str) -> None:
-    """No other system would do that, and its answers would look right."""
+    """No other system would do that, and its answers would look right; KServe has Fairlead do it."""
     publish(store, tmp_path / "made", text=True)
     settings = Settings(home=tmp_path / "home", store=store.root)
 
@@ -138,3 +138,4 @@ def test_texts_that_are_made_plain_go_nowhere_else(store: WritableStore, tmp_pat
 
     assert caught.value.code is Code.UNIMPLEMENTED
     assert not (tmp_path / "out").exists()
+    assert export(settings, "tagger", TARGETS["kserve"], tmp_path / "out").difference == 0

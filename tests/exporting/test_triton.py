@@ -18,8 +18,11 @@ from tests.exporting.triton_server import Triton, serving
 
 from fairlead.app.exporting import export
 from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
 from fairlead.exporting.targets import TARGETS
-from fairlead.servable.signature import Array
+from fairlead.exporting.triton_config import triton_config
+from fairlead.servable.manifest import Manifest
+from fairlead.servable.signature import Array, Signature, TensorSpec
 from fairlead.store.writable_store import WritableStore
 from fairlead.training.recipe import Sources, find_recipe
 
@@ -135,3 +138,23 @@ def test_the_configuration_is_one_of_tritons(store: WritableStore, tmp_path: Pat
     assert (list(digits.input[0].dims), list(digits.output[0].dims)) == ([28, 28, 1], [10])
     assert (exported / "digits" / digits.output[0].label_filename).read_text().split() == list("0123456789")
     assert (exported / "digits" / "2" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize("spec", [{"shape": ()}, {"shape": (), "is_unranked": True}])
+def test_a_tensor_without_an_axis_is_refused(spec: dict[str, Any]) -> None:
+    """Triton has none, and the tensor is named."""
+    inputs = (TensorSpec(name="x", dtype="float32", shape=(-1, 2)), TensorSpec(name="scale", dtype="float32", **spec))
+    manifest = Manifest(
+        model="m",
+        version=1,
+        runtime="onnx",
+        signature=Signature(inputs=inputs, outputs=inputs[:1]),
+        labels=(),
+        files={},
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+    with pytest.raises(FairleadError, match="'scale' of m@1 has no axis") as caught:
+        triton_config(manifest, "python")
+
+    assert caught.value.code is Code.UNIMPLEMENTED

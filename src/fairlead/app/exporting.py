@@ -59,7 +59,9 @@ def export(settings: Settings, reference: str, target: Target, path: Path | None
         raise FairleadError(Code.ALREADY_EXISTS, f"{path} is there already", hint="name another --output")
     if version.manifest.runtime != "onnx":
         raise FairleadError(
-            Code.UNIMPLEMENTED, f"{id_} runs on {version.manifest.runtime}; only ONNX files are exported"
+            Code.UNIMPLEMENTED,
+            f"{id_} runs on {version.manifest.runtime}; only ONNX files are exported",
+            hint="of a graph, export the versions that it is made of",
         )
     golden = Golden.load(version.directory / GOLDEN_FILE)
     with files.storage_errors(f"exporting {id_} to {path}"), workspace(settings.home / "work") as work:
