@@ -18,7 +18,10 @@ import pytest
 import yaml
 from tests.test_docs import parser
 
+from fairlead.app.training import train
 from fairlead.config import Settings
+from fairlead.errors import Code, FairleadError
+from fairlead.projects.project import files_of, write_project
 from fairlead.store.store import Store
 from fairlead.training.recipe import Sources, find_recipe
 from fairlead.training.run import Run, find_profile
@@ -141,6 +144,20 @@ class TestProject:
         assert release is not None
         assert release.stable == 1
 
+    def test_its_gate_asks_for_what_its_recipe_says(self, project: Path, installing: dict[str, str]) -> None:
+        """Nobody has every bearing right: nothing is published, and what serves goes on serving."""
+        recipe = project / "bearings" / "recipe.py"
+        as_written = recipe.read_text()
+        recipe.write_text(as_written.replace("min_accuracy=0.97", "min_accuracy=1.0"))
+
+        done = make(project, "train", installing)
+
+        recipe.write_text(as_written)
+        assert recipe.read_text().count("min_accuracy=0.97") == 1
+        assert re.search(r"^accuracy .*at least 100.00% +failed", done.stdout, re.MULTILINE), done.stdout + done.stderr
+        assert "nothing was published; version 1 goes on serving" in done.stderr
+        assert list(Store(project / ".fairlead" / "store").versions("bearings")) == [1, 2]
+
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -181,6 +198,20 @@ def test_what_it_writes_is_formatted_and_has_no_lint(request: pytest.FixtureRequ
             check=False,
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_thresholds_that_are_none_are_refused_before_the_training(tmp_path: Path) -> None:
+    """A number where the gate's lines should be is no silent default."""
+    write_project(files_of("text", "churn"), tmp_path)
+    recipe = tmp_path / "churn" / "recipe.py"
+    recipe.write_text(re.sub(r"thresholds = Thresholds\(.*\)", "thresholds = 0.9", recipe.read_text()))
+
+    with pytest.raises(FairleadError, match=r"the thresholds of the recipe of churn are '0\.9'") as caught:
+        train(Settings(home=tmp_path / "home"), str(recipe), profile=None, seed=0, say=print)
+
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert "Thresholds(min_accuracy=0.9)" in caught.value.hint
+    assert not (tmp_path / "home").exists()
 
 
 def test_programs_read_what_was_written(tmp_path: Path) -> None:
@@ -224,6 +255,17 @@ def test_a_file_in_the_way_of_a_folder_leaves_nothing_written(tmp_path: Path) ->
     assert done.returncode == 1
     assert "tests cannot be written" in done.stderr
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["tests"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [("vendor.compose-spec", "compose.yaml"), ("vendor.github-workflows", ".github/workflows/ci.yml")],
+)
+def test_what_others_read_is_valid(project: Path, schema: str, file: str) -> None:
+    """By the schemas of Docker Compose and GitHub."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(project / file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(

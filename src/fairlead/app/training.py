@@ -8,8 +8,9 @@ from fairlead.app.releases import now, open_registry, open_writable_store
 from fairlead.config import LOCAL, Settings
 from fairlead.controller.pipeline import MoreRows, Outcome, Pipeline, Train
 from fairlead.controller.retrain_config import RetrainConfig
+from fairlead.errors import Code, FairleadError
 from fairlead.gate.thresholds import Thresholds
-from fairlead.training.recipe import Sources, find_recipe
+from fairlead.training.recipe import Recipe, Sources, find_recipe
 from fairlead.training.run import find_profile
 from fairlead.training.trainer import train as train_here
 
@@ -42,13 +43,14 @@ def train(
     config = config or RetrainConfig()
     chosen = config.profile(find_profile(profile or settings.env))
     recipe = find_recipe(reference)
+    thresholds = config.thresholds(_thresholds(recipe))
     pipeline = Pipeline(
         recipe=recipe,
         store=open_writable_store(settings),
         registry=open_registry(settings),
         home=settings.home,
         sources=Sources(data_dir=settings.data_dir, cache_dir=settings.home / "data", say=say),
-        thresholds=config.thresholds(Thresholds()),
+        thresholds=thresholds,
         now=now,
         say=say,
         train=train_here if config.engine == LOCAL else _on_ray(config.engine, say),
@@ -56,6 +58,22 @@ def train(
         more_rows=more_rows,
     )
     return pipeline.run(chosen, seed)
+
+
+def _thresholds(recipe: Recipe) -> Thresholds:
+    """What the recipe declares, or the defaults.
+
+    Raises:
+        FairleadError: FAILED_PRECONDITION when it declares something else.
+    """
+    declared = getattr(recipe, "thresholds", Thresholds())
+    if isinstance(declared, Thresholds):
+        return declared
+    raise FairleadError(
+        Code.FAILED_PRECONDITION,
+        f"the thresholds of the recipe of {recipe.name} are {str(declared)[:80]!r}",
+        hint="thresholds = Thresholds(min_accuracy=0.9), which is in fairlead.gate.thresholds",
+    )
 
 
 def _on_ray(engine: str, say: Callable[[str], None]) -> Train:

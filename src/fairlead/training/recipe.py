@@ -2,7 +2,8 @@
 
 A recipe is a file `recipe.py` that defines `recipe`, an object with the methods below. Its folder is loaded as a
 package of its own, under a name made from its path: files beside it are imported with a leading dot
-(`from .data import load`), and two recipes with a `data.py` each never meet.
+(`from .data import load`), and two recipes with a `data.py` each never meet. It may have one member more, `thresholds`:
+where the gate draws its lines for this model.
 """
 
 from __future__ import annotations
