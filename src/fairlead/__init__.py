@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _PLACES = {
     "publish": "fairlead.app.publishing",
 }
 """Where each name is, which is imported when it is asked for: every command and every worker imports the package."""
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else ONNX Runtime tells its maker how it is used
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,10 @@
 """The ONNX adapter keeps the Servable's contract, and no file brings the process down."""
 
 import gc
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -271,3 +274,14 @@ def test_a_damaged_name_is_data_loss(directory: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"probs", b"pr\xffbs"))
 
     assert fault(lambda: open_model(path)).code is Code.DATA_LOSS
+
+
+def test_nobody_is_told_what_is_run(tmp_path: Path) -> None:
+    """ONNX Runtime writes no usage reports to send into the home of whoever runs a model."""
+    write_digit_model(tmp_path, 7)
+    home = tmp_path / "home"
+    home.mkdir()
+    program = f"import fairlead, onnxruntime as o; o.InferenceSession({str(tmp_path / MODEL_FILE)!r})"
+    plain = {"HOME": str(home), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    subprocess.run([sys.executable, "-c", program], env=plain, check=True, timeout=120)
+    assert list(home.iterdir()) == []
