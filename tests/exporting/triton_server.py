@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STARTS_S = 60.0
+STARTS_S = 120.0
 TRIES = 3
 
 
@@ -66,6 +66,7 @@ def serving(repository: Path, folder: Path, *flags: str) -> Iterator[Triton]:
                 f"--model-repository={repository}",
                 *("--http-address=127.0.0.1", f"--http-port={ports[0]}"),
                 *("--grpc-address=127.0.0.1", f"--grpc-port={ports[1]}", "--allow-metrics=false", *flags),
+                "--backend-config=python,stub-timeout-seconds=120",
             ]
             log = folder / f"triton-{attempt}.log"
             with log.open("wb") as writer:
