@@ -1,4 +1,4 @@
-"""Run by `test_own_models.py`: publishes a network for pictures, and keeps what it answers to others."""
+"""Run by `bringing.py`: publishes a network for pictures, and keeps what it answers to others."""
 
 from __future__ import annotations
 

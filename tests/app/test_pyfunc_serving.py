@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,52 @@ import pytest
 from tests import mlflow_models as does
 from tests.cli.clients import wait_until
 from tests.cli.conftest import Answer, Server, starting
-from tests.mlflow_models import signature, write_obedient
+from tests.mlflow_models import write_obedient
 
-from fairlead.app.importing import import_model
 from fairlead.app.releases import open_writable_store
 from fairlead.config import Settings
-from fairlead.servable.disposable import Limits
+from fairlead.servable.golden import GOLDEN_FILE, Golden
+from fairlead.servable.identity import ServableId
+from fairlead.servable.manifest import Manifest
 from fairlead.servable.pyfunc import program
+from fairlead.servable.pyfunc.layout import PYFUNC_RUNTIME, Layout
+from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.testing import publish_digit
+
+ROWS = np.array([[0, 1], [2, 3]], np.float32)
+SIGNATURE = Signature(
+    inputs=(TensorSpec(name="x", dtype="float32", shape=(-1, 2)),),
+    outputs=(TensorSpec(name="output", dtype="float32", shape=(-1, 2)),),
+)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The obedient model, and one of ONNX."""
     home = tmp_path_factory.mktemp("store")
-    write_obedient(home / "model", signature())
-    settings = Settings(home=home, python_models="on")
-    import_model(settings, home / "model", "obedient", limits=Limits())
-    written = open_writable_store(settings)
-    written.promote(publish_digit(written, "digits", 7).manifest.id, why="test")
-    return settings.store_path
+    version = home / "version"
+    version.mkdir()
+    write_obedient(home / "model", None)
+    Layout(form="array", signature=SIGNATURE).lay_down(home / "model", version)
+    Golden(inputs={"x": ROWS}, outputs={"output": 2 * ROWS}).save(version / GOLDEN_FILE)
+
+    def describe(number: int, digests: Mapping[str, str]) -> Manifest:
+        return Manifest(
+            model="obedient",
+            version=number,
+            runtime=PYFUNC_RUNTIME,
+            signature=SIGNATURE,
+            labels=(),
+            files=digests,
+            created_at=datetime.now(UTC),
+        )
+
+    written = open_writable_store(Settings(home=home))
+    written.publish("obedient", {path.name: path for path in version.iterdir()}, describe)
+    publish_digit(written, "digits", 7)
+    for model in ("obedient", "digits"):
+        written.promote(ServableId(model, 1), why="test")
+    return home / "store"
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
-import grpc
 import numpy as np
 import pandas as pd
 import pytest
 from lightgbm import LGBMClassifier
-from tests.app.test_own_models import over_grpc, over_simple, over_v1, over_v2
+from tests.app.asking import WAYS, Way, v1_grpc, v2_binary, v2_grpc
 from tests.cli.clients import wait_until
 from tests.cli.conftest import Server, starting
 from tests.conversion.test_lightgbm import JOBS, OTHERS, PAID, PEOPLE, SMALL
-from tests.transport.grpc.protos import PredictRequest, PredictResponse, predict_request
-from tritonclient.utils import InferenceServerException
 
 import fairlead
 from fairlead.app.drill.traffic import rows_like_golden
@@ -30,7 +26,6 @@ from fairlead.servable.identity import ServableId
 from fairlead.servable.sample import samples
 from fairlead.servable.signature import Tensors
 from fairlead.store.store import Store
-from fairlead.transport.grpc.tensor_proto import write_proto
 
 MODEL = LGBMClassifier(**SMALL).fit(PEOPLE, np.where(PAID, "paid", "not paid"))
 RANGES = {"age": (16, 120)}
@@ -66,11 +61,14 @@ def sent(table: Any) -> Tensors:
     }
 
 
-@pytest.mark.parametrize("ask", [over_v1, over_v2, over_grpc, over_simple])
-def test_served_answers_are_the_models(server: Server, ask: Callable[[Server, str, Tensors], Any]) -> None:
+@pytest.mark.parametrize("ask", WAYS)
+def test_served_answers_are_the_models(server: Server, ask: Way) -> None:
     """In every protocol, to 1e-6; JSON has null, here an empty text and NaN, for what is missing."""
-    known = OTHERS[OTHERS.notna().all(axis=1)] if ask in (over_v1, over_simple, over_v2) else OTHERS
-    np.testing.assert_allclose(ask(server, "people", sent(known)), MODEL.predict_proba(known), atol=1e-6)
+    known = OTHERS if ask in (v1_grpc, v2_binary, v2_grpc) else OTHERS[OTHERS.notna().all(axis=1)]
+    reply = ask(server, "people", sent(known))
+
+    assert reply.code == "OK", reply.said
+    np.testing.assert_allclose(reply.values, MODEL.predict_proba(known), atol=1e-6)
 
 
 def v1_rows(server: Server, rows: list[Any]) -> tuple[int, Any]:
@@ -170,24 +168,19 @@ BINARY_FAULTS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "told"), BINARY_FAULTS)
 def test_tensors_of_infer_are_looked_at(server: Server, change: dict[str, Any], told: str) -> None:
     """In the Open Inference Protocol: texts as bytes, numbers as they lie in memory."""
-    with pytest.raises(InferenceServerException, match=told) if told else nullcontext():
-        over_grpc(server, "people", sent(pd.DataFrame([ROW | change])))
+    reply = v2_grpc(server, "people", sent(pd.DataFrame([ROW | change])))
+
+    assert reply.code == ("INVALID_ARGUMENT" if told else "OK")
+    assert told in reply.said
 
 
 @pytest.mark.parametrize(("change", "told"), [*BINARY_FAULTS, ({"depth": 1.0}, "depth"), ({"age": 1.5}, "age")])
 def test_tensors_of_predict_are_looked_at(server: Server, change: dict[str, Any], told: str) -> None:
     """In TensorFlow Serving's."""
-    request = predict_request("people")
-    for name, array in sent(pd.DataFrame([ROW | change])).items():
-        write_proto(request.inputs[name], array)
-    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-        predict = channel.unary_unary(
-            "/tensorflow.serving.PredictionService/Predict",
-            request_serializer=PredictRequest.SerializeToString,
-            response_deserializer=PredictResponse.FromString,
-        )
-        with pytest.raises(grpc.RpcError, match=told) if told else nullcontext():
-            predict(request, timeout=20)
+    reply = v1_grpc(server, "people", sent(pd.DataFrame([ROW | change])))
+
+    assert reply.code == ("INVALID_ARGUMENT" if told else "OK")
+    assert told in reply.said
 
 
 def test_what_a_column_may_be_is_told(server: Server) -> None:

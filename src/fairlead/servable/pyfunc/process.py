@@ -156,7 +156,7 @@ class ModelProcess:
         kept = kept_variables()
         if self._conditions.interpreter != Path(sys.executable):
             kept.pop("PYTHONPATH", None)
-        return {**kept, **_ONE_THREAD, "HOME": str(self._scratch)}
+        return {**kept, **_ONE_THREAD, "HOME": str(self._scratch), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
     def _listen(self) -> None:
         """Keep the end of what it writes: when it crashes, that says why."""

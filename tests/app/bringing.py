@@ -1,9 +1,8 @@
-"""What users bring, of each kind: published from where it was trained, served, and asked over every protocol."""
+"""Models as users bring them, one of each kind, and what their originals say of rows that were not published."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,15 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-import pytest
+from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from tests.cli.clients import wait_until
-from tests.cli.conftest import Server, starting
 from tests.conversion.pytorch import run_with_torch
 from tests.mlflow_models import write_pickled
-from tritonclient import grpc
 from xgboost import XGBClassifier
 
 import fairlead
@@ -30,6 +26,8 @@ from fairlead.app.importing import import_model
 from fairlead.config import Settings
 from fairlead.servable.disposable import Limits
 from fairlead.servable.signature import Array, Tensors
+
+__all__ = ["KINDS", "Case"]
 
 IRIS = load_iris()
 DICE = np.random.default_rng(0)
@@ -43,8 +41,6 @@ PEOPLE = pd.DataFrame(
         "member": DICE.random(100) > 0.5,
     }
 )
-DATATYPES = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "bool": "BOOL", "string": "BYTES"}
-RTOL, ATOL = 1e-5, 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,6 +96,14 @@ def boosted(settings: Settings) -> Case:
     return Case(inputs={"x": rows.astype(np.float32)}, answers=model.predict_proba(rows))
 
 
+def trees(settings: Settings) -> Case:
+    """Trees of LightGBM."""
+    model = LGBMClassifier(n_estimators=5, min_child_samples=2, verbose=-1).fit(IRIS.data, IRIS.target)
+    fairlead.publish(model, name="trees", sample=IRIS.data[::2], settings=settings)
+    rows = IRIS.data[1::15]
+    return Case(inputs={"x": rows}, answers=model.predict_proba(rows))
+
+
 def network() -> Any:
     """A small network of Keras."""
     keras.utils.set_random_seed(0)
@@ -111,10 +115,10 @@ def network() -> Any:
 PICTURES = DICE.random((20, 6, 6, 1), np.float32)
 
 
-def keras_model(settings: Settings) -> Case:
+def keras_network(settings: Settings) -> Case:
     """A network of Keras."""
     model = network()
-    fairlead.publish(model, name="keras_model", sample=PICTURES[:10], labels=["a", "b", "c"], settings=settings)
+    fairlead.publish(model, name="keras_network", sample=PICTURES[:10], labels=["a", "b", "c"], settings=settings)
     return Case(inputs={"image": PICTURES[10:]}, answers=model.predict(PICTURES[10:], verbose=0))
 
 
@@ -129,7 +133,7 @@ def saved_model(settings: Settings) -> Case:
 
 def onnx_file(settings: Settings) -> Case:
     """A file from elsewhere, here from the version of another name."""
-    file = settings.store_path / "keras_model" / "1" / "model.onnx"
+    file = settings.store_path / "keras_network" / "1" / "model.onnx"
     import_model(settings, file, "onnx_file", labels=("a", "b", "c"), limits=Limits())
     return Case(inputs={"image": PICTURES[10:]}, answers=network().predict(PICTURES[10:], verbose=0))
 
@@ -155,106 +159,5 @@ def pyfunc(settings: Settings) -> Case:
 
 KINDS: dict[str, Callable[[Settings], Case]] = {
     made.__name__: made
-    for made in (numbers, texts, columns, boosted, keras_model, saved_model, onnx_file, torch, pyfunc)
+    for made in (numbers, texts, columns, boosted, trees, keras_network, saved_model, onnx_file, torch, pyfunc)
 }
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A home for all of them."""
-    return Settings(home=tmp_path_factory.mktemp("own") / "home")
-
-
-@pytest.fixture(scope="module")
-def cases() -> dict[str, Case]:
-    """What was published so far."""
-    return {}
-
-
-@pytest.fixture(scope="module")
-def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server of all of them, which takes in what is published while it runs."""
-    settings.store_path.mkdir(parents=True)
-    with starting(tmp_path_factory.mktemp("server")) as start:
-        yield start(settings.store_path, "--workers", "1", "--python-models", "on")
-
-
-@pytest.fixture(params=KINDS)
-def case(
-    request: pytest.FixtureRequest, settings: Settings, cases: dict[str, Case], server: Server
-) -> tuple[str, Case]:
-    """Each of them, published once, and up."""
-    name = str(request.param)
-    if name not in cases:
-        cases[name] = KINDS[name](settings)
-        server.wait_ready()
-        wait_until(lambda: server.call("GET", f"/v2/models/{name}/ready")[0] == 200)
-    return name, cases[name]
-
-
-def instances(inputs: Tensors) -> list[Any]:
-    """Rows as REST has them: values, or objects with a value for each input."""
-    if len(inputs) == 1:
-        return list(next(iter(inputs.values())).tolist())
-    lists = {name: array.tolist() for name, array in inputs.items()}
-    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
-
-
-def datatype(array: Array) -> str:
-    """What the Open Inference Protocol calls the dtype."""
-    return DATATYPES["string" if array.dtype == object else array.dtype.name]
-
-
-def over_v1(server: Server, name: str, inputs: Tensors) -> Any:
-    """TensorFlow Serving's REST API."""
-    body = json.dumps({"instances": instances(inputs)}).encode()
-    status, answer = server.call("POST", f"/v1/models/{name}:predict", body)
-    assert status == 200, answer
-    return answer["predictions"]
-
-
-def over_v2(server: Server, name: str, inputs: Tensors) -> Any:
-    """The Open Inference Protocol's REST API."""
-    tensors = [
-        {"name": key, "shape": array.shape, "datatype": datatype(array), "data": array.ravel().tolist()}
-        for key, array in inputs.items()
-    ]
-    status, answer = server.call("POST", f"/v2/models/{name}/infer", json.dumps({"inputs": tensors}).encode())
-    assert status == 200, answer
-    (output,) = answer["outputs"]
-    return np.reshape(output["data"], output["shape"])
-
-
-def over_grpc(server: Server, name: str, inputs: Tensors) -> Any:
-    """Its gRPC API, by Triton's own client."""
-    tensors = [grpc.InferInput(key, array.shape, datatype(array)) for key, array in inputs.items()]
-    for tensor, array in zip(tensors, inputs.values(), strict=True):
-        texts = np.array([text.encode() for text in array], object) if array.dtype == object else array
-        tensor.set_data_from_numpy(texts)
-    with grpc.InferenceServerClient(f"127.0.0.1:{server.grpc_port}") as client:
-        result = client.infer(name, tensors)
-    (output,) = result.get_response().outputs
-    return result.as_numpy(output.name)
-
-
-def over_simple(server: Server, name: str, inputs: Tensors) -> Any:
-    """`POST /predict`: of a classifier the probability of each class by its name."""
-    body = json.dumps({"instances": instances(inputs)}).encode()
-    status, answer = server.call("POST", f"/predict?model={name}", body)
-    assert status == 200, answer
-    if "outputs" in answer:
-        (values,) = answer["outputs"].values()
-        return values
-    return [list(row["probabilities"].values()) for row in answer["predictions"]]
-
-
-@pytest.mark.parametrize("ask", [over_v1, over_v2, over_grpc, over_simple])
-def test_served_answers_are_the_originals(
-    server: Server, case: tuple[str, Case], ask: Callable[[Server, str, Tensors], Any]
-) -> None:
-    """To rows that it was not published with, in every protocol."""
-    name, expected = case
-    got = np.asarray(ask(server, name, expected.inputs), np.float64)
-
-    assert got.shape == expected.answers.shape
-    np.testing.assert_allclose(got, expected.answers, rtol=RTOL, atol=ATOL)
