@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -42,6 +43,16 @@ def serving(store: WritableStore, start_server: StartServer, home: Path, *flags:
     server.wait_ready()
     yield server
     assert server.stop() == 0, server.log.read_text()
+
+
+@contextmanager
+def kept_stopped(worker: int) -> Iterator[None]:
+    """A worker that is stopped stays so when its parent dies: the kernel continues a group that nobody else is over."""
+    with subprocess.Popen(["sleep", "600"], process_group=worker) as companion:
+        try:
+            yield
+        finally:
+            companion.kill()
 
 
 def predict(server: Server, headers: dict[str, str] | None = None) -> dict[str, Any]:
@@ -167,7 +178,10 @@ def test_what_a_worker_answers_after_its_server_was_killed_is_not_lost(
     killed = start_server(store.root, "--home", str(home), "--workers", "1")
     killed.wait_ready()
     (worker,), shipper = workers(killed), recorder(killed)
-    with closing(http.client.HTTPConnection("127.0.0.1", killed.port, timeout=30)) as client:
+    with (
+        closing(http.client.HTTPConnection("127.0.0.1", killed.port, timeout=30)) as client,
+        kept_stopped(worker),
+    ):
         client.request("POST", "/predict", PICTURE)
         client.getresponse().read()
         wait_until(lambda: len(rows(home)) == 1)
