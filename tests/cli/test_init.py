@@ -65,11 +65,14 @@ def installing(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project for tables, as it was written; the tests below go on from each other's work in it."""
+    """A project for tables, as it was written; the tests below go on from each other's work in it, as the page says."""
+    page = (ROOT / "docs" / "init.md").read_text()
+    command, *after = [line.strip() for line in page.split("\n\n")[1].splitlines()]
+    assert after == ["cd churn", "make test", "make up"]
     folder = tmp_path_factory.mktemp("user")
-    done = run(folder, "init", "bearings")
+    done = run(folder, *command.split()[1:])
     assert done.returncode == 0, done.stderr
-    return folder / "bearings"
+    return folder / "churn"
 
 
 def make(project: Path, target: str, installing: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -122,7 +125,7 @@ class TestProject:
         (command,) = re.findall(r"^ {4}(curl .*)$", text, re.MULTILINE)
         (printed,) = re.findall(r"^  a row +(curl .*)$", (project.parent / "up.log").read_text(), re.MULTILINE)
 
-        recipe = find_recipe(str(project / "bearings"))
+        recipe = find_recipe(str(project / "churn"))
         dataset = recipe.load(Sources(data_dir=None, cache_dir=tmp_path, say=print))
         run = Run(seed=0, profile=find_profile("dev"), log_dir=tmp_path)
         model = recipe.train(recipe.split(dataset, 0), run)
@@ -130,7 +133,7 @@ class TestProject:
             answer = json.loads(subprocess.run(asked, capture_output=True, timeout=60, check=True).stdout)
             row = json.loads(asked[asked.index("-d") + 1])["row"]
             says = recipe.predict(model, {name: [value] for name, value in row.items()})[0]
-            assert (answer["model"], answer["version"]) == ("bearings", 1)
+            assert (answer["model"], answer["version"]) == ("churn", 1)
             assert [answer["probabilities"][label] for label in recipe.labels] == pytest.approx(says, abs=1e-5)
 
     def test_a_retraining_of_its_recipe_is_published(self, project: Path, installing: dict[str, str]) -> None:
@@ -139,14 +142,14 @@ class TestProject:
 
         assert done.returncode == 0, done.stdout + done.stderr
         store = Store(project / ".fairlead" / "store")
-        release = store.release("bearings")
-        assert list(store.versions("bearings")) == [1, 2]
+        release = store.release("churn")
+        assert list(store.versions("churn")) == [1, 2]
         assert release is not None
         assert release.stable == 1
 
     def test_its_gate_asks_for_what_its_recipe_says(self, project: Path, installing: dict[str, str]) -> None:
         """Nobody has every bearing right: nothing is published, and what serves goes on serving."""
-        recipe = project / "bearings" / "recipe.py"
+        recipe = project / "churn" / "recipe.py"
         as_written = recipe.read_text()
         recipe.write_text(as_written.replace("min_accuracy=0.97", "min_accuracy=1.0"))
 
@@ -156,7 +159,7 @@ class TestProject:
         assert recipe.read_text().count("min_accuracy=0.97") == 1
         assert re.search(r"^accuracy .*at least 100.00% +failed", done.stdout, re.MULTILINE), done.stdout + done.stderr
         assert "nothing was published; version 1 goes on serving" in done.stderr
-        assert list(Store(project / ".fairlead" / "store").versions("bearings")) == [1, 2]
+        assert list(Store(project / ".fairlead" / "store").versions("churn")) == [1, 2]
 
 
 @pytest.fixture(scope="module")
