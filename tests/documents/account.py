@@ -35,6 +35,8 @@ SHOWN = {
     ("docs/runbooks/graph-member.md", "promql"): "tests/documents/test_blocks.py",
     ("docs/tabular.md", "python"): "tests/app/test_tabular_page.py",
     ("docs/tabular.md", "text"): "tests/app/test_tabular_page.py",
+    ("docs/texts.md", "python"): "tests/app/test_texts_page.py",
+    ("docs/texts.md", "text"): "tests/app/test_texts_page.py",
     ("docs/troubleshooting.md", "text"): "tests/test_troubleshooting.py",
 }
 """Blocks that are no commands, by page and language: which test runs them, or holds what they show."""
@@ -60,7 +62,7 @@ HERE = (
     r"fairlead graph \S+ --(average|vote)",
     r"(JWT_SECRET_KEY=\S+ )?fairlead serve(?!.*(--engine|s3://))",
     r"(SMOKE_HEADER=\"[^\"]*\" )?python3 deploy/smoke\.py",
-    r"curl (?!.*(model=(iris|rent|mail)|\"row\"|\"text\"|:909))",
+    r"curl (?!.*(model=(iris|rent|mail)|topics|\"row\"|\"text\"|:909))",
     r"make\b",
     r"pip install\b",
     r"python -m benchmarks\.capacity\b",
@@ -84,6 +86,7 @@ _ELSEWHERE = (
     Elsewhere(pattern=r"fairlead import\b", tests="tests/app"),
     Elsewhere(pattern=r"fairlead graph \S+ --(stack|chain|file)", tests="tests/graphs"),
     Elsewhere(pattern=r"curl .*model=(iris|rent|mail)", tests="tests/app/test_publish_page.py"),
+    Elsewhere(pattern=r"curl .*topics", tests="tests/app/test_texts_page.py"),
     Elsewhere(pattern=r"curl .*\"row\"", tests="tests/app/test_tabular_page.py"),
     Elsewhere(pattern=r"curl .*\"text\"", tests="tests/examples"),
     Elsewhere(pattern=r"curl .*:909", tests="tests/deploy/test_alerting.py"),

@@ -53,6 +53,7 @@ COMMANDS = sorted(
     ),
     key=lambda line: next(place for place, start in enumerate(ORDER) if line.startswith(start)),
 )
+AT_ONCE = 4
 PLAIN = "fairlead serve"
 ASKED = {"--tls-client-ca": "--cert ", "--tls-key tls.key": "--cacert", "--host": "KEY"}
 """By what a command for a server has in it, what requests to that server have in them; others go to the plain one."""
@@ -78,12 +79,15 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, picture: bytes) -> Iterato
 @pytest.fixture(scope="module")
 def serving(scratch: Scratch) -> Scratch:
     """The set-up with the servers of the documents that requests go to, and the ports of the others, which are over."""
-    for line in SERVING:
-        scratch.start(scratch.real(line))
-    for line, server in scratch.running.items():
-        server.port, server.grpc_port, server.management_port = ports_of(server.process, server.log)
-        if not any(sign in line for sign in ASKED) and line != PLAIN:
-            server.process.terminate()
+    for first in range(0, len(SERVING), AT_ONCE):
+        few = [scratch.real(line) for line in SERVING[first : first + AT_ONCE]]
+        for line in few:
+            scratch.start(line)
+        for line in few:
+            server = scratch.running[line]
+            server.port, server.grpc_port, server.management_port = ports_of(server.process, server.log)
+            if not any(sign in line for sign in ASKED) and line != PLAIN:
+                server.process.terminate()
     return scratch
 
 
@@ -119,6 +123,8 @@ def test_a_request_is_answered(serving: Scratch, line: str) -> None:
     wanted = next((flag for flag, sign in ASKED.items() if sign in line), "")
     command = next(one for one in serving.running if wanted in one) if wanted else PLAIN
     server = serving.running[command]
+    if "--cacert" not in line:
+        server.wait_ready(120)
     real = _URL.sub(lambda found: _here(found[0], server), serving.real(line))
     if line.startswith("curl"):
         done = serving.shell(f"{real} -sS --retry 9 --retry-all-errors -o answer -w '%{{http_code}}'")
