@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, redirect_stdout
+from contextlib import closing, redirect_stdout, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def kind(request: pytest.FixtureRequest) -> type[Any]:
 def test_a_server_may_be_restarted_meanwhile(digits: Path, tmp_path: Path) -> None:
     """Every call of every client is answered, those that meet no server after a while."""
     with starting(tmp_path) as start, ThreadPoolExecutor(4) as threads:
-        first = start(digits, "--workers", "1")
+        ports = ("--rest-port", str(lasting_port()), "--grpc-port", str(lasting_port()))
+        first = start(digits, "--workers", "1", *ports)
         first.wait_ready()
         pairs = [(kind, url_of(first, scheme)) for kind in KINDS.values() for scheme in SCHEMES]
         answered, is_over = [0] * len(pairs), threading.Event()
@@ -82,13 +84,21 @@ def test_a_server_may_be_restarted_meanwhile(digits: Path, tmp_path: Path) -> No
         try:
             wait_for_more()
             first.stop()
-            ports = ("--rest-port", str(first.port), "--grpc-port", str(first.grpc_port))
             start(digits, "--workers", "1", *ports).wait_ready()
             wait_for_more()
         finally:
             is_over.set()
         for call in calls:
             call.result(2 * LONG_S)
+
+
+def lasting_port() -> int:
+    """A port that is free, and that the system gives to no connection while it is."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", random.randrange(first - 8000, first)))
+            return int(trial.getsockname()[1])
 
 
 def test_an_answer_that_is_cut_is_asked_for_again(server: Server, kind: type[Any], scheme: str) -> None:
@@ -145,6 +155,7 @@ def test_a_trickle_does_not_move_the_deadline(kind: type[Any]) -> None:
     is_over = threading.Event()
 
     def trickle(listener: socket.socket) -> None:
+        listener.settimeout(30)
         connection, _ = listener.accept()
         with closing(connection):
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
@@ -154,7 +165,7 @@ def test_a_trickle_does_not_move_the_deadline(kind: type[Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
         threads.submit(trickle, listener)
         with Caller(kind, f"http://127.0.0.1:{listener.getsockname()[1]}", retries=0) as caller:
-            error = caller.refused("models", deadline_s=0.3)
+            error = caller.refused("models", deadline_s=1)
             is_over.set()
 
     assert error.code is Code.DEADLINE_EXCEEDED
@@ -224,6 +235,8 @@ def guarded(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with starting(folder) as start:
         server = start(digits, *home, "--workers", "1", "--prediction-log", "on")
         server.wait_ready()
+        shown = {"x-api-key": keys["free"]}
+        wait_until(lambda: server.call("POST", "/feedback", b'{"labels": []}', shown)[0] == 200)
         yield Guarded(server, keys)
 
 
