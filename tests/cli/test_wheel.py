@@ -83,12 +83,30 @@ class TestWheel:
     def test_it_serves_rolls_back_and_examines(
         self, installed: Path, store: WritableStore, tmp_path: Path, start_server: StartServer
     ) -> None:
-        """Everything that production needs at night works without the control plane's libraries."""
+        """Everything that production needs at night works without the control plane's libraries, and so do callers."""
         for digit in (1, 2):
             publish_digit(store, "digits", digit)
             store.promote(ServableId("digits", digit), why="")
         server = start_server(store.root, executable=str(installed / "bin" / "python"))
         assert server.wait_ready()["models"] == {"digits": 2}
+
+        program = (
+            "import fairlead, sys\n"
+            f"with fairlead.Client('http://127.0.0.1:{server.port}') as client:\n"
+            "    print(client.predict('digits', [[[[0.0]] * 28] * 28]).labels)\n"
+            "fairlead.Client('grpc://127.0.0.1:1')\n"
+        )
+        asked = subprocess.run(
+            [str(installed / "bin" / "python"), "-c", program],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert asked.stdout == "('2',)\n", asked.stderr
+        assert "grpcio is not installed (pip install 'fairlead[client]'" in asked.stderr
 
         rolled_back = fairlead(installed, tmp_path, "rollback", "digits", "--store", str(store.root))
         assert rolled_back.stdout == "stable: digits@1, no longer 2 (release 3)\n"

@@ -102,6 +102,7 @@ def test_a_version_may_be_asked_for(caller: Caller) -> None:
     assert caller.predict("digits", IMAGE, version=1).output.argmax(axis=1).tolist() == [3, 3]
     assert caller.predict("digits", IMAGE, label="previous").version == 1
     assert caller.predict("digits", IMAGE, label="stable").version == 2
+    assert caller.predict("digits", IMAGE, sticky_key="ann").version == 2
     assert caller.call("metadata", "digits", label="previous").versions in {(1,), (1, 2)}
 
 
