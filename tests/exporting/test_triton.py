@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from fairlead.servable.signature import Array, Signature, TensorSpec
 from fairlead.store.writable_store import WritableStore
 from fairlead.training.recipe import Sources, find_recipe
 
+TOGETHER = 40
 MODELS = ("digits", "kinds", "mixed")
 FLAVOURS = pytest.mark.parametrize("flavour", [HTTP, GRPC], ids=lambda flavour: flavour.name)
 
@@ -101,6 +104,33 @@ def test_classes_by_their_names(both: tuple[Server, Triton], flavour: Flavour) -
 
     assert [item.decode().split(":")[1:] for item in want.flat] == [item.decode().split(":")[1:] for item in got.flat]
     assert want.ravel()[0].decode().endswith(":7:7")
+
+
+def test_requests_that_run_together_are_answered_each_as_if_alone(both: tuple[Server, Triton]) -> None:
+    """Also where one of them cannot be: it alone is refused. Triton's own count says that they did run together."""
+    _, triton = both
+    kinds = {f"x_{dtype}": array for dtype, array in KINDS.items()}
+    answered: queue.Queue[tuple[int, Any, Any]] = queue.Queue()
+    deadline = time.monotonic() + 60
+    with GRPC.module.InferenceServerClient(f"127.0.0.1:{triton.grpc_port}") as client:
+        while True:
+            for number in range(TOGETHER):
+                texts = np.array([[b"\xff" if number % 5 == 0 else str(number).encode(), b""]], object)
+                rows = {name: array[:1] for name, array in kinds.items()} | {"x_string": texts}
+                given = [GRPC.given(name, array) for name, array in rows.items()]
+                client.async_infer(
+                    "kinds", given, lambda result, error, number=number: answered.put((number, result, error))
+                )
+            for _ in range(TOGETHER):
+                number, result, error = answered.get(timeout=60)
+                if number % 5 == 0:
+                    assert "utf-8" in str(error)
+                else:
+                    assert result.as_numpy("y_string").tolist() == [[str(number).encode(), b""]]
+            (stats,) = client.get_inference_statistics("kinds", as_json=True)["model_stats"]
+            if int(stats["execution_count"]) < int(stats["inference_count"]):
+                return
+            assert time.monotonic() < deadline, stats
 
 
 @pytest.mark.slow

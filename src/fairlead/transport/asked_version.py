@@ -31,11 +31,12 @@ class AskedVersion:
 
 def with_headers(target: Target, request: Request, catalogue: Catalogue) -> Target:
     """Whom `request` is for, when its path says `target`; raises what `read_asked` and `asked_target` do."""
-    if not request.header(VERSION_HEADER) and not request.header(LABEL_HEADER):
+    head = request.head
+    if not head.has(VERSION_HEADER) and not head.has(LABEL_HEADER):
         return target
-    fields = request.head.headers
     version, label = (
-        b",".join([value for name, value in fields if name == wanted]) for wanted in (VERSION_HEADER, LABEL_HEADER)
+        b",".join([value for name, value in head.headers if name == wanted])
+        for wanted in (VERSION_HEADER, LABEL_HEADER)
     )
     return asked_target(target, read_asked(version, label), catalogue)
 

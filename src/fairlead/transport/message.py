@@ -105,6 +105,10 @@ class Head:
         self.keep_alive = keep_alive
         self._first = dict(reversed(headers))
 
+    def has(self, name: bytes) -> bool:
+        """Whether there is a header of that name, be it empty."""
+        return name in self._first
+
     def header(self, name: bytes) -> bytes:
         """The first header of that name, or nothing."""
         return self._first.get(name, b"")
