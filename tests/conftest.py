@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser
 from tests.browser import OpenTab, chromium, opening_tabs
@@ -19,6 +20,8 @@ from fairlead.store.writable_store import WritableStore
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once a process, by whichever test imports TensorFlow first
 os.environ.setdefault("FAIRLEAD_CONSOLE", "off")  # a process more for each server: tests of the console ask for it
+settings.register_profile("patient", parent=settings.default, deadline=None)  # a machine may stand still for a second
+settings.load_profile("patient")
 
 
 @pytest.fixture
