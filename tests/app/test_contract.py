@@ -19,6 +19,8 @@ from tests.cli.conftest import Server, starting
 
 from fairlead.app.releases import open_writable_store
 from fairlead.config import Settings
+from fairlead.database.engine import open_engine
+from fairlead.monitoring.prediction_log import PredictionLog
 from fairlead.servable.golden import GOLDEN_FILE, Golden
 from fairlead.servable.identity import ServableId
 from fairlead.servable.manifest import Manifest
@@ -48,7 +50,7 @@ def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One server of all of them, which takes in what is published while it runs."""
     settings.store_path.mkdir(parents=True)
     with starting(tmp_path_factory.mktemp("server")) as start:
-        yield start(settings.store_path, "--workers", "1", "--python-models", "on")
+        yield start(settings.store_path, "--workers", "1", "--python-models", "on", "--home", str(settings.home))
 
 
 @pytest.fixture(params=KINDS)
@@ -98,7 +100,8 @@ def test_it_was_proven_before_it_was_published(settings: Settings, brought: Brou
     assert manifest.lineage
     assert golden.rows
     assert golden.inputs.keys() == case.inputs.keys()
-    assert {*manifest.files} > {GOLDEN_FILE}
+    directory = settings.store_path / name / "1"
+    assert {*manifest.files} == {path.name for path in directory.iterdir()} - {"manifest.json"}
 
 
 def test_its_signature_is_told(server: Server, settings: Settings, brought: Brought) -> None:
@@ -208,11 +211,19 @@ def test_a_second_version_is_tried_promoted_and_retired(server: Server, settings
     agrees(v1_rows(server, name, case.inputs), case)
 
 
-def test_what_was_answered_is_counted(server: Server, brought: Brought) -> None:
-    """By model and version."""
+def test_what_was_answered_is_counted_and_logged(server: Server, settings: Settings, brought: Brought) -> None:
+    """By model and version; each row is written down."""
     name, case = brought
     agrees(v1_rows(server, name, case.inputs), case)
     _, text = server.page("/metrics", server.management_port)
     counted = [line for line in text.splitlines() if f'model="{name}"' in line and 'version="1"' in line]
+    engine = open_engine(settings.database)
+    try:
+        log = PredictionLog(engine)
+        wait_until(lambda: len(log.newest(name, version=1)) >= len(case.answers), PATIENCE_S)
+        logged = log.newest(name, version=1)
+    finally:
+        engine.dispose()
 
     assert [line for line in counted if line.startswith("fairlead_batch_rows_count") and float(line.split()[-1]) > 0]
+    assert {row.row.arm for row in logged} <= {"stable", "candidate"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -184,6 +185,22 @@ def test_a_model_that_does_not_load_is_refused(tmp_path: Path) -> None:
     ) as caught:
         PyfuncServable(made, CONDITIONS)
     assert caught.value.code is Code.FAILED_PRECONDITION
+    assert "FAIRLEAD_PYTHON_MODEL_INTERPRETER" in caught.value.hint
+
+
+def test_another_interpreter_runs_it(tmp_path: Path) -> None:
+    """One that has MLflow and what the model requires, and nothing of Fairlead's; a path to no program is refused."""
+    made, interpreter = version(tmp_path), tmp_path / "python"
+    interpreter.write_text(f'#!/bin/sh\nexec {sys.executable} -E "$@"\n')
+    with pytest.raises(FairleadError, match="is no interpreter of Python"):
+        PyfuncServable(made, replace(CONDITIONS, interpreter=interpreter))
+    interpreter.chmod(0o755)
+    others = children()
+
+    with closing(PyfuncServable(made, replace(CONDITIONS, interpreter=interpreter))) as servable:
+        (child,) = [child for child in children() if child not in others]
+        assert "-E" in child.cmdline()
+        np.testing.assert_array_equal(servable.predict(rows(0))["output"], [[0, 2], [4, 6]])
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ __all__ = ["Conditions", "ModelProcess"]
 
 _TAIL_BYTES: Final = 4096
 _LAST_WORDS_S: Final = 5.0
+_INTERPRETER: Final = "FAIRLEAD_PYTHON_MODEL_INTERPRETER names one that has MLflow and what the model requires"
 _LOOK_S: Final = 0.005
 _ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
@@ -70,6 +71,10 @@ class ModelProcess:
 
     def __init__(self, directory: Path, conditions: Conditions) -> None:
         self._conditions = conditions
+        if not os.access(conditions.interpreter, os.X_OK) or conditions.interpreter.is_dir():
+            raise FairleadError(
+                Code.FAILED_PRECONDITION, f"{conditions.interpreter} is no interpreter of Python", hint=_INTERPRETER
+            )
         self.peak_bytes = 0
         self._scratch = Path(tempfile.mkdtemp(prefix="fairlead-model-"))
         self._line, theirs = socket.socketpair()
@@ -102,13 +107,13 @@ class ModelProcess:
             head, _ = self._receive(time.monotonic() + conditions.start_s)
         except FairleadError as error:
             self.close()
-            raise FairleadError(Code.FAILED_PRECONDITION, f"the model does not load: {error.message}") from error
+            raise self._not_loaded(error.message) from error
         except BaseException:
             self.close()
             raise
         if "error" in head:
             self.close()
-            raise FairleadError(Code.FAILED_PRECONDITION, f"the model does not load: {head['error']}")
+            raise self._not_loaded(str(head["error"]))
         self.differs: Sequence[str] = tuple(map(str, head.get("differs", ())))
 
     def run(self, form: Form, inputs: Tensors, missing: Sequence[str] = ()) -> dict[str, Array]:
@@ -151,6 +156,12 @@ class ModelProcess:
         self._listener.join()
         self._line.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _not_loaded(self, reason: str) -> FairleadError:
+        lacks = (
+            f"it is run by {self._conditions.interpreter}; {_INTERPRETER}" if "ModuleNotFoundError" in reason else ""
+        )
+        return FairleadError(Code.FAILED_PRECONDITION, f"the model does not load: {reason}", hint=lacks)
 
     def _variables(self) -> dict[str, str]:
         kept = kept_variables()
