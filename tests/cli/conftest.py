@@ -88,6 +88,14 @@ class Server:
 StartServer = Callable[..., Server]
 
 
+@pytest.fixture(scope="module")
+def without_log() -> Iterator[None]:
+    """Servers keep no predictions, for modules that ask for none: it is a process less for each of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FAIRLEAD_PREDICTION_LOG", "off")
+        yield
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Starts `fairlead serve` on a free port over a store; whatever still runs at the end is ended."""

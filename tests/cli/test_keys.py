@@ -26,6 +26,8 @@ from fairlead.testing import publish_digit
 from .clients import wait_until
 from .conftest import StartServer
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 BODY = b'{"instances": [[0.0]]}'
 PLANTED = "planted-in-the-environment-0123456789"
 

@@ -17,6 +17,8 @@ from PIL import Image
 
 from .conftest import Server, StartServer
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 Picture = NDArray[np.uint8]
 PICTURES = 1000
 

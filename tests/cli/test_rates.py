@@ -27,6 +27,8 @@ from .clients import BODY, wait_until
 from .conftest import Server, StartServer
 from .test_keys import PLANTED, made
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 V1, V2 = "/v1/models/digits:predict", "/v2/models/digits/infer"
 """Where the body may be any: it is not looked at when the request is refused."""
 

@@ -16,6 +16,8 @@ from fairlead.transport.grpc.messages import message_class
 
 from .conftest import Server, StartServer
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 ROWS = json.dumps({"instances": np.zeros((1, 28, 28, 1)).tolist()}).encode()
 
 

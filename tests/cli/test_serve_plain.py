@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import Server, StartServer
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -27,6 +27,8 @@ from .clients import BODY, wait_until
 from .conftest import Server, StartServer
 from .test_keys import made
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 pytest.importorskip("redis")
 V1 = "/v1/models/digits:predict"
 _FLOOD_S = 2.0

@@ -23,6 +23,8 @@ from fairlead.testing import publish_digit
 from .clients import wait_until
 from .conftest import StartServer
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 LIVE = "/inference.GRPCInferenceService/ServerLive"
 
 

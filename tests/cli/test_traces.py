@@ -28,6 +28,8 @@ from .clients import BODY, Clients, wait_until
 from .collector import Collector, values
 from .conftest import Server, StartServer, starting, workers
 
+pytestmark = pytest.mark.usefixtures("without_log")
+
 PARTS = {"parse", "queue", "compute", "encode"}
 PREDICT = "/v1/models/digits:predict"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
