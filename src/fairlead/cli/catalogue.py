@@ -41,7 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
     settings = [action.option_strings[0] for action in actions if _SETTINGS & set(action.option_strings)]
     own = [action for action in actions if action not in choices and not _SETTINGS & set(action.option_strings)]
     if own:
-        yield from ("| argument | |", "| --- | --- |", *(_row(parser, action) for action in own), "")
+        yield from ("| argument | means |", "| --- | --- |", *(_row(parser, action) for action in own), "")
     if settings:
         yield from (f"[Settings](settings.md): {', '.join(f'`{name}`' for name in settings)}.", "")
     for choice in choices:
@@ -64,7 +64,7 @@ def _value(action: argparse.Action) -> str:
     if isinstance(action.metavar, tuple):
         return " ".join(action.metavar)
     if action.choices is not None:
-        return ", ".join(map(str, action.choices))
+        return f"{{{','.join(map(str, action.choices))}}}"
     word = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
     return {"*": f"[{word} ...]", "+": f"{word} [{word} ...]", "?": f"[{word}]"}.get(str(action.nargs), word)
 
