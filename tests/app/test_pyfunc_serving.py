@@ -126,7 +126,9 @@ def test_others_are_answered_while_it_hangs(server: Server) -> None:
     assert status == 500
     assert "the model's process ended: killed by SIGKILL" in body["error"]
     wait_until(lambda: ask(server, 0)[0] == 200, 120)
+    left = process_of(server)
     assert server.stop() == 0
+    wait_until(lambda: not left.is_running(), 60)
 
 
 def test_a_server_that_may_not_run_python_says_so(store: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -18,6 +20,7 @@ from tests.mlflow_models import signature, write_obedient
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.pyfunc import program
 from fairlead.servable.pyfunc.layout import LAYOUT_FILE, Layout
+from fairlead.servable.pyfunc.place import Place
 from fairlead.servable.pyfunc.process import Conditions
 from fairlead.servable.pyfunc.servable import PyfuncServable
 from fairlead.servable.servable import NoAnswerError
@@ -215,3 +218,26 @@ def test_words_arrive_as_they_were_said(array: Array) -> None:
     assert head["do"] == "run"
     np.testing.assert_array_equal(tensors["x"], array)
     assert tensors["x"].dtype == np.asarray(array).dtype
+
+
+def test_what_a_killed_owner_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whoever makes the next place; not what somebody holds, nor what is not settled, nor what a link leads to."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held = Place()
+    left, fresh, link = (tmp_path / f"fairlead-model-{name}" for name in ("left", "fresh", "link"))
+    elsewhere = tmp_path / "elsewhere"
+    for path in (left, fresh, elsewhere):
+        path.mkdir()
+        (path / "model.pkl").touch()
+    link.symlink_to(elsewhere)
+    for path in (left, held.path, elsewhere):
+        os.utime(path, (0, 0))
+    os.utime(link, (0, 0), follow_symlinks=False)
+    os.utime(fresh, (2**32, 2**32))
+    with closing(Place()) as other:
+        assert {*tmp_path.iterdir()} == {held.path, fresh, link, other.path, elsewhere}
+    held.close()
+
+    assert (elsewhere / "model.pkl").exists()
+    assert not held.path.exists()
+    assert not other.path.exists()

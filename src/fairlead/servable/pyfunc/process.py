@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from fairlead.errors import Code, FairleadError
 from fairlead.servable.disposable import kept_variables
 from fairlead.servable.pyfunc import program
 from fairlead.servable.pyfunc.layout import Form
+from fairlead.servable.pyfunc.place import Place
 from fairlead.servable.servable import NoAnswerError
 from fairlead.servable.signature import Array, Tensors
 
@@ -76,7 +75,7 @@ class ModelProcess:
                 Code.FAILED_PRECONDITION, f"{conditions.interpreter} is no interpreter of Python", hint=_INTERPRETER
             )
         self.peak_bytes = 0
-        self._scratch = Path(tempfile.mkdtemp(prefix="fairlead-model-"))
+        self._scratch = Place()
         self._line, theirs = socket.socketpair()
         command = [str(conditions.interpreter), program.__file__, str(theirs.fileno()), str(directory.absolute())]
         try:
@@ -90,13 +89,13 @@ class ModelProcess:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     env=self._variables(),
-                    cwd=self._scratch,
+                    cwd=self._scratch.path,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
                 )
         except BaseException:
             self._line.close()
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.close()
             raise
         self._is_ended = False
         self._ending = threading.Lock()
@@ -155,7 +154,7 @@ class ModelProcess:
             self._process.wait()
         self._listener.join()
         self._line.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.close()
 
     def _not_loaded(self, reason: str) -> FairleadError:
         lacks = (
@@ -167,7 +166,7 @@ class ModelProcess:
         kept = kept_variables()
         if self._conditions.interpreter != Path(sys.executable):
             kept.pop("PYTHONPATH", None)
-        return {**kept, **_ONE_THREAD, "HOME": str(self._scratch), "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return {**kept, **_ONE_THREAD, "HOME": str(self._scratch.path), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
     def _listen(self) -> None:
         """Keep the end of what it writes: when it crashes, that says why."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -15,6 +15,7 @@ import numpy as np
 
 from fairlead.errors import Code, FairleadError
 from fairlead.servable.pyfunc.layout import Layout
+from fairlead.servable.pyfunc.place import Place
 from fairlead.servable.pyfunc.process import Conditions, ModelProcess
 from fairlead.servable.servable import LoadedModel, NoAnswerError
 from fairlead.servable.signature import DEFAULT_SIGNATURE, Array, Signature, Tensors, TensorSpec
@@ -45,8 +46,8 @@ class PyfuncServable:
     def __init__(self, version: Path, conditions: Conditions) -> None:
         self.layout = Layout.read(version)
         self._conditions = conditions
-        self._place = tempfile.TemporaryDirectory(prefix="fairlead-model-", ignore_cleanup_errors=True)
-        self.layout.take_up(version, Path(self._place.name))
+        self._place = Place()
+        self.layout.take_up(version, self._place.path)
         self._missing = missing_texts(self.layout.signature)
         self._turn = threading.Lock()
         self._closing = threading.Event()
@@ -89,11 +90,11 @@ class PyfuncServable:
     def _keep(self, first: SimpleQueue[Exception | None]) -> None:
         """Have a process until it is closed; the first time, what comes of it is told."""
         delay_s, is_first = _FIRST_DELAY_S, True
-        with self._place as directory:
+        with closing(self._place):
             while not self._closing.is_set():
                 began = time.monotonic()
                 try:
-                    process = self._process = ModelProcess(Path(directory), self._conditions)
+                    process = self._process = ModelProcess(self._place.path, self._conditions)
                 except Exception as error:  # noqa: BLE001 - of the system too, which may have no process to give
                     if is_first:
                         first.put(error)
