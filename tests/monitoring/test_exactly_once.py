@@ -23,28 +23,22 @@ from fairlead.monitoring.feedback import Feedback, Outcome
 from fairlead.monitoring.label import Label
 from fairlead.monitoring.prediction_log import PredictionLog
 
-from .conftest import NOW_US, at, prediction, prediction_id, tally
+from .conftest import NOW_US, at, prediction_id
+from .shipping import PIECE, ship_piece
 
 ROOT = Path(__file__).parents[2]
-PIECE = 20
 CUTS_EACH_WAY = 100
 
 SHIP = """
 import sys
 from fairlead.database.engine import open_engine
 from fairlead.monitoring.prediction_log import PredictionLog
-from tests.monitoring.test_exactly_once import ship_piece
+from tests.monitoring.shipping import ship_piece
 log = PredictionLog(open_engine(sys.argv[1]))
 while (piece := log.position("w").position) < int(sys.argv[2]):
     ship_piece(log, piece)
     print(piece, flush=True)
 """
-
-
-def ship_piece(log: PredictionLog, piece: int) -> None:
-    """Ship piece number `piece`: twenty rows and their count."""
-    rows = [prediction(piece * PIECE + number) for number in range(PIECE)]
-    log.ship("w", rows, [tally(PIECE)], begin=at(0, piece), end=at(0, piece + 1), dropped=1)
 
 
 def check(log: PredictionLog, pieces: int) -> None:
@@ -122,7 +116,8 @@ def test_a_label_whose_acknowledgement_was_cut_may_be_said_again(server: Postgre
         give(1_001)
         length = line.passed[Way.TO_CLIENT] - before
         unsaid = []
-        for number in range(length):
+        cuts = range(0, length, length // CUTS_EACH_WAY)
+        for number in cuts:
             line.cut_after(Way.TO_CLIENT, number)
             try:
                 give(number)
@@ -131,12 +126,12 @@ def test_a_label_whose_acknowledgement_was_cut_may_be_said_again(server: Postgre
             line.never_mind()
             feedback.history(prediction_id(1_000))  # connects again, so that the next cut falls into the giving
         again = [give(number) for number in unsaid]
-        histories = [feedback.history(prediction_id(number)) for number in range(length)]
+        histories = [feedback.history(prediction_id(number)) for number in cuts]
         engine.dispose()
 
-    assert len(unsaid) > length // 2
+    assert len(unsaid) > len(cuts) // 2
     assert set(again) == {Outcome.WAITING, Outcome.REPEATED}
-    assert [len(history) for history in histories] == [1] * length
+    assert [len(history) for history in histories] == [1] * len(cuts)
 
 
 @pytest.fixture
