@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +81,21 @@ def ask(server: Server, word: int) -> Answer:
     return server.call("POST", "/v1/models/obedient:predict", body)
 
 
+def answers(server: Server) -> bool:
+    """Whether there is a worker that answers."""
+    with suppress(OSError, HTTPException):
+        return ask(server, 0)[0] == 200
+    return False
+
+
 def process_of(server: Server) -> psutil.Process:
     """The model's."""
-    (found,) = [
-        child
-        for child in psutil.Process(server.process.pid).children(recursive=True)
-        if program.__file__ in child.cmdline()
-    ]
-    return found
+    found = []
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        with suppress(psutil.Error):  # one that ends meanwhile
+            found += [child] if program.__file__ in child.cmdline() else []
+    (one,) = found
+    return one
 
 
 def waiting(server: Server) -> float:
@@ -126,9 +135,23 @@ def test_others_are_answered_while_it_hangs(server: Server) -> None:
     assert status == 500
     assert "the model's process ended: killed by SIGKILL" in body["error"]
     wait_until(lambda: ask(server, 0)[0] == 200, 120)
-    left = process_of(server)
+
+
+def test_it_ends_with_its_worker(server: Server) -> None:
+    """Also while it is at work, when the worker is killed; the next worker has one of its own, and takes it along."""
+    first = process_of(server)
+    worker = first.parent()
+    assert worker is not None
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(ask, server, does.HANG)
+        wait_until(lambda: waiting(server) >= 1, 60)
+        worker.kill()
+        assert isinstance(hanging.exception(60), OSError | HTTPException)
+    wait_until(lambda: not first.is_running(), 60)
+    wait_until(lambda: answers(server), 120)
+    second = process_of(server)
     assert server.stop() == 0
-    wait_until(lambda: not left.is_running(), 60)
+    wait_until(lambda: not second.is_running(), 60)
 
 
 def test_a_server_that_may_not_run_python_says_so(store: Path, tmp_path: Path) -> None:

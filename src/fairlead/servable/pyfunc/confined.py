@@ -20,11 +20,11 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Become the command."""
     memory_bytes, parent, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it was gone before
-        return
     leave_the_network()
     bound(memory_bytes)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # last: other credentials undo it
+    if os.getppid() != parent:  # it was gone before
+        return
     os.execv(command[0], command)  # noqa: S606 - the interpreter that the operator named
 
 
