@@ -44,8 +44,8 @@ class Engine(Podman):
 
     def build_server(self) -> None:
         """The image as the recipe says, but for the compiled modules, which take longer than all the rest."""
-        recipe = f"--file={_CONTAINER / 'Dockerfile'}"
-        self.build(recipe, "--target=serve", "--build-arg=FAIRLEAD_PURE=1", f"--tag={IMAGE}", str(DEPLOY.parent))
+        once = ("--target=serve", "--build-arg=FAIRLEAD_PURE=1", "--layers=false")
+        self.build(f"--file={_CONTAINER / 'Dockerfile'}", *once, f"--tag={IMAGE}", str(DEPLOY.parent))
 
     def add_store(self, store: Path, image: str) -> None:
         """An image of that name with the store in it."""
