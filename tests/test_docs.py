@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,15 @@ def test_every_command_in_the_documents_parses(page: Path) -> None:
         arguments = re.split(r" {2,}", rest)[0].split()
         if arguments and "VERSION" not in rest:
             parser(verb).parse_args(arguments)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_example_of_a_command_parses(verb: str) -> None:
+    """What `--help` and the reference show of each; what follows two spaces is a comment."""
+    shown = importlib.import_module(f"fairlead.cli.{verb}").EXAMPLE.partition("\n\n")[0]
+    for line in shown.splitlines()[1:]:
+        for rest in re.findall(rf"\bfairlead {verb}\b(.*)", re.split(r"(?<=\S) {2,}", line)[0]):
+            parser(verb).parse_args(shlex.split(rest))
 
 
 def test_the_readme_shows_every_command() -> None:
