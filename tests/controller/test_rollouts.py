@@ -231,6 +231,27 @@ def test_any_controller_goes_on_where_the_last_one_was(world: World) -> None:
     assert world.actions() == ["started", "stepped", "promoted"]
 
 
+@pytest.mark.parametrize(("part", "name", "is_before"), [("_records", "add", False), ("_store", "try_candidate", True)])
+def test_a_leader_may_begin_it_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, part: str, name: str, *, is_before: bool
+) -> None:
+    """As soon as it is on record, and whoever asked for it hears that it has begun, once."""
+    leader = world.controller()
+    begin = getattr(getattr(world.rollouts, part), name)
+
+    def meanwhile(*arguments: Any, **how: Any) -> Any:
+        monkeypatch.undo()
+        begun = None if is_before else begin(*arguments, **how)
+        leader.step_all()
+        return begin(*arguments, **how) if is_before else begun
+
+    monkeypatch.setattr(getattr(world.rollouts, part), name, meanwhile)
+    rollout = start(world)
+
+    assert (rollout.status, len(rollout.steps)) == (Status.RUNNING, 1)
+    assert world.actions() == ["started"]
+
+
 class Killed(BaseException):
     """Stands for the end of the process."""
 

@@ -39,6 +39,7 @@ __all__ = ["Rollouts"]
 _ROWS_AT_ONCE = 5_000
 _ROWS_COMPARED = 2_000
 _WHOLE = 1.0
+_TURNS = 3
 _ACTIONS = {
     Status.PROMOTED: Action.PROMOTED,
     Status.ROLLED_BACK: Action.ROLLED_BACK,
@@ -133,7 +134,7 @@ class Rollouts:
             started_us=now_us,
         )
         self._records.add(rollout)
-        return self._apply(rollout)
+        return self._begin(rollout)
 
     def end(self, model: str, status: Status, *, who: str, why: str) -> Rollout:
         """End the model's rollout as a person decides, whatever it shows.
@@ -166,6 +167,18 @@ class Rollouts:
     def of_model(self, model: str) -> list[Rollout]:
         """All rollouts of the model, the newest first."""
         return self._records.of_model(model)
+
+    def _begin(self, rollout: Rollout) -> Rollout:
+        """Put the first step in force. Whoever leads may do the same as soon as it is on record: then it is done."""
+        for _ in range(_TURNS):
+            try:
+                return self._apply(rollout)
+            except FairleadError as error:
+                now = self._records.running(rollout.model)
+                if error.code is not Code.ABORTED or now is None or now.id != rollout.id:
+                    raise
+                rollout = now
+        return self._apply(rollout)
 
     # -- for the one that leads ------------------------------------------------------------------------------------
 
