@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,24 @@ def test_versions_as_json(three: WritableStore, capsys: Capture) -> None:
         (2, ["stable"]),
         (1, []),
     ]
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure_to_tell(three: WritableStore) -> None:
+    """As `fairlead versions | head -1`: it ends, and says nothing on standard error."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "fairlead.cli.main", "versions", "digits", "--store", str(three.root)],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(write)
+
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_promote_and_rollback_move_what_serves(three: WritableStore, capsys: Capture) -> None:

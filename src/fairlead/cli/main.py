@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import select
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from typing import TextIO
 
 from fairlead.errors import Code, FairleadError
 from fairlead.telemetry.standard_error import keep_standard_error
@@ -70,12 +73,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             verb_parser.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)
     try:
-        return int(parsed.run(parsed))
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread(sys.stdout):
+            raise
+        # Whoever reads has seen enough, as `head` does. The interpreter flushes once more at its end, to nowhere then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except FairleadError as error:
         return _report(error)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 1
+    return status
+
+
+def _is_unread(output: TextIO) -> bool:
+    """Whether it is a pipe whose reader has gone."""
+    poll = select.poll()
+    poll.register(output, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _report(error: FairleadError) -> int:
