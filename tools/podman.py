@@ -100,7 +100,7 @@ class Podman:
                 shutil.rmtree(root / unneeded, ignore_errors=True)
             _said(["tar", "-C", str(root), "-cf", str(archive), "."], self.environment)
             self.run("import", "--quiet", str(archive), BASE, timeout_s=300)
-        self.run("run", "--rm", "--network=none", BASE, "true")
+        self.run("run", "--rm", BASE, "true")
 
     def build(self, *arguments: str) -> None:
         """Build an image, from a base that is here, with what this machine's pip is configured with.
@@ -134,9 +134,12 @@ def missing_programs() -> list[str]:
 
 
 def _said(command: list[str], environment: dict[str, str], given: str = "", timeout_s: float = 300) -> str:
-    done = subprocess.run(
-        command, input=given, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, input=given, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PodmanError(f"{' '.join(command)} took more than {timeout_s} s") from error
     if done.returncode:
         raise PodmanError(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done.stdout

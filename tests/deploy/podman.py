@@ -69,10 +69,11 @@ def serving_image() -> Iterator[Engine]:
     folder = Path(tempfile.mkdtemp(prefix="podman-"))  # podman wants short paths
     engine = Engine(folder)
     try:
-        try:
-            engine.make_base()
-        except PodmanError as error:
-            pytest.skip(f"no base image can be made here: {str(error).strip().splitlines()[-1]}")
+        engine.make_base()
+    except PodmanError as error:
+        _is_removed(folder)
+        pytest.skip(f"no base image can be made here: {str(error).strip().splitlines()[-1]}")
+    try:
         engine.build_server()
         yield engine
     finally:
