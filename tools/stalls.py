@@ -39,11 +39,15 @@ def _chosen(tests: psutil.Process, moments: random.Random) -> list[psutil.Proces
 
 
 def _stall(family: list[psutil.Process]) -> None:
+    """Stop them for a while; those that a test has stopped stay so."""
+    stopped = []
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGSTOP)
+            if process.status() != psutil.STATUS_STOPPED:
+                process.send_signal(signal.SIGSTOP)
+                stopped.append(process)
     time.sleep(_STALL_S)
-    for process in reversed(family):
+    for process in reversed(stopped):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGCONT)
 

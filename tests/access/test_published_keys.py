@@ -286,6 +286,7 @@ def test_one_whose_headers_trickle_is_not_waited_for(
     keys = PublishedKeys(issuer.url, copy, soonest_s=0.1)
     issuer.answer = trickle
     asked = issuer.asked
+    wait_until(lambda: keys.get("unknown") is None and issuer.asked > asked)
     until = time.monotonic() + 2  # several times its turn
     while time.monotonic() < until:
         assert keys.get("unknown") is None
