@@ -280,6 +280,7 @@ def test_what_others_read_is_valid(project: Path, schema: str, file: str) -> Non
         ("ärger", "'ärger' is not a model name"),
         ("Tests", "'Tests' cannot be the model's name: the project has its tests beside the model"),
         ("makefile", "'makefile' cannot be the model's name"),
+        ("requirements.lock", "the project has its requirements.lock beside the model"),
     ],
 )
 def test_names_that_no_model_can_have_are_refused(tmp_path: Path, name: str, says: str) -> None:

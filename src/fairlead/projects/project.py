@@ -25,6 +25,8 @@ from fairlead.servable.identity import check_model_name
 __all__ = ["TEMPLATES", "Template", "files_of", "write_project"]
 
 _HIDDEN = "_"
+_LOCK: Final = "requirements.lock"
+"""Written by the project's first `make`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +73,15 @@ def files_of(template: str, name: str) -> dict[PurePosixPath, str]:
     }
     folder = resources.files(__package__) / "templates"
     found = {PurePosixPath(name, "rows.csv"): chosen.rows()}
-    for path, text in (*_texts(folder, TEMPLATES), *_texts(folder / template)):
-        if path.parts[0].lower() == name.lower():
+    texts = [*_texts(folder, TEMPLATES), *_texts(folder / template)]
+    for taken in (_LOCK, *(path.parts[0] for path, _ in texts)):
+        if taken.lower() == name.lower():
             raise FairleadError(
                 Code.INVALID_ARGUMENT,
-                f"{name!r} cannot be the model's name: the project has its {path.parts[0]} beside the model",
+                f"{name!r} cannot be the model's name: the project has its {taken} beside the model",
                 hint="call it after what it says, such as churn",
             )
+    for path, text in texts:
         found[PurePosixPath(_said(str(path), words))] = _said(text, words)
     return dict(sorted(found.items()))
 
