@@ -103,7 +103,8 @@ def publish_text(store: WritableStore, model: str, kind: int) -> None:
         files = {file: Path(name, file) for file in (MODEL_FILE, GOLDEN_FILE)}
         made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         save_model(made, str(files[MODEL_FILE]))
-        Golden(inputs={"text": np.array(["1.5"])}, outputs={"same": np.array([1.5])}).save(files[GOLDEN_FILE])
+        same = np.array(["1.5"] if kind == TensorProto.STRING else [1.5])
+        Golden(inputs={"text": np.array(["1.5"])}, outputs={"same": same}).save(files[GOLDEN_FILE])
         store.promote(store.publish(model, files, describe).manifest.id, why="")
 
 

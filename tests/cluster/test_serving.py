@@ -8,7 +8,6 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,11 +30,17 @@ MAX_BODY_BYTES = 100_000
 
 def ask(port: int, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
     """Status and decoded JSON."""
+    status, text = fetch(port, method, path, body)
+    return status, json.loads(text)
+
+
+def fetch(port: int, method: str, path: str, body: bytes = b"") -> tuple[int, str]:
+    """Status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request(method, path, body)
         response = connection.getresponse()
-        return response.status, json.loads(response.read())
+        return response.status, response.read().decode()
     finally:
         connection.close()
 
@@ -47,11 +52,14 @@ def wait_for_line(process: subprocess.Popen[str], start: str) -> str:
 
 
 def replicas(port: int, asked: int) -> set[str]:
-    """When the replicas that answered so many requests began."""
+    """When the replicas that answered so many requests began.
+
+    Both nodes' proxies listen on the port here, and that of a node whose last replica went knows no route any more.
+    """
     found: set[str] = set()
     for _ in range(asked):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as response:
-            page = response.read().decode()
+        status, page = fetch(port, "GET", "/metrics")
+        assert status in {200, 404}, page
         found |= {line for line in page.splitlines() if line.startswith("process_start_time_seconds")}
     return found
 

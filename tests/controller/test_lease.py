@@ -282,8 +282,9 @@ def test_of_those_who_ask_at_once_exactly_one_wins(database_url: str) -> None:
             for number in range(3)
         ]
         assert {answer(racer) for racer in racers} == {"ready"}
-        winners = set()
-        for number in range(RACES):
+        winners: set[str] = set()
+        number = 0
+        while number < RACES or (len(winners) == 1 and number < 50 * RACES):  # until it has been a race
             for racer in racers[number % 3 :] + racers[: number % 3]:
                 assert racer.stdin is not None
                 racer.stdin.write(f"race {number}\n")
@@ -291,6 +292,7 @@ def test_of_those_who_ask_at_once_exactly_one_wins(database_url: str) -> None:
             assert [is_mine for is_mine, _, _ in told].count("True") == 1
             assert len({(holder, token) for _, holder, token in told}) == 1
             winners.add(told[0][1])
+            number += 1
         for racer in racers:
             assert racer.stdin is not None
             racer.stdin.close()
