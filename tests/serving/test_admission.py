@@ -1,5 +1,6 @@
 """Long queues are allowed until a bound is met; then little may wait until it is calm again."""
 
+import asyncio
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from fairlead.errors import OverloadError
 from fairlead.servable.manifest import Manifest
 from fairlead.servable.signature import Signature, TensorSpec
 from fairlead.serving.admission import Admission
+from fairlead.serving.answer import Answer
 from fairlead.serving.handle import Handle
 from fairlead.serving.lane import Lane, Waiting
 
@@ -141,7 +143,7 @@ def test_one_tenant_alone_has_what_all_would_have() -> None:
 
 
 @pytest.mark.parametrize(("runtime", "is_refused"), [("pyfunc", True), ("onnx", False)])
-def test_a_version_that_may_hang_leaves_room_for_others(runtime: str, is_refused: bool) -> None:
+async def test_a_version_that_may_hang_leaves_room_for_others(runtime: str, is_refused: bool) -> None:
     """Half of what the server holds may wait for it, whatever its pace was before."""
     world = World(pace_s=1e-6)
     handle = Handle(Mock(), replace(MANIFEST, runtime=runtime), Mock())
@@ -154,7 +156,7 @@ def test_a_version_that_may_hang_leaves_room_for_others(runtime: str, is_refused
         "rows": 1,
         "since": 0.0,
         "deadline": None,
-        "answer": Mock(),
+        "answer": Answer(asyncio.get_running_loop()),
     }
     for _ in range(3):
         world.lane.put(Waiting(handle, inputs, **told))
